@@ -1,0 +1,76 @@
+"""The only part of the harness that a plugin imports.
+
+A plugin is a module behind an entry point of group ``harness``. It says ``HARNESS_API = 0`` and
+implements hooks of `harness.hookspecs` with `hookimpl`. Importing this package loads no torch.
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+from harness.api.attack import (
+    Attack,
+    AttackParameters,
+    Batch,
+    Candidates,
+    Point,
+    Slots,
+    SteppedAttack,
+    Stepper,
+)
+from harness.api.classifier import Classifier, ModelLoader, ModelSpec, Preprocessing
+from harness.api.dataset import Dataset, DatasetSpec, Sample
+from harness.api.goal import Access, Goal, Norm
+from harness.api.metric import CellRows, CleanRow, Metric, OutcomeRow, Score, Status
+from harness.api.registration import Register
+from harness.api.target import Target
+from harness.errors import (
+    ConfigError,
+    DataError,
+    HarnessError,
+    MissingError,
+    ModelError,
+    PluginError,
+)
+
+API_VERSION = 0
+"""The plugin API's version; unstable until 1 is announced."""
+
+hookimpl = pluggy.HookimplMarker("harness")
+
+__all__ = [
+    "API_VERSION",
+    "Access",
+    "Attack",
+    "AttackParameters",
+    "Batch",
+    "Candidates",
+    "CellRows",
+    "Classifier",
+    "CleanRow",
+    "ConfigError",
+    "DataError",
+    "Dataset",
+    "DatasetSpec",
+    "Goal",
+    "HarnessError",
+    "Metric",
+    "MissingError",
+    "ModelError",
+    "ModelLoader",
+    "ModelSpec",
+    "Norm",
+    "OutcomeRow",
+    "PluginError",
+    "Point",
+    "Preprocessing",
+    "Register",
+    "Sample",
+    "Score",
+    "Slots",
+    "Status",
+    "SteppedAttack",
+    "Stepper",
+    "Target",
+    "hookimpl",
+]

@@ -1,0 +1,62 @@
+"""Data sets: labelled images in pixel space."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled image: its id within the data set, and its 0-based class."""
+
+    id: str
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """A registry entry as a reader sees it; ``root`` is the user's ``--data NAME=PATH``."""
+
+    name: str
+    root: Path | None
+    options: Mapping[str, Any]
+
+
+class Dataset(ABC):
+    """A fixed set of labelled images. Made from a `DatasetSpec`; cheap until images are read.
+
+    Raises (constructor): MissingError, if the data are not there.
+    """
+
+    classes: int
+
+    def __init__(self, spec: DatasetSpec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def samples(self) -> Sequence[Sample]:
+        """All samples, in an order of the data set's own."""
+
+    @abstractmethod
+    def digest(self, sample: Sample) -> str:
+        """SHA-256 (64 hex digits) of the image's source: file bytes, or raw pixels.
+
+        Raises:
+            DataError: the source cannot be read.
+        """
+
+    @abstractmethod
+    def read(self, sample: Sample, size: tuple[int, int]) -> NDArray[np.float32]:
+        """The image as float32 (3, height, width), RGB in [0, 1], at ``size`` = (height, width).
+
+        Raises:
+            DataError: the image cannot be read, or does not come in this size.
+        """

@@ -1,0 +1,39 @@
+"""`Target`: the model as an attack sees it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Target(ABC):
+    """A classifier in pixel space with its passes counted per image; made by the harness.
+
+    ``images`` are float32 (n, channels, height, width) in [0, 1], a row for each row of the batch, or
+    for each member of ``rows`` (int64 row numbers) where given. What the attack's declared access
+    does not cover raises `PluginError`.
+    """
+
+    classes: int
+
+    @abstractmethod
+    def labels(self, images: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The predicted classes, int64 (n,). Any access."""
+
+    @abstractmethod
+    def logits(self, images: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The logits, float32 (n, classes), without a graph. Access: scores or white box."""
+
+    @abstractmethod
+    def gradient(
+        self, images: Tensor, loss: Callable[[Tensor], Tensor], rows: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits, and the gradient of each image's loss with respect to its pixels.
+
+        ``loss`` maps logits (n, classes) to one number an image, (n,). One forward and one backward
+        pass. Access: white box.
+        """

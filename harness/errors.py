@@ -1,0 +1,71 @@
+"""Errors that a user sees: one line that says what happened, where, and what to do."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every ``harness`` command."""
+
+    OK = 0
+    """Everything asked for is done."""
+    CELLS_FAILED = 1
+    """Some cells failed or hold invalid images; the rest is stored."""
+    USAGE = 2
+    """The command line or the registry is wrong."""
+    MISSING = 3
+    """Something required is missing: weights, data."""
+    PLUGIN = 4
+    """A plugin that the command needs is broken."""
+    STORE = 5
+    """The database is busy or unusable."""
+    INTERRUPTED = 130
+    """Interrupted; the same command goes on where it was."""
+
+
+class HarnessError(Exception):
+    """An expected failure.
+
+    ``what`` happened, ``where`` (file, line, field, plugin), and what to do (``hint``). ``str()`` is
+    the one line shown to the user.
+    """
+
+    exit_code = ExitCode.CELLS_FAILED
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.what, self.where, self.hint = what, where, hint
+        line = f"{where}: {what}" if where else what
+        super().__init__(" ".join((f"{line}; {hint}" if hint else line).split()))
+
+
+class ConfigError(HarnessError):
+    """The command line, the registry or an attack's parameters are wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class MissingError(HarnessError):
+    """Weights or data that the work needs are not there, or are not what the registry names."""
+
+    exit_code = ExitCode.MISSING
+
+
+class PluginError(HarnessError):
+    """A plugin, or an attack, loader, data set or metric of one, broke its contract."""
+
+    exit_code = ExitCode.PLUGIN
+
+
+class StoreError(HarnessError):
+    """The database is busy, unreadable, full or from a newer version."""
+
+    exit_code = ExitCode.STORE
+
+
+class ModelError(HarnessError):
+    """A model cannot be loaded or used: wrong graph, wrong weights, NaN logits."""
+
+
+class DataError(HarnessError):
+    """One image cannot be read."""

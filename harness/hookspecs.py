@@ -1,0 +1,33 @@
+"""Every hook of the harness. A plugin implements those it needs; each is called once at start-up.
+
+Registration is cheap: a name and a lazy ``"module:Class"`` target. The target is imported when the
+thing is used, so a plugin module itself must not import torch.
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+from harness.api import Register
+
+hookspec = pluggy.HookspecMarker("harness")
+
+
+@hookspec
+def register_attacks(register: Register) -> None:
+    """Offer attacks: subclasses of `harness.api.Attack` or `harness.api.SteppedAttack`."""
+
+
+@hookspec
+def register_model_loaders(register: Register) -> None:
+    """Offer model loaders: subclasses of `harness.api.ModelLoader`."""
+
+
+@hookspec
+def register_datasets(register: Register) -> None:
+    """Offer data set readers: subclasses of `harness.api.Dataset`."""
+
+
+@hookspec
+def register_metrics(register: Register) -> None:
+    """Offer metrics: subclasses of `harness.api.Metric`."""

@@ -1,0 +1,212 @@
+"""A suite becomes cells, in order: pure functions, no torch, no database.
+
+A cell is (model, attack with parameters, goal) on a data set: the unit that has a key. Every model
+also has a clean cell, which its attack cells need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.api import Goal, Norm
+from harness.identity import KEY_VERSION, tagged_hash
+
+
+@dataclass(frozen=True, slots=True)
+class NumericPolicy:
+    """What of the arithmetic is part of a result's identity.
+
+    Attributes:
+        precision: of the passes that make gradients; verdicts are always IEEE fp32.
+        fold_batch_norm: whether batch norms are folded into the convolutions before them.
+        generator: where an attack's random numbers are drawn.
+    """
+
+    precision: str = "fp32"
+    fold_batch_norm: bool = True
+    generator: str = "torch-cpu"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {
+            "precision": self.precision,
+            "fold_batch_norm": self.fold_batch_norm,
+            "generator": self.generator,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A model, data set or attack as the plan and the store know it.
+
+    Attributes:
+        name: the registry's or the plugin's name.
+        identity: JSON-like content that makes results differ: weights hash and preprocessing, reader
+            and version, attack version and parameters that are not their defaults.
+        about: JSON-like facts that do not: family, parameters, published accuracy, summary, plugin.
+    """
+
+    name: str
+    identity: Mapping[str, Any]
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAttack:
+    """One attack of a suite with its parameters and goals.
+
+    Attributes:
+        component: its identity holds ``name``, ``version`` and ``parameters``.
+        label: the name, with the parameters that are not their defaults.
+        budget: the declared epsilon; None for a minimum-distortion attack.
+        images: how many of the plan's images are attacked; None for all.
+        keep: whether the adversarial images are kept.
+    """
+
+    component: Component
+    label: str
+    norm: Norm
+    budget: float | None
+    goals: tuple[Goal, ...]
+    images: int | None
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """An image of the run: id and 0-based label; its digest is read when work begins."""
+
+    id: str
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One row of work. ``attack`` and ``goal`` are None for a model's clean cell."""
+
+    key: str
+    model: Component
+    dataset: Component
+    policy: NumericPolicy
+    images: tuple[PlannedImage, ...]
+    attack: PlannedAttack | None = None
+    goal: Goal | None = None
+    seed: int | None = None
+
+    @property
+    def label(self) -> str:
+        if self.attack is None:
+            return f"{self.model.name} clean"
+        return f"{self.model.name} {self.attack.label} {self.goal}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run will do.
+
+    Attributes:
+        suite: the suite's name; ``definition`` is its resolved content as JSON-like data.
+        cells: model by model, the clean cell first.
+        unavailable: attacks and metrics that the suite names and no installed plugin offers.
+    """
+
+    suite: str
+    definition: Mapping[str, Any]
+    seed: int
+    cells: tuple[Cell, ...]
+    unavailable: tuple[str, ...] = ()
+
+    @property
+    def models(self) -> tuple[Component, ...]:
+        return tuple({cell.model.name: cell.model for cell in self.cells}.values())
+
+    def of(self, model: Component) -> tuple[Cell, ...]:
+        """The cells of one model, the clean one first."""
+        return tuple(cell for cell in self.cells if cell.model is model)
+
+
+def image_order(dataset: str, images: Sequence[PlannedImage]) -> tuple[PlannedImage, ...]:
+    """The images in the fixed pseudo-random order of their ids' hashes.
+
+    The first 100 are thus among the first 1,000, and no class comes first.
+    """
+    return tuple(sorted(images, key=lambda image: tagged_hash("order", [dataset, image.id])))
+
+
+def clean_key(*, model: Component, dataset: Component, policy: NumericPolicy) -> str:
+    """The key of a model's clean cell."""
+    return tagged_hash(
+        "clean",
+        {
+            "version": KEY_VERSION,
+            "model": model.identity,
+            "dataset": dataset.identity,
+            "policy": policy.identity,
+        },
+    )
+
+
+def cell_key(
+    *,
+    model: Component,
+    dataset: Component,
+    attack: Component,
+    goal: Goal,
+    seed: int,
+    policy: NumericPolicy,
+) -> str:
+    """The key of an attack cell. Image ids are not in it, nor is anything about the machine."""
+    return tagged_hash(
+        "cell",
+        {
+            "version": KEY_VERSION,
+            "model": model.identity,
+            "dataset": dataset.identity,
+            "attack": attack.identity,
+            "goal": goal.value,
+            "seed": seed,
+            "policy": policy.identity,
+        },
+    )
+
+
+def plan_cells(
+    *,
+    models: Sequence[Component],
+    attacks: Sequence[PlannedAttack],
+    dataset: Component,
+    images: Sequence[PlannedImage],
+    clean_images: int | None,
+    seed: int,
+    policy: NumericPolicy,
+) -> tuple[Cell, ...]:
+    """All cells, model by model.
+
+    ``images`` come in plan order; ``clean_images`` of them (None: all) measure the accuracy, and
+    each attack takes its own number from the front.
+    """
+    cells: list[Cell] = []
+    ordered = tuple(images)
+    for model in models:
+        clean = clean_key(model=model, dataset=dataset, policy=policy)
+        needed = _most(clean_images, *(attack.images for attack in attacks))
+        cells.append(Cell(clean, model, dataset, policy, ordered[:needed]))
+        for attack in attacks:
+            for goal in attack.goals:
+                key = cell_key(
+                    model=model,
+                    dataset=dataset,
+                    attack=attack.component,
+                    goal=goal,
+                    seed=seed,
+                    policy=policy,
+                )
+                taken = ordered[: attack.images]
+                cells.append(Cell(key, model, dataset, policy, taken, attack, goal, seed))
+    return tuple(cells)
+
+
+def _most(*counts: int | None) -> int | None:
+    return None if None in counts else max(count for count in counts if count is not None)
