@@ -1,0 +1,1 @@
+"""The engine: slots on a device, verdicts of its own."""

@@ -1,0 +1,156 @@
+"""A classifier in pixel space on a device: the one that predicts, and the one that has gradients."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from harness.api import Classifier, ModelError, Preprocessing
+
+
+class PixelSpace(nn.Module):
+    """``network`` behind its preprocessing: pixels in [0, 1] in, logits of the classes out."""
+
+    scale: Tensor | None
+    shift: Tensor
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self.flip = preprocessing.channels == "bgr"
+        self.background = preprocessing.background
+        scale = 1 / torch.tensor(preprocessing.std, dtype=torch.float64)
+        shift = -torch.tensor(preprocessing.mean, dtype=torch.float64) * scale
+        identity = bool((scale == 1).all() and (shift == 0).all())
+        self.register_buffer("scale", None if identity else scale.float().view(1, 3, 1, 1))
+        self.register_buffer("shift", shift.float().view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        inputs = images if self.scale is None else torch.addcmul(self.shift, images, self.scale)
+        if self.flip:
+            inputs = inputs.flip(1)
+        logits: Tensor = self.network(inputs)
+        if self.background is None:
+            return logits
+        drop = self.background
+        return torch.cat((logits[:, :drop], logits[:, drop + 1 :]), dim=1)
+
+
+class _Opaque(nn.Module):
+    """A forward pass that is not a torch module, so that `PixelSpace` can wrap it."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        assert classifier.forward is not None
+        self.run = classifier.forward
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.run(inputs)
+
+
+class PixelClassifier:
+    """What the engine works on.
+
+    Args:
+        classifier: as its loader returned it.
+        device: where to put it.
+        fold_batch_norm: fold batch norms into the convolutions before them (numeric policy).
+
+    Attributes:
+        differentiable: pixels to logits with gradients to the pixels only, or None.
+        memory_format: the layout of images that the network is fastest in.
+    """
+
+    def __init__(
+        self, classifier: Classifier, *, device: torch.device, fold_batch_norm: bool
+    ) -> None:
+        self.device = device
+        self.classes = classifier.classes
+        self.shape = (3, *classifier.preprocessing.size)
+        self.differentiable: nn.Module | None = None
+        self.memory_format = torch.contiguous_format
+        if classifier.module is not None:
+            network = classifier.module.eval().requires_grad_(False)
+            if any(isinstance(part, nn.Conv2d) for part in network.modules()):
+                self.memory_format = torch.channels_last
+            if fold_batch_norm:
+                network = folded(network, self.shape)
+            module = PixelSpace(network, classifier.preprocessing).eval().to(device)
+            self.differentiable = module.to(memory_format=self.memory_format)
+        predictor: nn.Module | None = self.differentiable
+        if classifier.forward is not None:
+            predictor = PixelSpace(_Opaque(classifier), classifier.preprocessing).to(device)
+        if predictor is None:
+            raise ModelError("the loader returned neither a module nor a forward pass")
+        self._predictor = predictor
+
+    def predict(self, images: Tensor) -> Tensor:
+        """The logits, float32 (n, classes), of pixel-space ``images`` on the device, in IEEE fp32.
+
+        Raises:
+            ModelError: the network failed, or its output has the wrong shape.
+        """
+        with torch.inference_mode():
+            logits = self._run(self._predictor, images)
+        if logits.shape != (len(images), self.classes):
+            raise ModelError(
+                f"the model returned {tuple(logits.shape)} for {len(images)} images",
+                hint=f"the registry says {self.classes} classes; correct it, or the background",
+            )
+        return logits
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits with a graph back to ``images``.
+
+        Raises:
+            ModelError: the model has no gradients, or failed.
+        """
+        if self.differentiable is None:
+            raise ModelError(
+                "this model has no gradients", hint="choose an attack with scores or labels access"
+            )
+        return self._run(self.differentiable, images)
+
+    def _run(self, module: nn.Module, images: Tensor) -> Tensor:
+        try:
+            logits: Tensor = module(images)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise ModelError(f"the model failed: {type(error).__name__}: {error}") from error
+        return logits.float()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that the device, or the host, has no memory for this batch."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def folded(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+    """``network`` with batch norms folded into convolutions, where that is exact; else itself.
+
+    The folding is done in float64. A network that torch.fx cannot trace, or whose folded form
+    differs by more than float32 rounding explains, is left as it is.
+    """
+    from torch.fx.experimental.optimization import fuse
+
+    if not any(isinstance(part, nn.BatchNorm2d) for part in network.modules()):
+        return network
+    try:
+        folded = fuse(copy.deepcopy(network).double()).float().requires_grad_(False)
+        generator = torch.Generator().manual_seed(0)
+        probe = torch.rand((2, *shape), generator=generator) * 2 - 1
+        probe = probe.to(next(network.parameters()).device)
+        with torch.inference_mode():
+            before, after = network(probe), folded(probe)
+        if (before - after).abs().max() <= 1e-4 * before.abs().max():
+            return folded
+    except Exception:  # any network that tracing does not understand is simply not folded
+        return network
+    return network

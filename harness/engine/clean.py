@@ -1,0 +1,78 @@
+"""Clean predictions: what a model says before any attack, once per model and data set."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.api import ModelError
+from harness.engine.classifier import PixelClassifier, is_out_of_memory
+
+
+@dataclass(frozen=True, slots=True)
+class CleanPrediction:
+    """The clean prediction of one image.
+
+    Attributes:
+        margin: the true class's logit minus the largest other one.
+        least: the least likely class.
+        second: the most likely class besides the prediction.
+    """
+
+    image_id: str
+    predicted: int | None
+    margin: float | None = None
+    least: int | None = None
+    second: int | None = None
+    error: str | None = None
+
+
+def predict_clean(
+    model: PixelClassifier,
+    images: Iterator[tuple[str, Tensor, int]],
+    *,
+    batch_size: int,
+    on_halving: Callable[[int], None],
+) -> Iterator[list[CleanPrediction]]:
+    """Predictions for (id, image float32 (3, height, width) in [0, 1], label) triples, by batches.
+
+    Raises:
+        ModelError: the model fails, or has no memory for a single image.
+    """
+    left: list[tuple[str, Tensor, int]] = []
+    while left or (left := list(itertools.islice(images, batch_size))):
+        now, rest = left[:batch_size], left[batch_size:]
+        try:
+            yield _predict(model, now)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if batch_size == 1:
+                raise ModelError("out of memory with a single image") from error
+            batch_size //= 2
+            on_halving(batch_size)
+        else:
+            left = rest
+
+
+def _predict(
+    model: PixelClassifier, rows: Sequence[tuple[str, Tensor, int]]
+) -> list[CleanPrediction]:
+    images = torch.stack([image for _, image, _ in rows]).to(model.device)
+    logits = model.predict(images.contiguous(memory_format=model.memory_format)).cpu()
+    labels = torch.tensor([label for _, _, label in rows])[:, None]
+    sane = logits.isfinite().all(1).tolist()
+    best_two = logits.topk(2, dim=1).indices.tolist()
+    least = logits.argmin(1).tolist()
+    own = logits.gather(1, labels).squeeze(1)
+    margins = (own - logits.scatter(1, labels, -torch.inf).amax(1)).tolist()
+    return [
+        CleanPrediction(image_id, best_two[row][0], margins[row], least[row], best_two[row][1])
+        if sane[row]
+        else CleanPrediction(image_id, None, error="the model returned NaN or infinity")
+        for row, (image_id, _, _) in enumerate(rows)
+    ]

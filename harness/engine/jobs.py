@@ -1,0 +1,76 @@
+"""What goes into the engine and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.api import Batch, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image to attack for one goal.
+
+    Attributes:
+        cell: the key of its cell.
+        image_id: the image's id within the data set.
+        image: float32 (3, height, width) in [0, 1], on the host.
+        label: the true class.
+        target: the class to reach, or None for untargeted.
+        seed: of the attack's random numbers for this image.
+    """
+
+    cell: str
+    image_id: str
+    image: Tensor
+    label: int
+    target: int | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One finished image with the harness's own verdict; norms in pixel space.
+
+    ``candidate`` is the adversarial image on the host, None where there is none.
+    """
+
+    job: Job
+    status: Status
+    forwards: int
+    backwards: int
+    predicted: int | None = None
+    margin: float | None = None
+    confident: bool = False
+    linf: float | None = None
+    l2: float | None = None
+    l1: float | None = None
+    l0: int | None = None
+    numbers: Mapping[str, float] | None = None
+    candidate: Tensor | None = None
+    error: str | None = None
+
+
+def to_batch(jobs: Sequence[Job], *, device: torch.device) -> Batch:
+    """The jobs as a `Batch` on ``device``."""
+    images = torch.stack([job.image for job in jobs])
+    if device.type == "cuda":
+        images = images.pin_memory()
+    return Batch(
+        images=images.to(device, non_blocking=True),
+        labels=torch.tensor([job.label for job in jobs], device=device),
+        classes=torch.tensor(
+            [job.label if job.target is None else job.target for job in jobs], device=device
+        ),
+        targeted=torch.tensor([job.target is not None for job in jobs], device=device),
+        seeds=tuple(job.seed for job in jobs),
+    )
+
+
+def failed(job: Job, error: str) -> Judged:
+    """The record of an image whose attack did not come to an end."""
+    return Judged(job, Status.ERROR, forwards=0, backwards=0, error=error)

@@ -1,0 +1,192 @@
+"""Continuous batching: a fixed number of slots, an image in each, refilled as they finish."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from harness.api import Candidates, Point, Slots, SteppedAttack
+from harness.engine.classifier import PixelClassifier
+from harness.engine.jobs import Job, Judged, to_batch
+from harness.engine.verify import judge
+
+ROUNDS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 8}
+"""How many rounds the host lets pass between looks at the finished mask."""
+SECONDS_BETWEEN_VERDICTS = 1.0
+"""How long a finished image may wait for company on its way to the judging pass."""
+
+
+class SlotEngine:
+    """Drives one stepped attack over jobs; owns forward, backward, refill, counters and verdicts.
+
+    Args:
+        jobs: taken one by one as slots fall free.
+        slots: how many images are in flight at most.
+
+    Attributes:
+        in_flight: the jobs that are loaded, or finished and not yet judged. After an exception the
+            caller can start them anew elsewhere.
+    """
+
+    def __init__(
+        self, attack: SteppedAttack, model: PixelClassifier, jobs: Iterator[Job], *, slots: int
+    ) -> None:
+        self._attack, self._model, self._jobs = attack, model, jobs
+        first = list(itertools.islice(jobs, slots))
+        self._slots: list[Job | None] = [None] * len(first)
+        self._waiting: deque[tuple[Job, Tensor, dict[str, Tensor], Tensor]] = deque()
+        self._first = first
+        self._last_verdict = time.monotonic()
+
+    @property
+    def in_flight(self) -> list[Job]:
+        loaded = [job for job in self._slots if job is not None]
+        return self._first + loaded + [entry[0] for entry in self._waiting]
+
+    def run(self) -> Iterator[list[Judged]]:
+        """Yields finished images as they are judged, and empty lists in between as heartbeats."""
+        if not self._first:
+            return
+        self._allocate()
+        first, self._first = self._first, []
+        self._load(list(range(len(first))), first)
+        while any(job is not None for job in self._slots):
+            beat = time.monotonic()
+            for _ in range(self._rounds()):
+                self._round()
+                if time.monotonic() - beat >= SECONDS_BETWEEN_VERDICTS:
+                    yield []
+                    beat = time.monotonic()
+            self._retire()
+            yield self._verdicts(at_least=max(1, len(self._slots) // 4))
+        yield self._verdicts(at_least=0)
+
+    def _allocate(self) -> None:
+        count, device = len(self._slots), self._model.device
+        self._stepper = self._attack.stepper(
+            Slots(
+                count,
+                self._model.shape,
+                self._model.classes,
+                device,
+                self._model.memory_format,
+            )
+        )
+        self._occupied = torch.zeros(count, dtype=torch.bool, device=device)
+        self._passes = torch.zeros((2, count), dtype=torch.int64, device=device)
+        self._look: tuple[Tensor, torch.cuda.Event] | None = None
+
+    def _rounds(self) -> int:
+        return self._stepper.next_finish() or ROUNDS_BETWEEN_LOOKS[self._model.device.type]
+
+    def _round(self) -> None:
+        """One evaluation of the model at the stepper's point, without a look from the host."""
+        stepper = self._stepper
+        point = stepper.point()
+        self._count(point)
+        if not point.gradient:
+            with torch.no_grad():
+                stepper.observe(self._model.forward(point.images))
+            return
+        images = point.images.detach().requires_grad_(True)
+        logits = self._model.forward(images)
+        cotangent = stepper.observe(logits.detach())
+        (gradient,) = torch.autograd.grad(logits, images, cotangent)
+        stepper.step(gradient)
+
+    def _count(self, point: Point) -> None:
+        """Idle and finished slots are not counted: an image's passes do not depend on its mates."""
+        active = self._occupied & ~self._stepper.finished
+        if point.rows is not None:
+            self._passes[0].index_add_(0, point.rows, active[point.rows].long())
+            return
+        self._passes[0] += active
+        if point.gradient:
+            self._passes[1] += active if point.asking is None else active & point.asking
+
+    def _retire(self) -> None:
+        """Take finished images out of their slots and put the next ones in."""
+        done = self._finished_rows()
+        if not done:
+            return
+        rows = torch.tensor(done, device=self._model.device)
+        result = self._stepper.result(rows)
+        passes = self._passes[:, rows].cpu()
+        # `result` may be a view of state that the next image overwrites.
+        images = result.images.clone()
+        numbers = {name: values.clone() for name, values in result.numbers.items()}
+        for index, row in enumerate(done):
+            job = self._slots[row]
+            assert job is not None
+            each = {name: values[index] for name, values in numbers.items()}
+            self._waiting.append((job, images[index], each, passes[:, index]))
+            self._slots[row] = None
+        self._occupied[rows] = False
+        self._load(done, list(itertools.islice(self._jobs, len(done))))
+        self._shrink()
+
+    def _finished_rows(self) -> list[int]:
+        mask = self._stepper.finished
+        if self._model.device.type == "cuda" and self._stepper.next_finish() is None:
+            seen = self._delayed(mask)
+        else:
+            seen = mask.tolist()
+        return [row for row, job in enumerate(self._slots) if job is not None and seen[row]]
+
+    def _delayed(self, mask: Tensor) -> list[bool]:
+        """The mask as it was one look ago: the device has newer work queued and never waits."""
+        before = self._look
+        copy = torch.empty(mask.shape, dtype=torch.bool, pin_memory=True)
+        copy.copy_(mask & self._occupied, non_blocking=True)
+        event = torch.cuda.Event()
+        event.record()
+        self._look = (copy, event)
+        if before is None:
+            return [False] * len(self._slots)
+        before[1].synchronize()
+        return [bool(value) for value in before[0].tolist()]
+
+    def _load(self, free: list[int], jobs: list[Job]) -> None:
+        if not jobs:
+            return
+        taken = free[: len(jobs)]
+        for row, job in zip(taken, jobs, strict=True):
+            self._slots[row] = job
+        rows = torch.tensor(taken, device=self._model.device)
+        self._stepper.load(rows, to_batch(jobs, device=self._model.device))
+        self._passes[:, rows] = 0
+        self._occupied[rows] = True
+        self._look = None  # a mask from before would call the new images finished
+
+    def _shrink(self) -> None:
+        """Give idle rows up once a quarter of them is idle: no forward that is not needed."""
+        kept = [row for row, job in enumerate(self._slots) if job is not None]
+        if not kept or len(kept) > 0.75 * len(self._slots):
+            return
+        rows = torch.tensor(kept, device=self._model.device)
+        self._stepper.keep(rows)
+        self._slots = [self._slots[row] for row in kept]
+        self._occupied = self._occupied[rows]
+        self._passes = self._passes[:, rows]
+        self._look = None
+
+    def _verdicts(self, *, at_least: int) -> list[Judged]:
+        """Judge what waits, if that is enough for a pass of its own or has waited long enough."""
+        due = time.monotonic() - self._last_verdict >= SECONDS_BETWEEN_VERDICTS
+        if not self._waiting or (len(self._waiting) < at_least and not due):
+            return []
+        jobs, images, numbers, passes = zip(*self._waiting, strict=True)
+        candidates = Candidates(
+            torch.stack(images),
+            {name: torch.stack([each[name] for each in numbers]) for name in numbers[0]},
+        )
+        counts = torch.stack(passes, dim=1).tolist()
+        judged = judge(self._model, self._attack, jobs, candidates, counts[0], counts[1])
+        self._waiting.clear()
+        self._last_verdict = time.monotonic()
+        return judged

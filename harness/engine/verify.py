@@ -1,0 +1,148 @@
+"""The harness judges, never the attack: a clean forward pass over every candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from harness.api import AttackParameters, Batch, Candidates, Norm, PluginError, Status
+from harness.engine.classifier import PixelClassifier
+from harness.engine.jobs import Job, Judged, to_batch
+
+BUDGET_TOLERANCE = 1e-6
+"""How far above the declared epsilon a candidate may lie, relative to epsilon."""
+
+
+def judge(
+    model: PixelClassifier,
+    attack: AttackParameters,
+    jobs: Sequence[Job],
+    candidates: Candidates,
+    forwards: Sequence[int],
+    backwards: Sequence[int],
+) -> list[Judged]:
+    """Verdicts on ``candidates``, a row for each of ``jobs``.
+
+    Success is the argmax of a forward pass in IEEE fp32. NaN, pixels outside [0, 1] and distortions
+    beyond the budget are ``invalid``.
+
+    Raises:
+        PluginError: the candidates do not have the images' shape.
+    """
+    batch = to_batch(jobs, device=model.device)
+    images = _checked(candidates.images, batch.images).detach().to(model.device, torch.float32)
+    invalid = _invalid_reasons(images, batch.images, attack)
+    logits = model.predict(images.contiguous(memory_format=model.memory_format))
+    margins = goal_margin(logits, batch).tolist()
+    predicted = logits.argmax(1).tolist()
+    sane = logits.isfinite().all(1).tolist()
+    norms = _norms(images - batch.images)
+    numbers = {name: values.detach().tolist() for name, values in candidates.numbers.items()}
+    hosted = images.cpu()
+    judged = []
+    for row, job in enumerate(jobs):
+        reached = (predicted[row] == job.target) if job.target is not None else predicted[row] != job.label
+        status, error = _status(invalid[row], sane[row], reached)
+        finite = invalid[row] != _NAN
+        judged.append(
+            Judged(
+                job,
+                status,
+                forwards[row],
+                backwards[row],
+                predicted=predicted[row] if sane[row] else None,
+                margin=margins[row] if sane[row] else None,
+                confident=status is Status.BROKEN and margins[row] >= attack.confidence,
+                linf=norms[0][row] if finite else None,
+                l2=norms[1][row] if finite else None,
+                l1=norms[2][row] if finite else None,
+                l0=int(norms[3][row]) if finite else None,
+                numbers={name: values[row] for name, values in numbers.items()},
+                candidate=hosted[row],
+                error=error,
+            )
+        )
+    return judged
+
+
+def goal_margin(logits: Tensor, batch: Batch) -> Tensor:
+    """How far the goal is reached, (n,): target's logit minus the largest other one, or, untargeted,
+    the largest other logit minus the true class's. Positive: reached."""
+    own = logits.gather(1, batch.classes[:, None]).squeeze(1)
+    others = logits.scatter(1, batch.classes[:, None], -torch.inf).amax(1)
+    return torch.where(batch.targeted, own - others, others - own)
+
+
+_NAN = "the candidate holds NaN or infinity"
+
+
+def _checked(candidates: Tensor, images: Tensor) -> Tensor:
+    if not isinstance(candidates, Tensor) or candidates.shape != images.shape:
+        shape = tuple(getattr(candidates, "shape", ()))
+        raise PluginError(
+            f"the attack returned {type(candidates).__name__}{shape} for images of "
+            f"{tuple(images.shape)}"
+        )
+    return candidates
+
+
+def _status(invalid: str | None, sane: bool, reached: bool) -> tuple[Status, str | None]:
+    if invalid is not None:
+        return Status.INVALID, invalid
+    if not sane:
+        return Status.ERROR, "the model returned NaN or infinity for the candidate"
+    return (Status.BROKEN if reached else Status.ROBUST), None
+
+
+def _invalid_reasons(
+    candidates: Tensor, images: Tensor, attack: AttackParameters
+) -> list[str | None]:
+    flat = candidates.flatten(1)
+    nan = (~flat.isfinite()).any(1).tolist()
+    outside = ((flat < 0) | (flat > 1)).any(1).tolist()
+    excess = _beyond_budget(candidates, images, attack.norm, attack.budget).tolist()
+    reasons: list[str | None] = []
+    for row in range(len(nan)):
+        if nan[row]:
+            reasons.append(_NAN)
+        elif outside[row]:
+            reasons.append("the candidate leaves [0, 1]")
+        elif excess[row]:
+            reasons.append(f"the candidate exceeds {attack.norm} {attack.budget:g}")
+        else:
+            reasons.append(None)
+    return reasons
+
+
+def _beyond_budget(
+    candidates: Tensor, images: Tensor, norm: Norm, budget: float | None
+) -> Tensor:
+    """Whether each candidate lies more than `BUDGET_TOLERANCE` beyond the budget, bool (n,).
+
+    In linf a pixel may be the float32 nearest to the ball's face: there rounding alone can exceed the
+    tolerance, and no attack could do better.
+    """
+    if budget is None:
+        return torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    limit = budget * (1 + BUDGET_TOLERANCE)
+    if norm is Norm.LINF:
+        slack = limit - budget
+        above = candidates.double() - (images + budget).double() > slack
+        below = (images - budget).double() - candidates.double() > slack
+        return (above | below).flatten(1).any(1)
+    norms = dict(zip((Norm.LINF, Norm.L2, Norm.L1, Norm.L0), _norms(candidates - images), strict=True))
+    return torch.tensor(norms[norm], device=images.device) > limit
+
+
+def _norms(difference: Tensor) -> tuple[list[float], list[float], list[float], list[float]]:
+    """linf, l2, l1 and l0 (changed values) of each row, accumulated in float64."""
+    flat = difference.flatten(1).double()
+    size = flat.abs()
+    return (
+        size.amax(1).tolist(),
+        flat.square().sum(1).sqrt().tolist(),
+        size.sum(1).tolist(),
+        (size > 0).sum(1).double().tolist(),
+    )

@@ -1,0 +1,1 @@
+"""Fakes for tests of the harness and of plugins."""

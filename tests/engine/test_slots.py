@@ -1,0 +1,177 @@
+"""The slot engine: every image once, counted by its own passes, whatever its batch mates do."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from harness.api import (
+    Attack,
+    Candidates,
+    Goal,
+    Norm,
+    Point,
+    SteppedAttack,
+    Stepper,
+)
+from harness.engine.attack import attack_images
+from harness.engine.jobs import Job
+from harness.testing.fakes import attack_all, jobs_for, pixel_model
+
+SIZE, CLASSES = (2, 2), 3
+
+
+class _Countdown(Stepper):
+    """Finishes an image after as many rounds as its first pixel says, data-dependent on purpose."""
+
+    def __init__(self, slots) -> None:
+        self.images = torch.zeros(slots.count, *slots.shape)
+        self.left = torch.zeros(slots.count, dtype=torch.int64)
+        self.finished = torch.ones(slots.count, dtype=torch.bool)
+
+    def load(self, rows, batch):
+        assert self.finished[rows].all()
+        self.images[rows] = batch.images
+        self.left[rows] = (batch.images[:, 0, 0, 0] * 100).round().long()
+        self.finished[rows] = False
+
+    def point(self):
+        return Point(self.images)
+
+    def observe(self, logits):
+        assert len(logits) == len(self.left)
+        return torch.ones_like(logits)
+
+    def step(self, gradient):
+        self.left -= (~self.finished).long()
+        self.finished |= self.left <= 0
+
+    def result(self, rows):
+        assert self.finished[rows].all()
+        return Candidates(self.images[rows], {"mark": self.images[rows, 1, 0, 0]})
+
+
+class Countdown(SteppedAttack):
+    norm: ClassVar[Norm] = Norm.LINF
+
+    def stepper(self, slots):
+        return _Countdown(slots)
+
+
+def model():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, CLASSES))
+    return pixel_model(network, classes=CLASSES, size=SIZE)
+
+
+def jobs(rounds: list[int]) -> list[Job]:
+    images = torch.rand(len(rounds), 3, *SIZE, generator=torch.Generator().manual_seed(1))
+    images[:, 0, 0, 0] = torch.tensor(rounds) / 100
+    images[:, 1, 0, 0] = torch.arange(len(rounds)) / 100
+    return jobs_for(model(), images, [None] * len(rounds))
+
+
+@settings(max_examples=60, deadline=None)
+@given(rounds=st.lists(st.integers(1, 9), min_size=1, max_size=30), slots=st.integers(1, 9))
+def test_refill_serves_every_image_once_and_counts_its_own_passes(rounds, slots):
+    todo = jobs(rounds)
+    seen = []
+    for rows in attack_images(
+        Countdown(), model(), iter(todo), batch_size=slots, on_halving=lambda size: None
+    ):
+        seen += rows
+    assert sorted(int(row.job.image_id) for row in seen) == list(range(len(rounds)))
+    for row in seen:
+        index = int(row.job.image_id)
+        assert (row.forwards, row.backwards) == (rounds[index], rounds[index])
+        assert row.numbers["mark"] == pytest.approx(index / 100)
+        assert row.linf == 0
+
+
+class _Starved(nn.Module):
+    """A device with memory for a few images: cannot be made real on a CPU."""
+
+    def __init__(self, network: nn.Module, room: int) -> None:
+        super().__init__()
+        self.network, self.room = network, room
+
+    def forward(self, images):
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory (scripted)")
+        return self.network(images)
+
+
+class Uphill(Attack):
+    """Whole-batch: one signed step, by autograd."""
+
+    norm: ClassVar[Norm] = Norm.LINF
+
+    def perturb(self, target, batch):
+        own = batch.classes[:, None]
+        _, gradient = target.gradient(batch.images, lambda z: z.gather(1, own).squeeze(1))
+        return (batch.images - 0.1 * gradient.sign()).clamp(0, 1)
+
+
+@pytest.mark.parametrize("attack", [Countdown(), Uphill()])
+def test_lack_of_memory_halves_the_batch_and_changes_no_result(attack):
+    todo = jobs([3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
+    expected = attack_all(attack, model(), todo, batch_size=10)
+    small = model()
+    small.differentiable.network = _Starved(small.differentiable.network, room=3)
+    halvings = []
+    seen = {}
+    for rows in attack_images(
+        attack, small, iter(todo), batch_size=10, on_halving=halvings.append
+    ):
+        seen.update({row.job.image_id: row for row in rows})
+    assert halvings == [5, 2]
+    for row in expected:
+        again = seen[row.job.image_id]
+        assert (again.status, again.linf, again.forwards) == (row.status, row.linf, row.forwards)
+
+
+class Moody(Attack):
+    """Raises whenever image "2" is in the batch."""
+
+    norm: ClassVar[Norm] = Norm.LINF
+
+    def perturb(self, target, batch):
+        if (batch.images[:, 1, 0, 0] == torch.tensor(2) / 100).any():
+            raise RuntimeError("no mood")
+        return batch.images.clone()
+
+
+def test_an_image_that_breaks_an_attack_takes_no_batch_mate_with_it():
+    rows = attack_all(Moody(), model(), jobs([1, 1, 1, 1]))
+    assert [str(row.status) for row in rows] == ["robust", "robust", "error", "robust"]
+    assert "no mood" in rows[2].error
+    assert "RuntimeError" in rows[2].error
+
+
+class Noisy(Attack):
+    norm: ClassVar[Norm] = Norm.LINF
+    stochastic: ClassVar[bool] = True
+
+    def perturb(self, target, batch):
+        return (batch.images + 0.05 * batch.noise(0)).clamp(0, 1)
+
+
+def test_random_numbers_do_not_depend_on_batch_mates():
+    todo = jobs([1] * 7)
+    whole = attack_all(Noisy(), model(), todo, batch_size=7)
+    single = attack_all(Noisy(), model(), list(reversed(todo)), batch_size=1)
+    for row, other in zip(whole, reversed(single), strict=True):
+        assert torch.equal(row.candidate, other.candidate)
+    assert not torch.equal(
+        whole[0].candidate - whole[0].job.image, whole[1].candidate - whole[1].job.image
+    )
+
+
+def test_goal_properties():
+    assert not Goal.UNTARGETED.targeted
+    assert all(goal.targeted for goal in Goal if goal is not Goal.UNTARGETED)
