@@ -1,0 +1,63 @@
+"""FGSM and I-FGSM (Su et al. 2018, section 3.1): parameters and defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from harness.api import Norm, Slots, SteppedAttack, Stepper
+
+
+Epsilon = Annotated[float, Field(gt=0)] | Literal["search"]
+EPSILON = "radius of the linf ball, or 'search' for each image's smallest one"
+
+
+class _SignGradient(SteppedAttack):
+    """x := clip(x + (epsilon / T) * sign(gradient)), T times, within the epsilon ball."""
+
+    norm: ClassVar[Norm] = Norm.LINF
+
+    loss: Literal["cross-entropy", "logit"] = Field(
+        "cross-entropy",
+        description="the loss whose gradient's sign is followed; the released code uses the logit",
+    )
+    epsilon: Epsilon
+    attempts: int = Field(9, ge=1, le=60, description="attempts of the search")
+    initial_epsilon: float = Field(0.02, gt=0, description="where the search starts")
+
+    @property
+    def budget(self) -> float | None:
+        return None if self.epsilon == "search" else self.epsilon
+
+    def _stepper(self, slots: Slots, steps: int) -> Stepper:
+        from harness_attacks.sign_gradient import SignGradientStepper
+
+        search = self.epsilon == "search"
+        return SignGradientStepper(
+            slots,
+            steps=steps,
+            attempts=self.attempts if search else 1,
+            epsilon=self.initial_epsilon if self.epsilon == "search" else self.epsilon,
+            search=search,
+            loss=self.loss,
+        )
+
+
+class FGSM(_SignGradient):
+    """The fast gradient sign method: one step of epsilon."""
+
+    epsilon: Epsilon = Field(0.3, description=EPSILON)
+
+    def stepper(self, slots: Slots) -> Stepper:
+        return self._stepper(slots, steps=1)
+
+
+class IFGSM(_SignGradient):
+    """Iterative FGSM: T steps of epsilon / T, without a random start."""
+
+    epsilon: Epsilon = Field("search", description=EPSILON)
+    steps: int = Field(50, ge=1, description="T, the steps of one attempt")
+
+    def stepper(self, slots: Slots) -> Stepper:
+        return self._stepper(slots, steps=self.steps)

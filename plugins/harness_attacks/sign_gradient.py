@@ -1,0 +1,164 @@
+"""The stepper behind FGSM and I-FGSM, at a fixed epsilon or searching each image's smallest one."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.api import Batch, Candidates, Point, Slots, Stepper
+from harness_attacks.losses import LOSSES
+
+Rows = Tensor | slice
+
+
+class SignGradientStepper(Stepper):
+    """Attempts of T signed steps each; a search moves epsilon between attempts.
+
+    The search is the survey's released one: after a success epsilon goes half-way to the last failure
+    (to its half while there is none), after a failure half-way to the last success (to its double);
+    the last success is the smallest and is kept. Success is read from a forward pass at an attempt's
+    last iterate. All attempts start at the clean image, so its gradient is taken once.
+
+    How far each row is does not depend on data, so the host keeps the counters and knows the rounds
+    without asking the device.
+    """
+
+    def __init__(
+        self, slots: Slots, *, steps: int, attempts: int, epsilon: float, search: bool, loss: str
+    ) -> None:
+        def images() -> Tensor:
+            shape, form = (slots.count, *slots.shape), slots.memory_format
+            return torch.zeros(shape, device=slots.device).contiguous(memory_format=form)
+
+        def numbers(dtype: torch.dtype) -> Tensor:
+            return torch.zeros(slots.count, dtype=dtype, device=slots.device)
+
+        self._steps, self._attempts, self._search = steps, attempts, search
+        self._first_epsilon, self._loss = epsilon, LOSSES[loss]
+        self._original, self._point = images(), images()
+        self._clean_sign, self._best = (images(), images()) if search else (None, None)
+        self._classes, self._targeted = numbers(torch.int64), numbers(torch.bool)
+        self._epsilon, self._succeeded, self._failed = (numbers(torch.float64) for _ in range(3))
+        self.finished = ~numbers(torch.bool)
+        self._step: NDArray[np.int64] = np.zeros(slots.count, dtype=np.int64)
+        self._attempt: NDArray[np.int64] = np.full(slots.count, attempts)
+
+    def load(self, rows: Tensor, batch: Batch) -> None:
+        self._original[rows] = batch.images
+        self._point[rows] = batch.images
+        self._classes[rows] = batch.classes
+        self._targeted[rows] = batch.targeted
+        self._epsilon[rows] = self._first_epsilon
+        self._succeeded[rows] = torch.nan
+        self._failed[rows] = torch.nan
+        self.finished[rows] = False
+        index = rows.cpu().numpy()
+        self._step[index] = 0
+        self._attempt[index] = 0
+
+    def next_finish(self) -> int:
+        active = self._attempt < self._attempts
+        later = (self._attempts - self._attempt[active] - 1) * self._steps
+        rounds = self._steps - self._step[active] + later + int(self._search)
+        return int(rounds.min()) if rounds.size else 0
+
+    def point(self) -> Point:
+        asking = self._asking()
+        if not asking.any():
+            return Point(self._point, gradient=False)
+        mask = None if asking.all() else torch.from_numpy(asking).to(self._point.device)
+        return Point(self._point, asking=mask)
+
+    def observe(self, logits: Tensor) -> Tensor:
+        cotangent = self._loss(logits, self._classes, self._targeted)
+        self._moving = self._asking()
+        judging = (self._step == self._steps) & (self._attempt < self._attempts)
+        if judging.any():
+            self._judge(judging, logits)
+        if not self._moving.any():
+            self._begin(judging)
+        # Otherwise `step` begins them: until the backward pass is done the point must stay.
+        return cotangent
+
+    def step(self, gradient: Tensor) -> None:
+        moving = self._moving
+        judged = (self._step == self._steps) & (self._attempt < self._attempts)
+        rows = self._rows(moving)
+        sign = gradient.sign_()[rows]
+        if self._clean_sign is not None and (self._step[moving] == 0).all():
+            self._clean_sign[rows] = sign
+        elif self._clean_sign is not None and (self._step[moving] == 0).any():
+            fresh = self._rows(moving & (self._step == 0))
+            self._clean_sign[fresh] = gradient[fresh]
+        self._advance(moving, rows, self._point[rows], sign)
+        self._begin(judged)
+
+    def result(self, rows: Tensor) -> Candidates:
+        if self._best is None:
+            return Candidates(self._point[rows])
+        return Candidates(self._best[rows], {"epsilon": self._succeeded[rows]})
+
+    def _asking(self) -> NDArray[np.bool_]:
+        """The rows that are under way and not at an attempt's last iterate."""
+        asking: NDArray[np.bool_] = (self._step < self._steps) & (self._attempt < self._attempts)
+        return asking
+
+    def _rows(self, mask: NDArray[np.bool_]) -> Rows:
+        """A slice where the rows march together, as they nearly always do: views, not copies."""
+        if mask.all():
+            return slice(None)
+        return torch.from_numpy(np.flatnonzero(mask)).to(self._point.device)
+
+    def _advance(
+        self, moving: NDArray[np.bool_], rows: Rows, start: Tensor, sign: Tensor
+    ) -> None:
+        """One signed step from ``start``; the last one ends inside the ball to the last bit."""
+        size = (self._epsilon[rows] / self._steps).float()[:, None, None, None]
+        self._step[moving] += 1
+        point = self._point[rows]
+        torch.addcmul(start, sign, size, out=point).clamp_(0, 1)
+        last = self._step[moving] == self._steps
+        if last.any():
+            # T steps of epsilon/T leave the ball by rounding only, so one projection is enough.
+            radius = self._epsilon[rows].float()[:, None, None, None]
+            original = self._original[rows]
+            torch.minimum(point, original + radius, out=point)
+            torch.maximum(point, original - radius, out=point)
+        if not isinstance(rows, slice):
+            self._point[rows] = point
+        if not self._search:
+            self._finish(moving & (self._step == self._steps))
+
+    def _judge(self, judging: NDArray[np.bool_], logits: Tensor) -> None:
+        """Close the attempt of the rows ``judging``: move their epsilon, keep what succeeded."""
+        assert self._best is not None
+        rows = self._rows(judging)
+        reached = (logits[rows].argmax(1) == self._classes[rows]) == self._targeted[rows]
+        epsilon, failed = self._epsilon[rows], self._failed[rows]
+        succeeded = torch.where(reached, epsilon, self._succeeded[rows])
+        failed = torch.where(reached, failed, epsilon)
+        lower = torch.where(failed.isnan(), epsilon / 2, (epsilon + failed) / 2)
+        higher = torch.where(succeeded.isnan(), epsilon * 2, (epsilon + succeeded) / 2)
+        take = reached | succeeded.isnan()  # until a success the last iterate stands
+        best = torch.where(take[:, None, None, None], self._point[rows], self._best[rows])
+        self._best[rows] = best
+        self._epsilon[rows] = torch.where(reached, lower, higher)
+        self._succeeded[rows], self._failed[rows] = succeeded, failed
+        self._attempt[judging] += 1
+        self._finish(judging & (self._attempt == self._attempts))
+
+    def _begin(self, judged: NDArray[np.bool_]) -> None:
+        """Begin the next attempt of the rows just judged: its first step has the clean gradient."""
+        again = judged & (self._attempt < self._attempts)
+        if again.any():
+            assert self._clean_sign is not None
+            self._step[again] = 0
+            rows = self._rows(again)
+            self._advance(again, rows, self._original[rows], self._clean_sign[rows])
+
+    def _finish(self, rows: NDArray[np.bool_]) -> None:
+        if rows.any():
+            self._attempt[rows] = self._attempts
+            self.finished[self._rows(rows)] = True
