@@ -1,0 +1,98 @@
+"""The ``harness`` command: verbs are imported only when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from harness import __version__
+from harness.errors import ExitCode, HarnessError
+
+VERBS = {
+    "run": "harness.cli.run",
+    "plan": "harness.cli.plan",
+    "status": "harness.cli.status",
+    "leaderboard": "harness.cli.leaderboard",
+    "show": "harness.cli.show",
+    "runs": "harness.cli.runs",
+    "models": "harness.cli.nouns",
+    "attacks": "harness.cli.nouns",
+    "metrics": "harness.cli.nouns",
+    "datasets": "harness.cli.nouns",
+    "suites": "harness.cli.nouns",
+    "plugins": "harness.cli.nouns",
+}
+"""Each verb's module; its click command has the verb's name."""
+
+SUMMARIES = {
+    "run": "Run a suite; resumes where it was.",
+    "plan": "What a run would do.",
+    "status": "How far the database's runs are.",
+    "leaderboard": "Accuracy against robustness, model by model.",
+    "show": "One cell, or one image of it.",
+    "runs": "The runs in the database.",
+    "models": "The registry's models.",
+    "attacks": "The attacks that plugins offer.",
+    "metrics": "The metrics that plugins offer.",
+    "datasets": "The registry's data sets.",
+    "suites": "The registry's suites.",
+    "plugins": "The installed plugins and their health.",
+}
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name and imports a verb's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = getattr(importlib.import_module(VERBS[name]), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES[name]) for name in VERBS])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="frontier-harness", prog_name="harness")
+@click.option("--debug", is_flag=True, envvar="HARNESS_DEBUG", help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """Accuracy against adversarial robustness of image classifiers, measured the same way for all."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with a code of `ExitCode`.
+
+    Expected failures end in one line on stderr. A traceback is for our own bugs, or for --debug.
+    """
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = cli.main(argv, prog_name="harness", standalone_mode=False)
+    except HarnessError as error:
+        if _debugging(argv):
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command goes on where it was", err=True)
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # `harness leaderboard | head` is fine
+        sys.exit(ExitCode.OK)
+    sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+def _debugging(argv: Sequence[str]) -> bool:
+    import os
+
+    return "--debug" in argv or bool(os.environ.get("HARNESS_DEBUG"))

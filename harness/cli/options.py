@@ -1,0 +1,50 @@
+"""Options that several verbs share. ``HARNESS_<NAME>`` in the environment mirrors each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def option(flag: str, *names: str, **settings: Any) -> Decorator:
+    """`click.option` that also reads ``HARNESS_<FLAG>`` and shows its default."""
+    variable = "HARNESS_" + flag.lstrip("-").replace("-", "_").upper()
+    settings.setdefault("show_default", settings.get("default") is not None)
+    return click.option(flag, *names, envvar=variable, **settings)
+
+
+def database() -> Decorator:
+    return option(
+        "--db",
+        "db",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=Path("harness.db"),
+        metavar="PATH",
+        help="The database.",
+    )
+
+
+def registries() -> Decorator:
+    return option(
+        "--registry",
+        "registry_files",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="FILE",
+        help="An overlay on the built-in registry; may be repeated.",
+    )
+
+
+def output_format() -> Decorator:
+    return option(
+        "--format",
+        "format",
+        type=click.Choice(["table", "json", "csv", "md"]),
+        default="table",
+        help="How to print it.",
+    )

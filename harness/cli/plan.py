@@ -1,0 +1,99 @@
+"""``harness plan``: what a run would do, and how much of it is stored already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import output_format
+from harness.cli.run import request, selection
+from harness.report.tables import Column, Format, render
+
+if TYPE_CHECKING:
+    from harness.schedule.resolve import Request, Resolved
+
+COLUMNS = (
+    Column("attack", "attack"),
+    Column("goal", "goal"),
+    Column("cells", "cells", right=True),
+    Column("images", "images", right=True),
+    Column("stored", "stored", right=True),
+    Column("pending", "to do", right=True),
+    Column("kept", "kept MB", "{:.1f}".format, right=True),
+)
+
+
+@click.command()
+@selection
+@output_format()
+def plan(db: Path, registry_files: Sequence[Path], format: Format, **selected: Any) -> None:
+    """What `harness run` with the same options would do."""
+    show_plan(request(**selected), registry_files, db, format)
+
+
+def show_plan(
+    asked: Request,
+    registry_files: Sequence[Path],
+    db: Path,
+    format: Format,
+    *,
+    retry_errors: bool = False,
+    fresh: bool = False,
+) -> None:
+    """Print a row for each attack and goal; writes nothing."""
+    from harness.plugins import installed
+    from harness.registry import load
+    from harness.schedule.resolve import resolve
+
+    resolved = resolve(asked, load(registry_files), installed())
+    stored = {} if fresh else _stored(resolved, db, retry_errors)
+    rows = _rows(resolved, stored)
+    click.echo(render(rows, COLUMNS, format))
+    cells, images = len(resolved.plan.cells), sum(row["images"] for row in rows)
+    click.echo(
+        f"suite {resolved.plan.suite}: {len(resolved.plan.models)} models, {cells} cells, "
+        f"{images} images, {sum(row['pending'] for row in rows)} to do",
+        err=format != "table",
+    )
+    for name in resolved.plan.unavailable:
+        click.echo(f"no installed plugin offers {name!r}: a run goes on without it", err=True)
+
+
+def _stored(resolved: Resolved, db: Path, retry_errors: bool) -> dict[str, int]:
+    """How many images of each cell (by key) the database holds already."""
+    if not db.exists():
+        return {}
+    from harness.schedule.images import Images
+    from harness.schedule.run import digests_of, pending
+    from harness.store.database import open_readonly
+
+    digests = digests_of(resolved.plan.cells, Images(resolved.dataset))
+    with open_readonly(db) as connection:
+        return {
+            cell.key: len(cell.images)
+            - len(pending(cell, digests, connection, retry_errors=retry_errors))
+            for cell in resolved.plan.cells
+        }
+
+
+def _rows(resolved: Resolved, stored: dict[str, int]) -> list[dict[str, Any]]:
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for cell in resolved.plan.cells:
+        attack = cell.attack.label if cell.attack else "clean prediction"
+        goal = str(cell.goal) if cell.goal else "–"
+        row = rows.setdefault(
+            (attack, goal),
+            {"attack": attack, "goal": goal, "cells": 0, "images": 0, "stored": 0, "kept": 0.0},
+        )
+        row["cells"] += 1
+        row["images"] += len(cell.images)
+        row["stored"] += stored.get(cell.key, 0)
+        if cell.attack and cell.attack.keep:
+            channels, height, width = cell.model.about["shape"]
+            row["kept"] += len(cell.images) * channels * height * width * 4 / 1e6
+    for row in rows.values():
+        row["pending"] = row["images"] - row["stored"]
+    return list(rows.values())

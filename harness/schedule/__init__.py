@@ -1,0 +1,1 @@
+"""Which cell runs where and when."""

@@ -1,0 +1,208 @@
+"""From names to things: a suite of the registry and the installed plugins become a plan.
+
+Everything that can be wrong or missing is found here, before a run makes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from harness.api import (
+    AttackParameters,
+    ConfigError,
+    Dataset,
+    Goal,
+    Metric,
+    ModelLoader,
+    ModelSpec,
+)
+from harness.identity import canonical_json
+from harness.plan import (
+    Component,
+    NumericPolicy,
+    Plan,
+    PlannedAttack,
+    PlannedImage,
+    image_order,
+    plan_cells,
+)
+from harness.plugins import Catalog, Kind, unknown
+from harness.registry import ModelEntry, Registry, SuiteEntry
+from harness.schedule.components import (
+    attack_component,
+    dataset_component,
+    metric_instances,
+    model_component,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks for; empty selections mean "what the suite says"."""
+
+    suite: str
+    models: Sequence[str] = ()
+    attacks: Sequence[str] = ()
+    goals: Sequence[Goal] = ()
+    limit: int | None = None
+    seed: int | None = None
+    data: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A plan, and the things that its names stand for.
+
+    Attributes:
+        attacks: by label.
+        models, metrics: by name.
+    """
+
+    plan: Plan
+    dataset: Dataset
+    attacks: Mapping[str, AttackParameters]
+    models: Mapping[str, tuple[ModelLoader, ModelSpec]]
+    metrics: Mapping[str, Metric]
+
+
+def resolve(request: Request, registry: Registry, catalog: Catalog) -> Resolved:
+    """The plan for ``request`` and everything it needs.
+
+    Raises:
+        ConfigError: a name, a parameter or a goal is wrong. MissingError: weights or data are not
+        there. PluginError: a component that is needed cannot be imported.
+    """
+    suite = registry.get_suite(request.suite)
+    unavailable: list[str] = []
+    attacks, parameters = _attacks(request, suite, catalog, unavailable)
+    metrics = metric_instances(suite.metrics, catalog, unavailable)
+    entries = _model_entries(request, suite, registry)
+    dataset_component_, dataset = _dataset(request, suite, registry, catalog)
+    models = [model_component(entry, catalog) for entry in entries]
+    components = [component for component, _ in models]
+    _must_differ(components)
+    images = [PlannedImage(sample.id, sample.label) for sample in dataset.samples()]
+    seed = suite.seed if request.seed is None else request.seed
+    plan = Plan(
+        suite=suite.name,
+        definition=_definition(suite, components, attacks, seed),
+        seed=seed,
+        cells=plan_cells(
+            models=components,
+            attacks=attacks,
+            dataset=dataset_component_,
+            images=image_order(suite.dataset, images)[: request.limit],
+            clean_images=suite.accuracy_images,
+            seed=seed,
+            policy=NumericPolicy(),
+        ),
+        unavailable=tuple(unavailable),
+    )
+    loaded = {component.name: each for component, each in models}
+    return Resolved(plan, dataset, parameters, loaded, metrics)
+
+
+def _definition(
+    suite: SuiteEntry,
+    models: Sequence[Component],
+    attacks: Sequence[PlannedAttack],
+    seed: int,
+) -> dict[str, Any]:
+    """The resolved suite, as the store keeps it for the boards."""
+    return {
+        "name": suite.name,
+        "dataset": suite.dataset,
+        "models": [model.name for model in models],
+        "attacks": [
+            {
+                "name": attack.component.name,
+                "label": attack.label,
+                "norm": attack.norm.value,
+                "budget": attack.budget,
+                "goals": [goal.value for goal in attack.goals],
+                "parameters": attack.component.identity["parameters"],
+            }
+            for attack in attacks
+        ],
+        "metrics": list(suite.metrics),
+        "images": suite.images,
+        "accuracy_images": suite.accuracy_images,
+        "seed": seed,
+    }
+
+
+def _model_entries(request: Request, suite: SuiteEntry, registry: Registry) -> list[ModelEntry]:
+    if request.models:
+        return registry.match_models(request.models, where="--models")
+    return registry.match_models(suite.models, where=f"{suite.source}: suites.{suite.name}.models")
+
+
+def _must_differ(models: Sequence[Component]) -> None:
+    """Two names for one network would share every cell."""
+    seen: dict[str, str] = {}
+    for model in models:
+        other = seen.setdefault(canonical_json(model.identity), model.name)
+        if other != model.name:
+            raise ConfigError(
+                f"models {other!r} and {model.name!r} are the same network",
+                hint="leave one out with --models",
+            )
+
+
+def _dataset(
+    request: Request, suite: SuiteEntry, registry: Registry, catalog: Catalog
+) -> tuple[Component, Dataset]:
+    where = f"{suite.source}: suites.{suite.name}.dataset"
+    entry = registry.get_dataset(suite.dataset, where=where)
+    for name in request.data:
+        registry.get_dataset(name, where="--data")
+    return dataset_component(entry, catalog, root=request.data.get(entry.name))
+
+
+def _attacks(
+    request: Request, suite: SuiteEntry, catalog: Catalog, unavailable: list[str]
+) -> tuple[list[PlannedAttack], dict[str, AttackParameters]]:
+    """The suite's attacks that are asked for; those that no plugin offers are only listed."""
+    planned: list[PlannedAttack] = []
+    parameters: dict[str, AttackParameters] = {}
+    for entry in suite.attacks:
+        registration = catalog.find(Kind.ATTACK, entry.attack)
+        if registration is None:
+            unavailable.append(entry.attack)
+            continue
+        attack, instance = attack_component(entry, suite, registration)
+        if attack.label in parameters:
+            raise ConfigError(
+                f"attack {attack.label!r} stands twice",
+                where=f"{entry.source}: suites.{suite.name}.attacks",
+            )
+        parameters[attack.label] = instance
+        planned.append(attack)
+    names = [name for attack in planned for name in (attack.component.name, attack.label)]
+    for glob in request.attacks:
+        if not _matches([glob], names):
+            raise unknown("attack of the suite", glob, names, "--attacks", "`harness suites show`")
+    chosen = [_narrowed(attack, request) for attack in planned]
+    if planned and not any(attack.goals for attack in chosen):
+        raise ConfigError(
+            f"no chosen attack of suite {suite.name!r} has goal {', '.join(request.goals)}",
+            where="--goals",
+            hint=f"see `harness suites show {suite.name}`",
+        )
+    return [attack for attack in chosen if attack.goals], parameters
+
+
+def _narrowed(attack: PlannedAttack, request: Request) -> PlannedAttack:
+    """``attack`` with the goals that are asked for: none, if the attack itself is not."""
+    if request.attacks and not _matches(request.attacks, (attack.component.name, attack.label)):
+        return replace(attack, goals=())
+    wanted = request.goals or attack.goals
+    return replace(attack, goals=tuple(goal for goal in attack.goals if goal in wanted))
+
+
+def _matches(globs: Sequence[str], names: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs for name in names)

@@ -1,0 +1,194 @@
+"""Run a plan: find what is not yet stored, do it model by model, score the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.api import Status
+from harness.display.base import Display
+from harness.errors import ExitCode
+from harness.plan import Cell
+from harness.plugins import Catalog
+from harness.schedule.environment import environment
+from harness.schedule.images import Images
+from harness.schedule.resolve import Resolved
+from harness.schedule.work import ModelWork
+from harness.store.queries import cell_rows, done_clean, done_outcomes
+from harness.store.records import StoredImage
+from harness.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run goes about its work; none of it changes results."""
+
+    device: torch.device
+    batch_size: int | None
+    """None: a default for the device and the image size."""
+    retry_errors: bool = False
+    fresh: bool = False
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        computed: images computed now; ``found`` were stored before.
+        failures: one line for each cell that failed, is incomplete or holds invalid images.
+    """
+
+    run: int
+    cells: int
+    computed: int
+    found: int
+    failures: Sequence[str]
+    exit_code: ExitCode
+
+
+def run(
+    resolved: Resolved,
+    catalog: Catalog,
+    writer: Writer,
+    display: Display,
+    settings: Settings,
+    *,
+    command: Sequence[str],
+) -> Summary:
+    """Compute every outcome of the plan that is not stored yet.
+
+    Outcomes are committed as images finish. An interrupt leaves the run resumable: the same call goes
+    on where it was.
+    """
+    plan = resolved.plan
+    images = Images(resolved.dataset)
+    digests = digests_of(plan.cells, images)
+    number = writer.begin_run(
+        plan,
+        environment=environment(catalog),
+        command=command,
+        images=[StoredImage(i, label, digest) for i, (label, digest) in digests.items()],
+    )
+    writer.record_plugin_errors(number, catalog.broken)
+    if settings.fresh:
+        writer.forget(cell.key for cell in plan.cells)
+    try:
+        computed, found, stopped = _work(
+            resolved, writer, display, settings, images=images, digests=digests, run=number
+        )
+    except KeyboardInterrupt:
+        writer.finish_run(number, status="interrupted", exit_code=ExitCode.INTERRUPTED)
+        raise
+    except BaseException:
+        writer.finish_run(number, status="failed", exit_code=ExitCode.CELLS_FAILED)
+        raise
+    failures = _score(resolved, writer, number) + stopped
+    code = _exit_code(failures, resolved, catalog)
+    writer.finish_run(number, status="failed" if code else "done", exit_code=code)
+    return Summary(number, len(plan.cells), computed, found, failures, code)
+
+
+def pending(
+    cell: Cell, digests: Mapping[str, tuple[int, str]], db: Any, *, retry_errors: bool
+) -> list[str]:
+    """The ids of the cell's images that have no stored result yet, in plan order."""
+    find = done_clean if cell.attack is None else done_outcomes
+    done = find(db, cell.key, retry_errors=retry_errors)
+    return [image.id for image in cell.images if (image.id, digests[image.id][1]) not in done]
+
+
+def digests_of(cells: Sequence[Cell], images: Images) -> dict[str, tuple[int, str]]:
+    """Label and content hash of every image of the plan, in plan order."""
+    longest = max((cell.images for cell in cells), key=len, default=())
+    return {image.id: (image.label, images.digest(image.id)) for image in longest}
+
+
+def _work(
+    resolved: Resolved,
+    writer: Writer,
+    display: Display,
+    settings: Settings,
+    *,
+    images: Images,
+    digests: Mapping[str, tuple[int, str]],
+    run: int,
+) -> tuple[int, int, list[str]]:
+    """Model by model; returns the images computed, those found, and why it stopped early."""
+    plan = resolved.plan
+    todo = {
+        cell.key: pending(cell, digests, writer.db, retry_errors=settings.retry_errors)
+        for cell in plan.cells
+    }
+    planned = sum(len(cell.images) for cell in plan.cells)
+    missing = sum(len(ids) for ids in todo.values())
+    display.start(cells=sum(1 for ids in todo.values() if ids), images=missing)
+    computed = 0
+    for model in plan.models:
+        cells = plan.of(model)
+        if not any(todo[cell.key] for cell in cells):
+            continue
+        work = ModelWork(
+            resolved,
+            writer,
+            display,
+            device=settings.device,
+            batch_size=settings.batch_size,
+            images=images,
+            digests=digests,
+            run=run,
+        )
+        failed = work.do(cells, todo)
+        computed += work.computed
+        if failed and settings.fail_fast:
+            return computed, planned - missing, [f"stopped at {model.name}: --fail-fast"]
+    return computed, planned - missing, []
+
+
+def _score(resolved: Resolved, writer: Writer, run: int) -> list[str]:
+    """Store every metric of every cell, and say what is wrong with cells."""
+    failures = []
+    for cell in resolved.plan.cells:
+        rows = cell_rows(writer.db, run, cell.key)
+        problem = _clean_problem(rows) if cell.attack is None else _attack_problem(cell, rows)
+        if problem:
+            failures.append(f"{cell.label}: {problem}")
+        if cell.attack is None:
+            continue
+        scores = {}
+        for name, metric in resolved.metrics.items():
+            try:
+                score = metric.score(rows)
+            except Exception as error:
+                failures.append(f"{cell.label}: metric {name!r} raised {type(error).__name__}: {error}")
+                continue
+            scores[name] = (score.value, score.images, metric.unit)
+        writer.write_scores(run, cell.key, scores)
+    return failures
+
+
+def _clean_problem(rows: Any) -> str | None:
+    failed = sum(row.predicted is None for row in rows.clean)
+    return f"{failed} of {len(rows.clean)} images have no clean prediction" if failed else None
+
+
+def _attack_problem(cell: Cell, rows: Any) -> str | None:
+    counts = {status: sum(row.status is status for row in rows.outcomes) for status in Status}
+    parts = [
+        f"{counts[status]} {word}"
+        for status, word in ((Status.ERROR, "failed"), (Status.INVALID, "invalid"))
+        if counts[status]
+    ]
+    if len(rows.outcomes) < len(cell.images):
+        parts.append(f"{len(cell.images) - len(rows.outcomes)} missing")
+    return f"{', '.join(parts)} of {len(cell.images)} images" if parts else None
+
+
+def _exit_code(failures: Sequence[str], resolved: Resolved, catalog: Catalog) -> ExitCode:
+    if resolved.plan.unavailable and catalog.broken:
+        return ExitCode.PLUGIN
+    return ExitCode.CELLS_FAILED if failures else ExitCode.OK
