@@ -1,0 +1,44 @@
+# `make run` and `make test` need Python 3.11+ and nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: run test check format bench clean
+.DEFAULT_GOAL := test
+
+run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
+	$(BIN)/harness run --suite digits18
+	$(BIN)/harness leaderboard
+
+test: check  ## everything that CI runs
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --durations=10
+
+check: $(VENV)/.dev  ## style, types, arrows between the rooms
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev  ## the engine's overhead against a bare loop
+	$(BIN)/python benchmarks/overhead.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.11 ...' >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.harness: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[dev]'
+	@touch $(VENV)/.harness $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,68 @@
+"""What the benchmarks share: interleaved repetitions, medians, peak memory, a look at the machine."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds of each repetition, and the largest resident memory (MiB) over all of them."""
+
+    seconds: list[float]
+    peak_mib: float
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> float:
+        """(largest - smallest) / median."""
+        return (max(self.seconds) - min(self.seconds)) / self.median
+
+
+def interleaved(cases: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, Measured]:
+    """Run every case ``repeats`` times in turn, so that drift of the machine hits all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    peaks = dict.fromkeys(cases, 0.0)
+    for _ in range(repeats):
+        for name, case in cases.items():
+            _forget_peak()
+            start = time.perf_counter()
+            case()
+            seconds[name].append(time.perf_counter() - start)
+            peaks[name] = max(peaks[name], _peak_mib())
+    return {name: Measured(seconds[name], peaks[name]) for name in cases}
+
+
+def ratio(over: Measured, under: Measured) -> float:
+    """The median of the paired ratios, repetition by repetition."""
+    return statistics.median(a / b for a, b in zip(over.seconds, under.seconds, strict=True))
+
+
+def load_line() -> str:
+    """How busy the machine is besides us."""
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0]
+    verdict = "quiet" if load <= cores + 0.5 else "BUSY: do not trust the ratios"
+    return f"load {load:.1f} on {cores} cores ({verdict})"
+
+
+def _forget_peak() -> None:
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5")  # resets VmHWM
+
+
+def _peak_mib() -> float:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return float("nan")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024

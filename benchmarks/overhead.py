@@ -1,0 +1,125 @@
+"""The engine's overhead: ``ifgsm`` 9 x 50 against a bare loop of the nominal passes.
+
+    python benchmarks/overhead.py [--repeats N] [--imagenet-mini FOLDER]
+
+The bare loop makes, for the same images at the same batch size through the same module, 9 T forwards
+with `autograd.grad` of the input and 9 more forwards; nothing else. The goal is random. Ratios are
+medians of interleaved repetitions in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from harness_attacks.fgsm import IFGSM
+from measure import interleaved, load_line, ratio
+
+from harness.api import Goal
+from harness.engine.attack import attack_images
+from harness.engine.classifier import PixelClassifier
+from harness.engine.jobs import Job
+from harness.identity import random_target
+from harness.plugins import installed
+from harness.registry import load
+from harness.schedule.images import Images
+from harness.schedule.resolve import Request, resolve
+
+STEPS, ATTEMPTS = 50, 9
+
+
+def jobs_of(request: Request, overlays: Sequence[Path], count: int) -> tuple[PixelClassifier, list[Job]]:
+    """The model of ``request`` and its first ``count`` correctly classified images."""
+    resolved = resolve(request, load(overlays), installed())
+    (name,) = resolved.models
+    loader, spec = resolved.models[name]
+    model = PixelClassifier(
+        loader.load(spec, "cpu"), device=torch.device("cpu"), fold_batch_norm=True
+    )
+    images, jobs = Images(resolved.dataset), []
+    for planned in resolved.plan.cells[0].images:
+        picture = images.read(planned.id, spec.preprocessing.size)
+        if model.predict(picture[None]).argmax().item() != planned.label:
+            continue
+        target = random_target(
+            seed=0,
+            dataset="benchmark",
+            image_id=planned.id,
+            label=planned.label,
+            classes=model.classes,
+        )
+        jobs.append(Job("cell", planned.id, picture, planned.label, target, seed=0))
+        if len(jobs) == count:
+            break
+    return model, jobs
+
+
+def bare(model: PixelClassifier, jobs: Sequence[Job], batch_size: int) -> None:
+    """The nominal passes, and nothing else."""
+    for start in range(0, len(jobs), batch_size):
+        images = torch.stack([job.image for job in jobs[start : start + batch_size]])
+        images = images.contiguous(memory_format=model.memory_format)
+        cotangent = torch.randn(len(images), model.classes)
+        for _ in range(ATTEMPTS):
+            for _ in range(STEPS):
+                point = images.detach().requires_grad_(True)
+                torch.autograd.grad(model.forward(point), point, cotangent)
+            with torch.no_grad():
+                model.forward(images)
+
+
+def harnessed(model: PixelClassifier, jobs: Sequence[Job], batch_size: int) -> None:
+    attack = IFGSM(steps=STEPS, attempts=ATTEMPTS)
+    for _ in attack_images(
+        attack, model, iter(jobs), batch_size=batch_size, on_halving=lambda size: None
+    ):
+        pass
+
+
+def compare(title: str, model: PixelClassifier, jobs: Sequence[Job], batch: int, repeats: int) -> None:
+    warm = jobs[: max(1, batch // 4)]
+    for _ in attack_images(
+        IFGSM(steps=2, attempts=2), model, iter(warm), batch_size=batch, on_halving=print
+    ):
+        pass
+    results = interleaved(
+        {
+            "bare": lambda: bare(model, jobs, batch),
+            "harness": lambda: harnessed(model, jobs, batch),
+        },
+        repeats=repeats,
+    )
+    for name, each in results.items():
+        print(
+            f"{title:28} {name:8} {each.median:7.2f} s  (spread {each.spread:4.0%})  "
+            f"peak {each.peak_mib:6.0f} MiB"
+        )
+    print(f"{title:28} ratio    {ratio(results['harness'], results['bare']):7.3f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--imagenet-mini", type=Path, default=Path("../shared/imagenet-mini"))
+    arguments = parser.parse_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {load_line()}")
+    request = Request(suite="digits18", models=["digits-resnet_v2_50"], goals=[Goal.RANDOM])
+    model, jobs = jobs_of(request, [], 64)
+    compare("digits-resnet_v2_50, 64", model, jobs, 64, arguments.repeats)
+    if not arguments.imagenet_mini.is_dir():
+        print(f"MobileNet-0.50-160 left out: no {arguments.imagenet_mini}")
+        return
+    request = Request(
+        suite="imagenet-mini",
+        models=["mobilenet_v1_050_160"],
+        data={"imagenet": arguments.imagenet_mini / "images"},
+    )
+    overlay = Path(__file__).parent.parent / "examples" / "imagenet-mini.yaml"
+    model, jobs = jobs_of(request, [overlay], 32)
+    compare("mobilenet_v1_050_160, 32", model, jobs, 32, arguments.repeats)
+
+
+if __name__ == "__main__":
+    main()
