@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved repetitions, medians, peak memory, a look at the machine."""
+"""What the benchmarks share: interleaved repetitions, medians, peak memory, the load."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
     python benchmarks/overhead.py [--repeats N] [--imagenet-mini FOLDER]
 
-The bare loop makes, for the same images at the same batch size through the same module, 9 T forwards
-with `autograd.grad` of the input and 9 more forwards; nothing else. The goal is random. Ratios are
-medians of interleaved repetitions in one process.
+The bare loop makes, for the same images at the same batch size through the same module, 9 T
+forwards with `autograd.grad` of the input and 9 more forwards; nothing else. The goal is random.
+Ratios are medians of interleaved repetitions in one process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from harness_attacks.fgsm import IFGSM
 from measure import interleaved, load_line, ratio
 
 from harness.api import Goal
@@ -26,11 +25,14 @@ from harness.plugins import installed
 from harness.registry import load
 from harness.schedule.images import Images
 from harness.schedule.resolve import Request, resolve
+from harness_attacks.fgsm import IFGSM
 
 STEPS, ATTEMPTS = 50, 9
 
 
-def jobs_of(request: Request, overlays: Sequence[Path], count: int) -> tuple[PixelClassifier, list[Job]]:
+def jobs_of(
+    request: Request, overlays: Sequence[Path], count: int
+) -> tuple[PixelClassifier, list[Job]]:
     """The model of ``request`` and its first ``count`` correctly classified images."""
     resolved = resolve(request, load(overlays), installed())
     (name,) = resolved.models
@@ -78,7 +80,9 @@ def harnessed(model: PixelClassifier, jobs: Sequence[Job], batch_size: int) -> N
         pass
 
 
-def compare(title: str, model: PixelClassifier, jobs: Sequence[Job], batch: int, repeats: int) -> None:
+def compare(
+    title: str, model: PixelClassifier, jobs: Sequence[Job], batch: int, repeats: int
+) -> None:
     warm = jobs[: max(1, batch // 4)]
     for _ in attack_images(
         IFGSM(steps=2, attempts=2), model, iter(warm), batch_size=batch, on_halving=print

@@ -27,8 +27,8 @@ class ExitCode(IntEnum):
 class HarnessError(Exception):
     """An expected failure.
 
-    ``what`` happened, ``where`` (file, line, field, plugin), and what to do (``hint``). ``str()`` is
-    the one line shown to the user.
+    ``what`` happened, ``where`` (file, line, field, plugin), and what to do (``hint``). ``str()``
+    is the one line shown to the user.
     """
 
     exit_code = ExitCode.CELLS_FAILED

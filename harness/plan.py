@@ -43,7 +43,8 @@ class Component:
 
     Attributes:
         name: the registry's or the plugin's name.
-        identity: JSON-like content that makes results differ: weights hash and preprocessing, reader
+        identity: JSON-like content that makes results differ: weights hash and preprocessing,
+        reader
             and version, attack version and parameters that are not their defaults.
         about: JSON-like facts that do not: family, parameters, published accuracy, summary, plugin.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -166,16 +166,15 @@ def _load(
 ) -> None:
     """Import, check the API version, register with pluggy, validate, and call the hooks."""
     name = f"{report.distribution}:{point.name}"
-    stages: tuple[tuple[str, Callable[[], None]], ...] = (
-        ("API check", lambda: _check_api(module)),
-        ("registration", lambda: _register(manager, module, name)),
-        ("hooks", lambda: _call_hooks(manager, module, report, taken)),
-    )
     stage = "import"
     try:
         module = point.load()
-        for stage, act in stages:
-            act()
+        stage = "API check"
+        _check_api(module)
+        stage = "registration"
+        _register(manager, module, name)
+        stage = "hooks"
+        _call_hooks(manager, module, report, taken)
     # SystemExit too: a plugin that calls exit() at import must not end the command.
     except (Exception, SystemExit) as error:
         report.stage, report.cause = stage, _cause(error)

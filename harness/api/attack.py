@@ -189,7 +189,7 @@ class Stepper(ABC):
         return None
 
     def keep(self, rows: Tensor) -> None:
-        """Shrink to the slots ``rows`` (int64), in that order: the engine's tail has fewer images."""
+        """Shrink to the slots ``rows`` (int64), in that order, when few images are left."""
         import numpy
         import torch
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Preprocessing:
     """How pixel-space images become a network's input; data, part of the model's identity.
 
-    The harness applies it inside the classifier, so that attacks and distortions live in pixel space.
+    The harness applies it inside the classifier, so that attacks and distortions live in pixel
+    space.
 
     Attributes:
         size: (height, width) of the input.
@@ -39,7 +40,8 @@ class ModelSpec:
     Attributes:
         name: the registry's name of the model.
         architecture: what to build, in the loader's words; the name where the registry is silent.
-        weights: the weight file, already checked against the registry's SHA-256; None where the loader
+        weights: the weight file, already checked against the registry's SHA-256; None where the
+        loader
             finds the weights itself.
         classes: number of classes, background excluded.
         options: whatever else the loader takes.
@@ -58,7 +60,8 @@ class Classifier:
     """A network in its own input space; the harness puts `preprocessing` around it.
 
     Attributes:
-        module: differentiable network in eval mode, input (n, 3, height, width) to logits; None for a
+        module: differentiable network in eval mode, input (n, 3, height, width) to logits; None for
+        a
             model without gradients.
         forward: the forward pass that predictions and verdicts use where it is not the module's own
             (an ONNX Runtime session); float32 tensors on any device in, logits out.

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class Target(ABC):
     """A classifier in pixel space with its passes counted per image; made by the harness.
 
-    ``images`` are float32 (n, channels, height, width) in [0, 1], a row for each row of the batch, or
-    for each member of ``rows`` (int64 row numbers) where given. What the attack's declared access
-    does not cover raises `PluginError`.
+    ``images`` are float32 (n, channels, height, width) in [0, 1], a row for each row of the batch,
+    or for each member of ``rows`` (int64 row numbers) where given. What the attack's declared
+    access does not cover raises `PluginError`.
     """
 
     classes: int

@@ -64,7 +64,7 @@ class Verbs(click.Group):
 @click.version_option(__version__, package_name="frontier-harness", prog_name="harness")
 @click.option("--debug", is_flag=True, envvar="HARNESS_DEBUG", help="Show tracebacks.")
 def cli(debug: bool) -> None:
-    """Accuracy against adversarial robustness of image classifiers, measured the same way for all."""
+    """Accuracy against adversarial robustness of image classifiers, measured alike for all."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

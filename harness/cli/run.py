@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -28,7 +28,9 @@ def selection(command: Any) -> Any:
             option("--models", metavar="GLOB,...", help="Only these models of the registry."),
             option("--attacks", metavar="GLOB,...", help="Only these attacks of the suite."),
             option("--goals", metavar="GOAL,...", help="Only these goals."),
-            option("--limit", type=click.IntRange(min=1), metavar="N", help="Images a cell, at most."),
+            option(
+                "--limit", type=click.IntRange(min=1), metavar="N", help="Images a cell, at most."
+            ),
             option("--seed", type=int, metavar="N", help="Instead of the suite's seed."),
             option(
                 "--data",
@@ -112,7 +114,7 @@ def run(
     fresh: bool,
     dry_run: bool,
     fail_fast: bool,
-    progress: str,
+    progress: Literal["auto", "rich", "plain", "json"],
     **selected: Any,
 ) -> int:
     """Run a suite. What is stored already is not computed again; an interrupted run goes on."""
@@ -165,7 +167,9 @@ def _batch_size(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdigit() or int(text) < 1:
-        raise ConfigError(f"{text!r} is not a batch size", where="--batch-size", hint="auto, or N >= 1")
+        raise ConfigError(
+            f"{text!r} is not a batch size", where="--batch-size", hint="auto, or N >= 1"
+        )
     return int(text)
 
 

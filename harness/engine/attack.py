@@ -34,8 +34,8 @@ def attack_images(
 ) -> Iterator[list[Judged]]:
     """Yields verdicts as images finish; empty lists are heartbeats.
 
-    ``batch_size`` is halved when the device runs out of memory: the images in flight start anew, and
-    ``on_halving`` hears of the new size. An attack that raises costs its images their verdict
+    ``batch_size`` is halved when the device runs out of memory: the images in flight start anew,
+    and ``on_halving`` hears of the new size. An attack that raises costs its images their verdict
     (status ``error``), nobody else's.
 
     Raises:

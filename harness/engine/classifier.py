@@ -1,4 +1,4 @@
-"""A classifier in pixel space on a device: the one that predicts, and the one that has gradients."""
+"""A classifier in pixel space on a device: one that predicts, one that has gradients."""
 
 from __future__ import annotations
 

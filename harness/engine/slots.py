@@ -143,7 +143,7 @@ class SlotEngine:
         before = self._look
         copy = torch.empty(mask.shape, dtype=torch.bool, pin_memory=True)
         copy.copy_(mask & self._occupied, non_blocking=True)
-        event = torch.cuda.Event()
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         event.record()
         self._look = (copy, event)
         if before is None:

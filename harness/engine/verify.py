@@ -43,7 +43,11 @@ def judge(
     hosted = images.cpu()
     judged = []
     for row, job in enumerate(jobs):
-        reached = (predicted[row] == job.target) if job.target is not None else predicted[row] != job.label
+        reached = (
+            (predicted[row] == job.target)
+            if job.target is not None
+            else predicted[row] != job.label
+        )
         status, error = _status(invalid[row], sane[row], reached)
         finite = invalid[row] != _NAN
         judged.append(
@@ -68,8 +72,8 @@ def judge(
 
 
 def goal_margin(logits: Tensor, batch: Batch) -> Tensor:
-    """How far the goal is reached, (n,): target's logit minus the largest other one, or, untargeted,
-    the largest other logit minus the true class's. Positive: reached."""
+    """How far the goal is reached, (n,): target's logit minus the largest other one, or,
+    untargeted, the largest other logit minus the true class's. Positive: reached."""
     own = logits.gather(1, batch.classes[:, None]).squeeze(1)
     others = logits.scatter(1, batch.classes[:, None], -torch.inf).amax(1)
     return torch.where(batch.targeted, own - others, others - own)
@@ -116,13 +120,11 @@ def _invalid_reasons(
     return reasons
 
 
-def _beyond_budget(
-    candidates: Tensor, images: Tensor, norm: Norm, budget: float | None
-) -> Tensor:
+def _beyond_budget(candidates: Tensor, images: Tensor, norm: Norm, budget: float | None) -> Tensor:
     """Whether each candidate lies more than `BUDGET_TOLERANCE` beyond the budget, bool (n,).
 
-    In linf a pixel may be the float32 nearest to the ball's face: there rounding alone can exceed the
-    tolerance, and no attack could do better.
+    In linf a pixel may be the float32 nearest to the ball's face: there rounding alone can exceed
+    the tolerance, and no attack could do better.
     """
     if budget is None:
         return torch.zeros(len(images), dtype=torch.bool, device=images.device)
@@ -132,7 +134,9 @@ def _beyond_budget(
         above = candidates.double() - (images + budget).double() > slack
         below = (images - budget).double() - candidates.double() > slack
         return (above | below).flatten(1).any(1)
-    norms = dict(zip((Norm.LINF, Norm.L2, Norm.L1, Norm.L0), _norms(candidates - images), strict=True))
+    norms = dict(
+        zip((Norm.LINF, Norm.L2, Norm.L1, Norm.L0), _norms(candidates - images), strict=True)
+    )
     return torch.tensor(norms[norm], device=images.device) > limit
 
 

@@ -53,7 +53,9 @@ class Images:
         except DataError:
             raise
         except Exception as error:
-            raise DataError(f"the reader raised {type(error).__name__}: {error}", where=where) from error
+            raise DataError(
+                f"the reader raised {type(error).__name__}: {error}", where=where
+            ) from error
         if pixels.shape != (3, *size) or pixels.dtype != np.float32:
             raise DataError(f"the reader returned {pixels.dtype}{pixels.shape}", where=where)
         if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):

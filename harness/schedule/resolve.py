@@ -78,9 +78,10 @@ def resolve(request: Request, registry: Registry, catalog: Catalog) -> Resolved:
     """
     suite = registry.get_suite(request.suite)
     unavailable: list[str] = []
-    attacks, parameters = _attacks(request, suite, catalog, unavailable)
+    attacks, parameters = _attacks(suite, catalog, unavailable)
+    chosen = _chosen(request, suite, attacks)
     metrics = metric_instances(suite.metrics, catalog, unavailable)
-    entries = _model_entries(request, suite, registry)
+    entries, board = _model_entries(request, suite, registry)
     dataset_component_, dataset = _dataset(request, suite, registry, catalog)
     models = [model_component(entry, catalog) for entry in entries]
     components = [component for component, _ in models]
@@ -89,11 +90,11 @@ def resolve(request: Request, registry: Registry, catalog: Catalog) -> Resolved:
     seed = suite.seed if request.seed is None else request.seed
     plan = Plan(
         suite=suite.name,
-        definition=_definition(suite, components, attacks, seed),
+        definition=_definition(suite, board, attacks, seed),
         seed=seed,
         cells=plan_cells(
             models=components,
-            attacks=attacks,
+            attacks=[narrowed for narrowed in chosen if narrowed.goals],
             dataset=dataset_component_,
             images=image_order(suite.dataset, images)[: request.limit],
             clean_images=suite.accuracy_images,
@@ -108,11 +109,11 @@ def resolve(request: Request, registry: Registry, catalog: Catalog) -> Resolved:
 
 def _definition(
     suite: SuiteEntry,
-    models: Sequence[Component],
+    models: Sequence[ModelEntry],
     attacks: Sequence[PlannedAttack],
     seed: int,
 ) -> dict[str, Any]:
-    """The resolved suite, as the store keeps it for the boards."""
+    """The resolved suite, as the store keeps it for the boards: all of it, whatever is chosen."""
     return {
         "name": suite.name,
         "dataset": suite.dataset,
@@ -135,10 +136,21 @@ def _definition(
     }
 
 
-def _model_entries(request: Request, suite: SuiteEntry, registry: Registry) -> list[ModelEntry]:
-    if request.models:
-        return registry.match_models(request.models, where="--models")
-    return registry.match_models(suite.models, where=f"{suite.source}: suites.{suite.name}.models")
+def _model_entries(
+    request: Request, suite: SuiteEntry, registry: Registry
+) -> tuple[list[ModelEntry], list[ModelEntry]]:
+    """The models to run, and all models of the board: the suite's and those asked for besides.
+
+    A glob chooses among the suite's models; one that matches none of them, among all.
+    """
+    own = registry.match_models(suite.models, where=f"{suite.source}: suites.{suite.name}.models")
+    chosen: dict[str, ModelEntry] = {}
+    for glob in request.models:
+        members = [entry for entry in own if fnmatchcase(entry.name, glob)]
+        found = members or registry.match_models([glob], where="--models")
+        chosen.update((entry.name, entry) for entry in found)
+    models = [entry for entry in registry.models.values() if entry.name in chosen] or own
+    return models, own + [entry for entry in models if entry not in own]
 
 
 def _must_differ(models: Sequence[Component]) -> None:
@@ -164,9 +176,9 @@ def _dataset(
 
 
 def _attacks(
-    request: Request, suite: SuiteEntry, catalog: Catalog, unavailable: list[str]
+    suite: SuiteEntry, catalog: Catalog, unavailable: list[str]
 ) -> tuple[list[PlannedAttack], dict[str, AttackParameters]]:
-    """The suite's attacks that are asked for; those that no plugin offers are only listed."""
+    """The suite's attacks; those that no plugin offers are added to ``unavailable``."""
     planned: list[PlannedAttack] = []
     parameters: dict[str, AttackParameters] = {}
     for entry in suite.attacks:
@@ -182,22 +194,28 @@ def _attacks(
             )
         parameters[attack.label] = instance
         planned.append(attack)
-    names = [name for attack in planned for name in (attack.component.name, attack.label)]
+    return planned, parameters
+
+
+def _chosen(
+    request: Request, suite: SuiteEntry, attacks: Sequence[PlannedAttack]
+) -> list[PlannedAttack]:
+    """``attacks`` with the goals that are asked for; none where the attack itself is not."""
+    names = [name for attack in attacks for name in (attack.component.name, attack.label)]
     for glob in request.attacks:
         if not _matches([glob], names):
             raise unknown("attack of the suite", glob, names, "--attacks", "`harness suites show`")
-    chosen = [_narrowed(attack, request) for attack in planned]
-    if planned and not any(attack.goals for attack in chosen):
+    chosen = [_narrowed(attack, request) for attack in attacks]
+    if attacks and not any(attack.goals for attack in chosen):
         raise ConfigError(
             f"no chosen attack of suite {suite.name!r} has goal {', '.join(request.goals)}",
             where="--goals",
             hint=f"see `harness suites show {suite.name}`",
         )
-    return [attack for attack in chosen if attack.goals], parameters
+    return chosen
 
 
 def _narrowed(attack: PlannedAttack, request: Request) -> PlannedAttack:
-    """``attack`` with the goals that are asked for: none, if the attack itself is not."""
     if request.attacks and not _matches(request.attacks, (attack.component.name, attack.label)):
         return replace(attack, goals=())
     wanted = request.goals or attack.goals

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from harness.api import Status
-from harness.display.base import Display
+from harness.api import CellRows, Status
+from harness.schedule.progress import Progress
 from harness.errors import ExitCode
 from harness.plan import Cell
 from harness.plugins import Catalog
@@ -55,15 +55,15 @@ def run(
     resolved: Resolved,
     catalog: Catalog,
     writer: Writer,
-    display: Display,
+    display: Progress,
     settings: Settings,
     *,
     command: Sequence[str],
 ) -> Summary:
     """Compute every outcome of the plan that is not stored yet.
 
-    Outcomes are committed as images finish. An interrupt leaves the run resumable: the same call goes
-    on where it was.
+    Outcomes are committed as images finish. An interrupt leaves the run resumable: the same call
+    goes on where it was.
     """
     plan = resolved.plan
     images = Images(resolved.dataset)
@@ -111,7 +111,7 @@ def digests_of(cells: Sequence[Cell], images: Images) -> dict[str, tuple[int, st
 def _work(
     resolved: Resolved,
     writer: Writer,
-    display: Display,
+    display: Progress,
     settings: Settings,
     *,
     images: Images,
@@ -154,7 +154,7 @@ def _score(resolved: Resolved, writer: Writer, run: int) -> list[str]:
     failures = []
     for cell in resolved.plan.cells:
         rows = cell_rows(writer.db, run, cell.key)
-        problem = _clean_problem(rows) if cell.attack is None else _attack_problem(cell, rows)
+        problem = _clean_problem(cell, rows) if cell.attack is None else _attack_problem(cell, rows)
         if problem:
             failures.append(f"{cell.label}: {problem}")
         if cell.attack is None:
@@ -164,19 +164,22 @@ def _score(resolved: Resolved, writer: Writer, run: int) -> list[str]:
             try:
                 score = metric.score(rows)
             except Exception as error:
-                failures.append(f"{cell.label}: metric {name!r} raised {type(error).__name__}: {error}")
+                failures.append(
+                    f"{cell.label}: metric {name!r} raised {type(error).__name__}: {error}"
+                )
                 continue
             scores[name] = (score.value, score.images, metric.unit)
         writer.write_scores(run, cell.key, scores)
     return failures
 
 
-def _clean_problem(rows: Any) -> str | None:
-    failed = sum(row.predicted is None for row in rows.clean)
-    return f"{failed} of {len(rows.clean)} images have no clean prediction" if failed else None
+def _clean_problem(cell: Cell, rows: CellRows) -> str | None:
+    predicted = sum(row.predicted is not None for row in rows.clean)
+    left = len(cell.images) - predicted
+    return f"{left} of {len(cell.images)} images have no prediction" if left else None
 
 
-def _attack_problem(cell: Cell, rows: Any) -> str | None:
+def _attack_problem(cell: Cell, rows: CellRows) -> str | None:
     counts = {status: sum(row.status is status for row in rows.outcomes) for status in Status}
     parts = [
         f"{counts[status]} {word}"

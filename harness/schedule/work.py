@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.api import DataError, Goal, HarnessError, ModelError, Status
-from harness.display.base import Display
+from harness.schedule.progress import Progress
 from harness.engine.attack import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.clean import CleanPrediction, predict_clean
@@ -37,7 +37,7 @@ class ModelWork:
         self,
         resolved: Resolved,
         writer: Writer,
-        display: Display,
+        display: Progress,
         *,
         device: torch.device,
         batch_size: int | None,
@@ -188,9 +188,7 @@ class ModelWork:
                 self._writer.artifacts.seal(cell.key)
 
     def _clean_results(self, cell: Cell) -> Mapping[tuple[str, str], CleanResult]:
-        key = next(
-            c.key for c in self._resolved.plan.of(cell.model) if c.attack is None
-        )
+        key = next(c.key for c in self._resolved.plan.of(cell.model) if c.attack is None)
         return done_clean(self._writer.db, key, retry_errors=False)
 
     def _jobs(
@@ -253,9 +251,7 @@ def _aim(
         return _settled(image_id, Status.CLEAN_WRONG, None), None
     if cell.goal is Goal.UNTARGETED:
         return None, None
-    target = {Goal.LEAST_LIKELY: clean.least, Goal.SECOND_LIKELY: clean.second}.get(
-        cell.goal
-    )
+    target = {Goal.LEAST_LIKELY: clean.least, Goal.SECOND_LIKELY: clean.second}.get(cell.goal)
     if cell.goal is Goal.RANDOM:
         target = random_target(
             seed=cell.seed,
@@ -274,9 +270,7 @@ def _settled(image_id: str, status: Status, error: str | None) -> Outcome:
 
 
 def _clean_result(row: CleanPrediction) -> CleanResult:
-    return CleanResult(
-        row.image_id, row.predicted, row.margin, row.least, row.second, row.error
-    )
+    return CleanResult(row.image_id, row.predicted, row.margin, row.least, row.second, row.error)
 
 
 def _outcome(row: Judged, kept: KeptRow | None) -> Outcome:

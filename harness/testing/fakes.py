@@ -26,9 +26,7 @@ def pixel_model(network: nn.Module, *, classes: int, size: tuple[int, int]) -> P
     return PixelClassifier(classifier, device=torch.device("cpu"), fold_batch_norm=True)
 
 
-def jobs_for(
-    model: PixelClassifier, images: Tensor, targets: Sequence[int | None]
-) -> list[Job]:
+def jobs_for(model: PixelClassifier, images: Tensor, targets: Sequence[int | None]) -> list[Job]:
     """A job an image, labelled with the model's own prediction; ids are "0", "1", ..."""
     labels = model.predict(images).argmax(1).tolist()
     return [

@@ -19,5 +19,5 @@ def register_attacks(register: Register) -> None:
         "ifgsm",
         "harness_attacks.fgsm:IFGSM",
         version="1",
-        summary="Iterative FGSM: T steps of epsilon/T, or the smallest epsilon (Kurakin et al. 2017)",
+        summary="Iterative FGSM: T steps of epsilon/T, or the smallest one (Kurakin et al. 2017)",
     )

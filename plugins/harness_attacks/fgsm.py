@@ -8,7 +8,6 @@ from pydantic import Field
 
 from harness.api import Norm, Slots, SteppedAttack, Stepper
 
-
 Epsilon = Annotated[float, Field(gt=0)] | Literal["search"]
 EPSILON = "radius of the linf ball, or 'search' for each image's smallest one"
 

@@ -9,8 +9,9 @@ from torch import Tensor
 def cross_entropy(logits: Tensor, classes: Tensor, targeted: Tensor) -> Tensor:
     """Ascent direction of the cross-entropy of ``classes``, its descent where ``targeted``; (n, k).
 
-    The gradient softmax(z) - e_y is (1 - p_y) * (q - e_y), with q the softmax over the other classes.
-    The positive factor is left out: it does not change the sign, and underflows on confident images.
+    The gradient softmax(z) - e_y is (1 - p_y) * (q - e_y), with q the softmax over the other
+    classes. The positive factor is left out: it does not change the sign, and underflows on
+    confident images.
     """
     column = classes[:, None]
     direction = logits.scatter(1, column, -torch.inf).softmax(1).scatter_(1, column, -1.0)
@@ -18,7 +19,7 @@ def cross_entropy(logits: Tensor, classes: Tensor, targeted: Tensor) -> Tensor:
 
 
 def logit(logits: Tensor, classes: Tensor, targeted: Tensor) -> Tensor:
-    """Raises the target's logit, or lowers the true class's (the survey's released code); (n, k)."""
+    """Raises the target's logit, or lowers the true class's (the survey's code); (n, k)."""
     signs = 2 * targeted[:, None].to(logits.dtype) - 1
     return torch.zeros_like(logits).scatter_(1, classes[:, None], signs)
 

@@ -16,10 +16,10 @@ Rows = Tensor | slice
 class SignGradientStepper(Stepper):
     """Attempts of T signed steps each; a search moves epsilon between attempts.
 
-    The search is the survey's released one: after a success epsilon goes half-way to the last failure
-    (to its half while there is none), after a failure half-way to the last success (to its double);
-    the last success is the smallest and is kept. Success is read from a forward pass at an attempt's
-    last iterate. All attempts start at the clean image, so its gradient is taken once.
+    The search is the survey's released one: after a success epsilon goes half-way to the last
+    failure (to its half while there is none), after a failure half-way to the last success (to its
+    double); the last success is the smallest and is kept. Success is read from a forward pass at an
+    attempt's last iterate. All attempts start at the clean image, so its gradient is taken once.
 
     How far each row is does not depend on data, so the host keeps the counters and knows the rounds
     without asking the device.
@@ -111,9 +111,7 @@ class SignGradientStepper(Stepper):
             return slice(None)
         return torch.from_numpy(np.flatnonzero(mask)).to(self._point.device)
 
-    def _advance(
-        self, moving: NDArray[np.bool_], rows: Rows, start: Tensor, sign: Tensor
-    ) -> None:
+    def _advance(self, moving: NDArray[np.bool_], rows: Rows, start: Tensor, sign: Tensor) -> None:
         """One signed step from ``start``; the last one ends inside the ball to the last bit."""
         size = (self._epsilon[rows] / self._steps).float()[:, None, None, None]
         self._step[moving] += 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from harness_attacks.fgsm import FGSM, IFGSM
 from scipy.optimize import linprog
 
 from harness.api import Status
 from harness.testing.fakes import attack_all, jobs_for, linear_model
+from harness_attacks.fgsm import FGSM, IFGSM
 
 SIZE = (4, 4)
 VALUES = 48

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from harness_attacks.fgsm import IFGSM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.api import Batch, Slots
+from harness_attacks.fgsm import IFGSM
 
 CLASSES = 3
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from harness_attacks.fgsm import FGSM, IFGSM
-from harness_attacks.losses import LOSSES
 from pydantic import ValidationError
 from torch import nn
 
 from harness.api import Batch, Slots, Status
 from harness.testing.fakes import attack_all, jobs_for, pixel_model
+from harness_attacks.fgsm import FGSM, IFGSM
+from harness_attacks.losses import LOSSES
 
 SIZE, CLASSES = (8, 8), 5
 
@@ -85,14 +85,14 @@ def test_ifgsm_equals_a_plain_loop(model, images, loss, epsilon):
             ((row.candidate - expected).abs() > 1e-6).float().mean() < 0.02
         )
         reached = model.predict(expected[None]).argmax(1).item()
-        success = reached == row.job.target if row.job.target is not None else (
-            reached != row.job.label
+        success = (
+            reached == row.job.target if row.job.target is not None else (reached != row.job.label)
         )
         assert (row.status is Status.BROKEN) == success
 
 
 def _plain(model, job, epsilon, steps, loss):
-    """Su et al. 2018, section 3.1: T steps of eps/T, clipped to the ball and to the range each time."""
+    """Su et al. 2018, section 3.1: T steps of eps/T, clipped to ball and range each time."""
     point = job.image[None].clone()
     for _ in range(steps):
         point = point.detach().requires_grad_(True)

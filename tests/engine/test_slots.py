@@ -125,9 +125,7 @@ def test_lack_of_memory_halves_the_batch_and_changes_no_result(attack):
     small.differentiable.network = _Starved(small.differentiable.network, room=3)
     halvings = []
     seen = {}
-    for rows in attack_images(
-        attack, small, iter(todo), batch_size=10, on_halving=halvings.append
-    ):
+    for rows in attack_images(attack, small, iter(todo), batch_size=10, on_halving=halvings.append):
         seen.update({row.job.image_id: row for row in rows})
     assert halvings == [5, 2]
     for row in expected:

@@ -179,5 +179,7 @@ def test_folding_batch_norms_is_exact_and_optional():
     by_hand = network(((images - mean) / std).flip(1))[:, [0, 1, 3, 4]]
     assert torch.allclose(plain, by_hand, atol=1e-5)
     assert torch.allclose(folded, plain, atol=1e-5)
-    left = [part for part in results[1].differentiable.modules() if isinstance(part, nn.BatchNorm2d)]
+    left = [
+        part for part in results[1].differentiable.modules() if isinstance(part, nn.BatchNorm2d)
+    ]
     assert len(left) == 1  # the one behind a ReLU cannot be folded

@@ -1,4 +1,4 @@
-"""Third parties: real wheels, installed into an environment of their own, used by ``harness run``."""
+"""Third parties: real wheels in an environment of their own, used by ``harness run``."""
 
 from __future__ import annotations
 

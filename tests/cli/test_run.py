@@ -1,0 +1,166 @@
+"""``harness run``: what it computes, what it leaves alone, what it prints."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+
+def counts(db) -> dict[str, int]:
+    with sqlite3.connect(db) as connection:
+        return dict(
+            connection.execute(
+                "SELECT cells.key, count(image_id) FROM cells LEFT JOIN outcomes"
+                " ON outcomes.cell_id = cells.id WHERE attack_id IS NOT NULL GROUP BY cells.id"
+            )
+        )
+
+
+def rows(db) -> list[tuple]:
+    with sqlite3.connect(db) as connection:
+        return connection.execute(
+            "SELECT cell_key, image_id, status, target, linf FROM samples ORDER BY 1, 2"
+        ).fetchall()
+
+
+def test_a_second_run_finds_nothing_to_do(harness, overlay):
+    first = harness("run", "--registry", overlay, "--suite", "small")
+    assert first.code == 0, first.err
+    assert first.out == ""
+    before = rows("harness.db")
+    assert len(before) == 2 * 4 * 20
+    second = harness("run", "--registry", overlay, "--suite", "small")
+    assert second.code == 0
+    assert "nothing to do" in second.err
+    assert rows("harness.db") == before
+
+
+def test_a_larger_limit_computes_only_what_is_new(harness, overlay):
+    run = ("run", "--registry", overlay, "--suite", "small", "--models", "digits-alexnet")
+    assert harness(*run, "--limit", 6).code == 0
+    small = rows("harness.db")
+    assert set(counts("harness.db").values()) == {6}
+    grown = harness(*run, "--limit", 15)
+    # Four attack cells and the clean one, nine images each.
+    assert f"{5 * 9} images computed" in grown.err
+    assert set(counts("harness.db").values()) == {15}
+    assert set(small) <= set(rows("harness.db"))
+
+
+def test_a_model_outside_the_suite_can_be_named(harness, overlay):
+    done = harness("run", "--registry", overlay, "--suite", "small", "--models",
+                   "digits-vgg16,digits-alex*", "--attacks", "fgsm", "--limit", 2)  # fmt: skip
+    assert done.code == 0, done.err
+    board = json.loads(harness("leaderboard", "--attack", "fgsm*", "--format", "json").out)
+    assert {row["model"]: row["complete"] for row in board} == {
+        "digits-alexnet": True, "digits-vgg16": True, "digits-mobilenet_v1_025": False
+    }  # fmt: skip
+
+
+def test_selections_narrow_the_suite(harness, overlay):
+    done = harness(
+        "run", "--registry", overlay, "--suite", "small", "--models", "digits-mobile*",
+        "--attacks", "ifgsm*", "--goals", "least-likely", "--limit", 3,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    with sqlite3.connect("harness.db") as connection:
+        cells = connection.execute("SELECT DISTINCT model, attack, goal FROM samples").fetchall()
+    assert cells == [("digits-mobilenet_v1_025", "ifgsm", "least-likely")]
+
+
+def test_targets_are_the_same_for_every_model_and_change_with_the_seed(harness, overlay):
+    run = ("run", "--registry", overlay, "--suite", "small", "--attacks", "fgsm*",
+           "--goals", "random", "--limit", 12)  # fmt: skip
+    assert harness(*run).code == 0
+    assert harness(*run, "--seed", 1).code == 0
+    with sqlite3.connect("harness.db") as connection:
+        found = connection.execute(
+            "SELECT seed, image_id, count(DISTINCT target), min(target) FROM samples"
+            " WHERE target IS NOT NULL GROUP BY 1, 2"
+        ).fetchall()
+        labels = connection.execute("SELECT count(*) FROM samples WHERE target = label").fetchone()
+    assert all(distinct == 1 for _, _, distinct, _ in found)
+    assert labels == (0,)
+    by_seed = [{image: target for s, image, _, target in found if s == seed} for seed in (0, 1)]
+    shared = by_seed[0].keys() & by_seed[1].keys()
+    assert any(by_seed[0][image] != by_seed[1][image] for image in shared)
+
+
+def test_batch_size_is_not_identity(harness, overlay):
+    run = ("run", "--registry", overlay, "--suite", "small", "--models", "digits-alexnet")
+    assert harness(*run, "--batch-size", 64).code == 0
+    assert "nothing to do" in harness(*run, "--batch-size", 7).err
+    assert harness(*run, "--batch-size", 7, "--db", "other.db").code == 0
+    pairs = list(zip(rows("harness.db"), rows("other.db"), strict=True))
+    assert all(one[:4] == other[:4] for one, other in pairs)
+    sizes = [(one[4], other[4]) for one, other in pairs if one[4] is not None]
+    close = [abs(one - other) <= 1e-4 * one for one, other in sizes]
+    assert sum(close) >= 0.99 * len(close)
+
+
+def test_fresh_forgets_and_dry_run_only_looks(harness, overlay):
+    run = ("run", "--registry", overlay, "--suite", "small", "--limit", 4)
+    dry = harness(*run, "--dry-run")
+    assert dry.code == 0
+    assert "40 to do" in dry.out
+    assert harness("status").code == 5, "a dry run makes no database"
+    assert harness(*run).code == 0
+    before = rows("harness.db")
+    assert "0 to do" in harness(*run, "--dry-run").out
+    assert "40 to do" in harness(*run, "--dry-run", "--fresh").out
+    again = harness(*run, "--fresh")
+    assert "40 images computed" in again.err
+    assert rows("harness.db") == before
+
+
+def test_plan_as_json_counts_what_is_stored(harness, overlay):
+    plan = ("plan", "--registry", overlay, "--suite", "small", "--limit", 4, "--format", "json")
+    listed = json.loads(harness(*plan).out)
+    assert [row["goal"] for row in listed] == [
+        "–", "untargeted", "random", "random", "least-likely"
+    ]  # fmt: skip
+    assert all(row["pending"] == 8 for row in listed)
+    assert harness("run", "--registry", overlay, "--suite", "small", "--limit", 3).code == 0
+    assert all(row["pending"] == 2 for row in json.loads(harness(*plan).out))
+
+
+def test_clean_wrong_images_are_excluded_not_attacked(harness, overlay):
+    assert harness("run", "--registry", overlay, "--suite", "small").code == 0
+    with sqlite3.connect("harness.db") as connection:
+        joined = connection.execute(
+            "SELECT samples.status = 'clean_wrong', correct, forwards FROM samples"
+            " JOIN clean_predictions USING (model, dataset, image_id)"
+        ).fetchall()
+    assert joined
+    assert all(wrong != correct for wrong, correct, _ in joined)
+    assert all(forwards == 0 for wrong, _, forwards in joined if wrong)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["leaderboard", "--help"], ["run", "--help"], ["models", "list"],
+     ["attacks", "list"], ["plugins", "list"], ["suites", "list"], ["metrics", "list"],
+     ["datasets", "list"]],
+)  # fmt: skip
+def test_light_commands_load_no_heavy_library(command, tmp_path):
+    program = (
+        "import sys\nfrom harness.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as e:\n    code = e.code\n"
+        "heavy = {'torch', 'onnxruntime', 'timm', 'scipy', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_dash_m_and_the_console_script_are_the_same(tmp_path):
+    one = subprocess.run(
+        [sys.executable, "-m", "harness", "--version"], capture_output=True, text=True
+    )
+    assert one.stdout.startswith("harness, version ")
