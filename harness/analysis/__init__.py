@@ -1,0 +1,1 @@
+"""Pure functions of stored rows: statistics, the frontier, the board."""

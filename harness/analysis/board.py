@@ -1,0 +1,155 @@
+"""The leaderboard: stored rows become one entry a model, and a frontier through them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from sqlite3 import Connection
+from typing import Literal
+
+from harness.analysis.entry import AccuracyOf, Entry, entry_of
+from harness.analysis.frontier import Frontier, Point, frontier
+from harness.analysis.selection import Selection, select
+from harness.errors import ConfigError
+from harness.store import board as queries
+
+SortBy = Literal["frontier", "accuracy", "distortion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """All models of a suite under one attack and goal, ranked."""
+
+    selection: Selection
+    accuracy: AccuracyOf
+    sort: SortBy
+    frontier: Frontier
+    entries: tuple[Entry, ...]
+
+
+def leaderboard(
+    db: Connection,
+    *,
+    suite: str | None = None,
+    attack: str | None = None,
+    goal: str | None = None,
+    accuracy: AccuracyOf = "measured",
+    sort: SortBy = "frontier",
+) -> Board:
+    """The board of a database; by default of the latest run's suite.
+
+    Raises:
+        ConfigError: there are no runs, or no such suite, attack or goal.
+    """
+    stored = queries.suites(db)
+    if not stored:
+        raise ConfigError("the database holds no runs", hint="start with `harness run --suite ...`")
+    if suite is not None and suite not in stored:
+        raise ConfigError(
+            f"no run of suite {suite!r} is stored",
+            where="--suite",
+            hint=f"there are: {', '.join(stored)}",
+        )
+    suite = suite or stored[0]
+    selection = select(
+        suite,
+        queries.definition(db, suite),
+        queries.suite_cells(db, suite),
+        attack=attack,
+        goal=goal,
+    )
+    return build(selection, _entries(db, selection, accuracy), accuracy=accuracy, sort=sort)
+
+
+def build(
+    selection: Selection, entries: Sequence[Entry], *, accuracy: AccuracyOf, sort: SortBy
+) -> Board:
+    """The frontier through ``entries``, their distances from it, and their ranks."""
+    points = {entry.model: point for entry in entries if (point := _point(entry, accuracy))}
+    curve = _frontier(selection, list(points.values()))
+    members = {point.name for point in curve.members}
+    placed = [
+        replace(
+            entry,
+            on_frontier=entry.model in members,
+            fitted=curve.fitted(point),
+            distance=curve.distance(point),
+            extrapolated=curve.extrapolated(point),
+        )
+        if (point := points.get(entry.model))
+        else entry
+        for entry in entries
+    ]
+    return Board(selection, accuracy, sort, curve, _ranked(placed, sort))
+
+
+def _frontier(selection: Selection, points: Sequence[Point]) -> Frontier:
+    """No frontier under a fixed budget: every success then lies about at the budget."""
+    budget = selection.attack.budget
+    if budget is not None:
+        reason = f"{selection.attack.label} has a fixed budget, so its distortion says little"
+        return Frontier((), None, reason)
+    return frontier(points)
+
+
+def _point(entry: Entry, accuracy: AccuracyOf) -> Point | None:
+    """Where the model lies; None without an accuracy or without a success."""
+    robustness = entry.attack.mean
+    if entry.top1 is None or robustness is None:
+        return None
+    if accuracy == "published":
+        return Point(entry.model, 100 * entry.top1, 100, robustness)
+    return Point(entry.model, entry.accuracy.correct, entry.accuracy.images, robustness)
+
+
+def _ranked(entries: Sequence[Entry], sort: SortBy) -> tuple[Entry, ...]:
+    """Best first; equals share a rank, and what has no value comes last without one."""
+
+    def value(entry: Entry) -> float | None:
+        if sort == "accuracy":
+            return entry.top1
+        return entry.attack.mean if sort == "distortion" else entry.distance
+
+    def order(entry: Entry) -> tuple[float, float, str]:
+        mine = value(entry)
+        return (math.inf if mine is None else -mine, -(entry.top1 or 0), entry.model)
+
+    ordered = sorted(entries, key=order)
+    values = [value(entry) for entry in ordered]
+    return tuple(
+        replace(entry, rank=None if mine is None else 1 + values.index(mine))
+        for entry, mine in zip(ordered, values, strict=True)
+    )
+
+
+def _entries(db: Connection, selection: Selection, accuracy: AccuracyOf) -> list[Entry]:
+    facts = queries.model_facts(db)
+    images: dict[queries.Runs, frozenset[int]] = {}
+
+    def images_of(cell: queries.StoredCell) -> frozenset[int]:
+        # Nearly always all models took the same images.
+        if cell.runs not in images:
+            images[cell.runs] = queries.images_of(db, cell.runs)
+        return images[cell.runs]
+
+    entries = []
+    for model in selection.models:
+        clean, cell = selection.clean.get(model), selection.cells.get(model)
+        version = cell or clean
+        about = queries.model_about(db, version.model_id) if version else facts.get(model, {})
+        predicted = queries.clean_rows(db, clean.id) if clean else {}
+        outcomes = queries.outcome_rows(db, cell.id, selection.attack.norm) if cell else {}
+        entry = entry_of(
+            model,
+            about,
+            predictions={i: predicted.get(i) for i in images_of(clean)} if clean else {},
+            outcomes={i: outcomes.get(i) for i in images_of(cell)} if cell else {},
+            metrics=queries.scores(db, cell) if cell else {},
+            accuracy=accuracy,
+        )
+        if not entry.complete and version:
+            kin = [known.id for known in (cell, clean) if known]
+            entry = replace(entry, error=queries.last_error(db, kin))
+        entries.append(entry)
+    return entries

@@ -1,0 +1,31 @@
+"""The metrics of the study: rates, distortions and the cost of attacks."""
+
+from __future__ import annotations
+
+from harness.api import Register, hookimpl
+
+HARNESS_API = 0
+
+METRICS = (
+    ("accuracy", "rates:Accuracy", "Top-1 over all images of the run, before exclusions"),
+    ("success", "rates:Success", "Share of the attacked images that reach the goal"),
+    ("confident_success", "rates:ConfidentSuccess", "Success with a margin of at least kappa"),
+    ("linf", "distortion:MeanLinf", "Mean linf distortion of the broken images"),
+    ("l2", "distortion:MeanL2", "Mean l2 distortion of the broken images"),
+    ("l1", "distortion:MeanL1", "Mean l1 distortion of the broken images"),
+    ("median_linf", "distortion:MedianLinf", "Median linf distortion of the broken images"),
+    ("median_l2", "distortion:MedianL2", "Median l2 distortion of the broken images"),
+    ("median_l1", "distortion:MedianL1", "Median l1 distortion of the broken images"),
+    ("l2_per_pixel_hw", "distortion:L2PerPixelHW", "Mean l2 over height x width"),
+    ("l2_per_pixel_hwc", "distortion:L2PerPixelHWC", "Mean l2 over height x width x channels"),
+    ("l1_per_pixel_hw", "distortion:L1PerPixelHW", "Mean l1 over height x width"),
+    ("l1_per_pixel_hwc", "distortion:L1PerPixelHWC", "Mean l1 over height x width x channels"),
+    ("forwards", "cost:Forwards", "Mean forward passes of the attack for each attacked image"),
+    ("backwards", "cost:Backwards", "Mean backward passes of the attack for each attacked image"),
+)
+
+
+@hookimpl
+def register_metrics(register: Register) -> None:
+    for name, target, summary in METRICS:
+        register(name, f"harness_metrics.{target}", version="1", summary=summary)

@@ -1,0 +1,407 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from harness.analysis.board import Board, leaderboard
+from harness.analysis.entry import Entry
+from harness.errors import ConfigError
+from harness.report.leaderboard import footnotes, records
+
+RIGHT = [True] * 10
+FGSM = {
+    "name": "fgsm",
+    "label": "fgsm",
+    "norm": "linf",
+    "budget": 0.3,
+    "goals": ["untargeted", "random"],
+    "parameters": {},
+}
+IFGSM = {**FGSM, "name": "ifgsm", "label": "ifgsm", "budget": None, "goals": ["random"]}
+
+
+def entry(board: Board, model: str) -> Entry:
+    (found,) = [entry for entry in board.entries if entry.model == model]
+    return found
+
+
+def notes(board: Board) -> str:
+    return "\n".join(footnotes(board))
+
+
+def accurate(errors: int) -> list[bool | None]:
+    return [position >= errors for position in range(20)]
+
+
+def five(bench: Any, define: Any) -> None:
+    """Models a..e lie on 1 + ln(1 - x)/10, and f lies 0.1 under it."""
+    bench.run(define("abcdef"), 20)
+    for model, errors in zip("abcdef", (12, 10, 8, 6, 4, 7), strict=True):
+        bench.clean(model, accurate(errors))
+        size = 1 + math.log(errors / 20) / 10 - (0.1 if model == "f" else 0)
+        wrong = ["w"] * errors
+        bench.attack(model, [*wrong, *[size] * (20 - errors)])
+
+
+def test_a_complete_board(bench: Any, define: Any) -> None:
+    five(bench, define)
+    board = leaderboard(bench.sql)
+    assert board.frontier.fit is not None
+    assert board.frontier.fit.a == pytest.approx(1)
+    assert board.frontier.fit.b == pytest.approx(0.1)
+    assert board.frontier.fit.r2 == pytest.approx(1)
+    assert [point.name for point in board.frontier.members] == list("abcde")
+    f = entry(board, "f")
+    assert (f.distance, f.on_frontier, f.rank) == (pytest.approx(-0.1), False, 6)
+    assert all(entry.complete for entry in board.entries)
+    assert (f.family, f.parameters, f.attack.attacked, f.attack.images) == (
+        "f family",
+        1000,
+        13,
+        20,
+    )
+    assert f.accuracy.measured == 13 / 20
+    assert "a = 1, b = 0.1, R² = 1.000; 5 members: a, b, c, d, e" in notes(board)
+
+
+def test_failures_count_in_the_median_and_not_in_the_mean(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 6)
+    bench.clean("a", [False, *[True] * 5])
+    bench.attack("a", ["w", 0.1, 0.3, 0.2, "r", "r"])
+    found = entry(leaderboard(bench.sql), "a")
+    assert found.attack.success == 3 / 5
+    assert found.attack.mean == pytest.approx(0.2)
+    assert found.attack.median == 0.2
+    assert found.attack.median_all == 0.3
+    assert found.few_successes
+    assert found.complete
+
+
+def test_infinite_median_is_null_and_flagged_in_json(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 3)
+    bench.clean("a", [True] * 3)
+    bench.attack("a", [0.1, "r", "r"])
+    (record,) = records(leaderboard(bench.sql))
+    assert record["distortion_median_all"] is None
+    assert record["distortion_median_all_infinite"]
+    json.dumps(record, allow_nan=False)
+
+
+@pytest.mark.parametrize(("row", "column"), [("i", "invalid"), ("e", "errors"), (None, "missing")])
+def test_no_verdict_is_neither_success_nor_failure(
+    bench: Any, define: Any, row: str | None, column: str
+) -> None:
+    bench.run(define("a"), 4)
+    bench.clean("a", [True] * 4)
+    bench.attack("a", [0.1, "r", 0.1, row])
+    board = leaderboard(bench.sql)
+    (record,) = records(board)
+    assert record["success"] == pytest.approx(2 / 3)
+    assert (record["success_at_least"], record["success_at_most"]) == (2 / 4, 3 / 4)
+    assert (record[column], record["complete"], record["status"]) == (1, False, "incomplete")
+    assert "‡ a: of 4 images 1" in notes(board)
+    assert "success between 50.0 % and 75.0 %" in notes(board)
+
+
+def test_a_missing_image_that_is_misclassified_cannot_change_the_success(
+    bench: Any, define: Any
+) -> None:
+    bench.run(define("a"), 4)
+    bench.clean("a", [True, True, False, False])
+    bench.attack("a", [0.1, "r", None, None])
+    found = entry(leaderboard(bench.sql), "a")
+    assert found.attack.missing == 2
+    assert not found.complete
+    assert found.attack.success_bounds == (0.5, 0.5)
+
+
+def test_a_failed_clean_prediction_is_missing_from_the_accuracy(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 4)
+    bench.clean("a", [True, False, None, None])
+    bench.attack("a", [0.1, "w", 0.1, 0.1])
+    board = leaderboard(bench.sql)
+    found = entry(board, "a")
+    assert (found.top1, found.accuracy.images, found.accuracy.missing) == (0.5, 2, 2)
+    assert not found.complete
+    assert "no clean prediction for 2 of 4 images" in notes(board)
+
+
+def test_models_that_did_not_run_are_shown_and_say_why(bench: Any, define: Any) -> None:
+    five(bench, define)
+    bench.run(define("abcdefxyz"), 20)
+    bench.clean("x", [None] * 20, error="weights are not there")
+    bench.clean("y", accurate(5))
+    board = leaderboard(bench.sql)
+    assert [entry.model for entry in board.entries[-3:]] == ["y", "x", "z"]
+    for model in "xyz":
+        found = entry(board, model)
+        assert (found.status, found.complete, found.rank) == ("not run", False, None)
+        assert found.distance is None
+    assert entry(board, "y").top1 == 0.75
+    assert "‡ x: not run; last error: weights are not there" in notes(board)
+    assert "‡ z: not run" in notes(board)
+    assert board.frontier.fit is not None
+
+
+def test_a_suite_with_no_attack_results_at_all(bench: Any, define: Any) -> None:
+    bench.run(define("ab"), 4)
+    bench.clean("a", [True] * 4)
+    board = leaderboard(bench.sql)
+    assert {entry.status for entry in board.entries} == {"not run"}
+    assert (board.selection.attack.label, board.selection.dataset) == ("ifgsm", "dots")
+    assert "no frontier fit" in notes(board)
+    json.dumps(records(board), allow_nan=False)
+
+
+def test_no_success_has_no_distortion_and_is_said(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 2)
+    bench.clean("a", [True] * 2)
+    bench.attack("a", ["r", "r"])
+    board = leaderboard(bench.sql)
+    found = entry(board, "a")
+    assert (found.attack.success, found.attack.mean, found.distance) == (0, None, None)
+    assert found.attack.median_all == math.inf
+    assert "no success, so no distortion and no place in the fit: a" in notes(board)
+
+
+def test_a_larger_limit_asks_for_more_images(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 2)
+    bench.clean("a", [True] * 2)
+    bench.attack("a", [0.1, 0.1])
+    assert entry(leaderboard(bench.sql), "a").complete
+    bench.run(define("a"), 4)
+    bench.clean("a", [True] * 4)
+    bench.attack("a", [0.1, 0.1, None, None])
+    found = entry(leaderboard(bench.sql), "a")
+    assert (found.complete, found.attack.images, found.attack.missing) == (False, 4, 2)
+    bench.run(define("a"), 4)
+    bench.clean("a", [True] * 4)
+    bench.attack("a", [None, None, 0.3, 0.3], images=3)
+    # The last run wants three images only; the one before wanted four, and all are there.
+    found = entry(leaderboard(bench.sql), "a")
+    assert (found.complete, found.attack.images) == (True, 4)
+    assert found.attack.mean == pytest.approx(0.2)
+
+
+def test_outcomes_that_the_suite_did_not_ask_for_are_ignored(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 6, name="other")
+    bench.clean("a", RIGHT[:6])
+    bench.attack("a", [0.1, 0.1, 0.9, 0.9, 0.9, 0.9])
+    bench.run(define("a"), 2)
+    bench.clean("a", [True] * 2)
+    bench.attack("a", [], images=2)
+    found = entry(leaderboard(bench.sql), "a")
+    assert (found.attack.images, found.attack.mean, found.accuracy.images) == (2, 0.1, 2)
+    assert entry(leaderboard(bench.sql, suite="other"), "a").attack.images == 6
+
+
+def test_a_picture_that_changed_counts_once(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 2)
+    unreadable = bench.sql.execute(
+        "INSERT INTO images (dataset_id, name, digest, label) VALUES (?, '0001', '', 0)",
+        (bench.dataset,),
+    ).lastrowid
+    bench.place(1, unreadable)
+    bench.clean("a", [True])
+    bench.attack("a", [0.1], images=2)
+    assert not entry(leaderboard(bench.sql), "a").complete
+    bench.run(define("a"), 2)
+    bench.clean("a", [True] * 2)
+    bench.attack("a", [0.1, 0.1])
+    found = entry(leaderboard(bench.sql), "a")
+    assert (found.complete, found.attack.images, found.accuracy.images) == (True, 2, 2)
+
+
+def test_of_two_seeds_the_latest_run_counts(bench: Any, define: Any) -> None:
+    for seed, size in ((0, 0.1), (7, 0.7)):
+        bench.run(define("ab", seed=seed), 2)
+        for model in "ab":
+            bench.clean(model, [True] * 2)
+            bench.attack(model, [size] * 2, seed=seed)
+    # An older run of the shown seed still counts for a model that the latest run leaves out.
+    bench.run(define("ab", seed=7), 2)
+    bench.clean("a", [True] * 2)
+    bench.attack("a", [0.7] * 2, seed=7)
+    board = leaderboard(bench.sql)
+    assert board.selection.seed == 7
+    assert [entry.attack.mean for entry in board.entries] == [pytest.approx(0.7)] * 2
+    assert "(seed 7)" in notes(board)
+
+
+def test_another_seeds_results_do_not_fill_a_gap(bench: Any, define: Any) -> None:
+    for seed, models in ((0, "ab"), (7, "a")):
+        bench.run(define("ab", seed=seed), 2)
+        for model in models:
+            bench.clean(model, [True] * 2)
+            bench.attack(model, [0.1] * 2, seed=seed)
+    found = entry(leaderboard(bench.sql), "b")
+    assert (found.status, found.attack.mean, found.top1) == ("not run", None, 1)
+
+
+def test_the_accuracy_is_that_of_the_attacked_weights(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 2)
+    bench.clean("a", [True] * 2, weights="v1")
+    bench.attack("a", [0.1] * 2, weights="v1")
+    bench.run(define("a"), 2)
+    bench.clean("a", [False] * 2, weights="v2")
+    assert entry(leaderboard(bench.sql), "a").top1 == 1
+
+
+def test_a_cell_takes_the_first_of_the_runs_images(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 4)
+    bench.clean("a", [True, True, True, False])
+    bench.attack("a", [0.1, 0.1], images=2)
+    found = entry(leaderboard(bench.sql), "a")
+    assert (found.complete, found.attack.images, found.accuracy.images) == (True, 2, 4)
+
+
+def test_new_weights_take_the_place_of_old_ones(bench: Any, define: Any) -> None:
+    for weights, size, correct in (("v1", 0.1, True), ("v2", 0.2, False)):
+        bench.run(define("a"), 2)
+        bench.clean("a", [True, correct], weights=weights)
+        bench.attack("a", [size, "w" if not correct else size], weights=weights)
+    found = entry(leaderboard(bench.sql), "a")
+    assert (found.attack.mean, found.top1) == (0.2, 0.5)
+
+
+def test_published_accuracy(bench: Any, define: Any) -> None:
+    five(bench, define)
+    bench.sql.execute("""UPDATE components SET about = '{"published": {"top1": 99.5}}'
+        WHERE kind = 'model' AND name = 'a'""")
+    bench.sql.execute("""UPDATE components SET about = '{"published": null}'
+        WHERE kind = 'model' AND name = 'b'""")
+    board = leaderboard(bench.sql, accuracy="published")
+    assert entry(board, "a").top1 == pytest.approx(0.995)
+    assert entry(board, "b").top1 is None
+    assert [point.name for point in board.frontier.members] == ["a"]
+    assert board.frontier.members[0].error == pytest.approx(0.005)
+    assert "no published accuracy, left out of the fit: e, d, f, c, b" not in notes(board)
+    assert "no published accuracy, left out of the fit: " in notes(board)
+    record = next(row for row in records(board) if row["model"] == "a")
+    assert (record["top1_low"], record["top1_measured"]) == (None, 0.4)
+
+
+def test_no_errors_are_said(bench: Any, define: Any) -> None:
+    bench.run(define("a"), 2)
+    bench.clean("a", [True] * 2)
+    bench.attack("a", [0.1, 0.1])
+    board = leaderboard(bench.sql)
+    assert "counted as half an error in the fit: a" in notes(board)
+    assert "1 model on the frontier, a fit needs 3" in notes(board)
+
+
+def test_sorting_and_shared_ranks(bench: Any, define: Any) -> None:
+    bench.run(define("abc"), 4)
+    for model, right, size in (("a", 2, 0.1), ("b", 3, 0.3), ("c", 3, 0.2)):
+        bench.clean(model, [i < right for i in range(4)])
+        bench.attack(model, [size if i < right else "w" for i in range(4)])
+
+    def ranks(sort: Any) -> list[tuple[str, int | None]]:
+        return [(entry.model, entry.rank) for entry in leaderboard(bench.sql, sort=sort).entries]
+
+    assert ranks("accuracy") == [("b", 1), ("c", 1), ("a", 3)]
+    assert ranks("distortion") == [("b", 1), ("c", 2), ("a", 3)]
+    assert ranks("frontier") == [("b", None), ("c", None), ("a", None)]
+
+
+def test_stored_metrics_of_the_latest_run_come_along(bench: Any, define: Any) -> None:
+    for value in (1.0, 2.0):
+        bench.run(define("a"), 2)
+        bench.clean("a", [True] * 2)
+        bench.score(bench.attack("a", [0.1, 0.1]), "forwards", value)
+    bench.score(bench.sql.execute("SELECT max(id) FROM cells").fetchone()[0], "huge", math.inf)
+    (record,) = records(leaderboard(bench.sql))
+    assert record["metrics"] == {"forwards": 2.0, "huge": None}
+
+
+class TestChoice:
+    """Which attack and goal are shown."""
+
+    @pytest.fixture
+    def two(self, bench: Any, define: Any) -> Any:
+        quick = {**IFGSM, "label": "ifgsm(steps=10)"}
+        slow = {**IFGSM, "label": "ifgsm(steps=50)"}
+        bench.run(define("a", [FGSM, quick, slow]), 2)
+        bench.clean("a", [True] * 2)
+        bench.attack("a", [0.3, 0.3], attack="fgsm", budget=0.3)
+        bench.attack("a", [0.1, 0.1], label="ifgsm(steps=50)")
+        return bench
+
+    def test_the_first_minimum_distortion_attack_with_results(self, two: Any) -> None:
+        assert leaderboard(two.sql).selection.attack.label == "ifgsm(steps=50)"
+
+    def test_without_one_the_first_with_results_is_shown_and_said(
+        self, bench: Any, define: Any
+    ) -> None:
+        bench.run(define("a", [FGSM, IFGSM]), 2)
+        bench.clean("a", [True] * 2)
+        bench.attack("a", [0.3, 0.3], attack="fgsm", budget=0.3, goal="untargeted")
+        board = leaderboard(bench.sql)
+        assert (board.selection.attack.label, board.selection.goal) == ("fgsm", "untargeted")
+        assert "no minimum-distortion attack of the suite has results: fgsm is shown" in notes(
+            board
+        )
+        assert "fgsm has no results for goal random: untargeted is shown" in notes(board)
+        assert "fgsm has a fixed budget" in notes(board)
+        assert entry(board, "a").distance is None
+
+    def test_a_name_that_fits_several_lists_them(self, two: Any) -> None:
+        with pytest.raises(ConfigError, match=r"'ifgsm\(steps=10\)', 'ifgsm\(steps=50\)'"):
+            leaderboard(two.sql, attack="ifgsm")
+
+    def test_label_and_glob(self, two: Any) -> None:
+        for asked in ("ifgsm(steps=50)", "*=50)"):
+            assert leaderboard(two.sql, attack=asked).selection.attack.label == "ifgsm(steps=50)"
+
+    def test_attacks_of_older_definitions_neither_hide_nor_disturb(
+        self, two: Any, define: Any
+    ) -> None:
+        two.run(define("a", [IFGSM]), 2)
+        assert leaderboard(two.sql, attack="ifgsm").selection.attack.label == "ifgsm"
+        assert leaderboard(two.sql, attack="fgsm").selection.attack.budget == 0.3
+
+    def test_a_name_without_its_own_label_prefers_the_current_definition(
+        self, two: Any, define: Any
+    ) -> None:
+        two.run(define("a", [{**IFGSM, "label": "ifgsm(steps=10)"}]), 2)
+        assert leaderboard(two.sql, attack="ifgsm").selection.attack.label == "ifgsm(steps=10)"
+
+    @pytest.mark.parametrize(
+        ("asked", "message"),
+        [
+            ({"attack": "fgms"}, "--attack: unknown attack 'fgms'; did you mean 'fgsm'"),
+            ({"goal": "randm"}, "did you mean 'random'"),
+            ({"goal": "least-likely"}, "there are: random"),
+            ({"suite": "digits"}, "no run of suite 'digits' is stored; there are: toy"),
+        ],
+    )
+    def test_wrong_names_say_what_there_is(
+        self, two: Any, asked: dict[str, str], message: str
+    ) -> None:
+        with pytest.raises(ConfigError) as error:
+            leaderboard(two.sql, **asked)
+        assert message in str(error.value)
+
+    def test_the_latest_runs_suite_is_the_default(self, two: Any, define: Any) -> None:
+        two.run(define("a"), 2, name="second")
+        assert leaderboard(two.sql).selection.suite == "second"
+
+    def test_an_empty_database(self, bench: Any) -> None:
+        with pytest.raises(ConfigError, match="no runs"):
+            leaderboard(bench.sql)
+
+    def test_models_that_the_latest_run_leaves_out_are_shown_and_said(
+        self, two: Any, define: Any
+    ) -> None:
+        two.run(define("b", [IFGSM]), 2)
+        two.clean("b", [True] * 2)
+        two.attack("b", [0.1, 0.1])
+        board = leaderboard(two.sql, attack="ifgsm")
+        assert [(entry.model, entry.status) for entry in board.entries] == [
+            ("a", "not run"),
+            ("b", "complete"),
+        ]
+        assert "from older runs, not in the suite's latest: a" in notes(board)
