@@ -1,0 +1,40 @@
+"""What a run tells its display."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol, Self
+
+
+class Display(Protocol):
+    """Shows how a run goes; a context manager that finishes itself. Called from one thread.
+
+    Texts come from plugins and files: no display interprets markup in them, or passes control
+    characters on to the terminal.
+    """
+
+    def start(self, *, cells: int, images: int) -> None:
+        """Work begins: so many cells and image outcomes are pending."""
+
+    def say(self, text: str) -> None:
+        """Show one line that stays. Before `start` and after the last `advance` too."""
+
+    def cell(self, label: str) -> None:
+        """The work is now on the cell called ``label``."""
+
+    def advance(self, *, images: int = 0, cells: int = 0, forwards: int = 0) -> None:
+        """So many more images and cells are done; so many image forward passes were made."""
+
+    def finish(self) -> None:
+        """The work is over, or was broken off. A second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.finish()

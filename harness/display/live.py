@@ -1,0 +1,68 @@
+"""Live progress on a terminal."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from harness.display.base import Display
+from harness.display.meter import Clock, Meter, Progress
+from harness.display.text import counts, duration, left, one_line, speed
+
+
+class LiveDisplay(Display):
+    """Two lines that stay at the bottom: bar and cell at work; counts, rates, time left."""
+
+    def __init__(self, console: Console | None = None, clock: Clock = time.monotonic) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._meter = Meter(clock)
+        self._label = ""
+        # The live thread reads this; it is replaced, never changed.
+        self._progress = Progress()
+        self._live: Live | None = None
+
+    def start(self, *, cells: int, images: int) -> None:
+        self._meter.start(cells=cells, images=images)
+        self._progress = self._meter.read()
+        self._live = Live(get_renderable=self._view, console=self._console, refresh_per_second=4)
+        self._live.start()
+
+    def say(self, text: str) -> None:
+        self._console.print(Text(one_line(text)), soft_wrap=True)
+        self._redraw()
+
+    def cell(self, label: str) -> None:
+        self._label = one_line(label)
+        self._redraw()
+
+    def advance(self, *, images: int = 0, cells: int = 0, forwards: int = 0) -> None:
+        self._meter.advance(images=images, cells=cells, forwards=forwards)
+        self._progress = self._meter.read()
+
+    def finish(self) -> None:
+        if self._live is not None:
+            live, self._live = self._live, None
+            self._progress = self._meter.read()
+            self._label = f"in {duration(self._progress.elapsed)}"
+            live.stop()
+
+    def _redraw(self) -> None:
+        if self._live is not None:
+            self._live.refresh()
+
+    def _view(self) -> RenderableType:
+        now = self._progress
+        top = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=max(now.images, 1), completed=now.images_done, width=24)
+        top.add_row(bar, _cut(self._label))
+        return Group(top, _cut(f"{counts(now)}, {speed(now)}, {left(now)} left"))
+
+
+def _cut(text: str) -> Text:
+    """One line, whatever the terminal's width; not markup."""
+    return Text(text, no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,78 @@
+"""Counts, rates over a sliding window, and the time that is left."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Clock = Callable[[], float]
+
+WINDOW = 30.0
+"""Seconds that rates look back."""
+_BUCKET = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. Times in seconds; rates per second; None where nothing is known yet."""
+
+    cells_done: int = 0
+    cells: int = 0
+    images_done: int = 0
+    images: int = 0
+    forwards: int = 0
+    elapsed: float = 0.0
+    images_per_second: float | None = None
+    forwards_per_second: float | None = None
+    remaining: float | None = None
+
+
+class Meter:
+    """Counts what is done and measures how fast."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self.start(cells=0, images=0)
+
+    def start(self, *, cells: int, images: int) -> None:
+        """Begin anew, with these totals."""
+        self._cells, self._images = cells, images
+        self._cells_done = self._images_done = self._forwards = 0
+        self._began = self._clock()
+        # [time of the first event, images, forwards], one every _BUCKET seconds at most.
+        self._recent: deque[list[float]] = deque()
+
+    def advance(self, *, images: int, cells: int, forwards: int) -> None:
+        self._images_done += images
+        self._cells_done += cells
+        self._forwards += forwards
+        now = self._clock()
+        if not self._recent or now - self._recent[-1][0] >= _BUCKET:
+            self._recent.append([now, 0, 0])
+        self._recent[-1][1] += images
+        self._recent[-1][2] += forwards
+
+    def read(self) -> Progress:
+        now = self._clock()
+        while self._recent and now - self._recent[0][0] > WINDOW:
+            self._recent.popleft()
+        elapsed = now - self._began
+        images_rate = self._rate(1, elapsed)
+        left = max(self._images - self._images_done, 0)
+        return Progress(
+            cells_done=self._cells_done,
+            cells=self._cells,
+            images_done=self._images_done,
+            images=self._images,
+            forwards=self._forwards,
+            elapsed=elapsed,
+            images_per_second=images_rate,
+            forwards_per_second=self._rate(2, elapsed),
+            remaining=left / images_rate if images_rate else None,
+        )
+
+    def _rate(self, column: int, elapsed: float) -> float | None:
+        seconds = min(elapsed, WINDOW)
+        return sum(event[column] for event in self._recent) / seconds if seconds > 0 else None

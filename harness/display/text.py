@@ -1,0 +1,44 @@
+"""Words for progress; plain ASCII, so that every log shows them."""
+
+from __future__ import annotations
+
+from harness.display.meter import Progress
+
+
+def one_line(text: str) -> str:
+    """``text`` on one line, without control characters that a terminal would obey."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def duration(seconds: float) -> str:
+    """``0:07``, ``12:34`` or ``1:02:03``."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def counts(progress: Progress) -> str:
+    """Cells and images, done and in all."""
+    return (
+        f"cells {progress.cells_done}/{progress.cells}, "
+        f"images {progress.images_done}/{progress.images}"
+    )
+
+
+def speed(progress: Progress) -> str:
+    """Images and forward passes a second; dashes before anything is known."""
+    return (
+        f"{_rate(progress.images_per_second)} images/s, "
+        f"{_rate(progress.forwards_per_second)} forwards/s"
+    )
+
+
+def left(progress: Progress) -> str:
+    """The estimate of the time that is left."""
+    return "?" if progress.remaining is None else duration(progress.remaining)
+
+
+def _rate(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
