@@ -150,7 +150,7 @@ def test_light_commands_load_no_heavy_library(command, tmp_path):
     program = (
         "import sys\nfrom harness.cli.main import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as e:\n    code = e.code\n"
-        "heavy = {'torch', 'onnxruntime', 'timm', 'scipy', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "heavy = {'torch', 'onnxruntime', 'timm', 'scipy', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else code)\n"
     )
     done = subprocess.run(

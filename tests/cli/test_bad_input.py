@@ -1,0 +1,307 @@
+"""Bad input: one line with cause and remedy, the documented exit code, the database intact."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+WEIGHTS = Path(__import__("harness_digits").__file__).parent / "weights"
+
+MODEL = """\
+models:
+  odd:
+    loader: {loader}
+    architecture: digits-mobilenet_v1_025
+    family: MobileNet
+    classes: 10
+    preprocessing: {{size: [32, 32], mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}
+    weights: {{file: {file}{sha}}}
+suites:
+  odd:
+    dataset: digits
+    models: [odd, digits-alexnet]
+    images: 4
+    accuracy_images: 4
+    attacks:
+      - {{attack: fgsm, goals: [untargeted]}}
+    metrics: [accuracy]
+"""
+
+
+def one_line(result, code: int, *parts: str) -> None:
+    """The command ended with ``code`` and exactly one line, which names ``parts``."""
+    assert result.code == code, result.err
+    assert result.err.count("\n") == 1, result.err
+    assert result.err.startswith("error: ")
+    assert "Traceback" not in result.err
+    for part in parts:
+        assert part in result.err, result.err
+
+
+def odd(tmp_path: Path, file: Path, *, loader: str = "digits", sha: str = "") -> Path:
+    path = tmp_path / "odd.yaml"
+    path.write_text(MODEL.format(loader=loader, file=file, sha=sha))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--suite", "digits81"], ["unknown suite 'digits81'", "did you mean 'digits18'?"]),
+        (["--suite", "digits18", "--models", "digits-vgg_16"], ["digits-vgg16"]),
+        (["--suite", "digits18", "--attacks", "fgms"], ["'fgms'", "'fgsm'"]),
+        (["--suite", "digits18", "--goals", "randon"], ["'randon'", "'random'"]),
+        (["--suite", "digits18", "--data", "digits"], ["NAME=PATH"]),
+        (["--suite", "digits18", "--data", "digit=x"], ["'digit'", "'digits'"]),
+        (["--suite", "digits18", "--device", "tpu"], ["tpu"]),
+        (["--suite", "digits18", "--batch-size", "0"], ["--batch-size"]),
+        (["--suite", "digits18", "--registry", "none.yaml"], ["none.yaml"]),
+    ],
+)
+def test_wrong_names_and_values(harness, arguments, parts):
+    one_line(harness("run", *arguments), 2, *parts)
+    assert not Path("harness.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("suites: [", ["bad.yaml:"]),
+        ("suites:\n  a: {dataset: digits}\n  a: {dataset: digits}\n", ["bad.yaml:3", "'a'"]),
+        (
+            "suites:\n  a:\n    dataset: 3\n    models: [digits-vgg16]\n    metrics: [accuracy]\n",
+            ["bad.yaml:3", "suites.a.dataset"],
+        ),
+        (
+            "suites:\n  a:\n    dataset: digits\n    models: [digits-vgg99]\n"
+            "    metrics: [accuracy]\n",
+            ["bad.yaml:", "digits-vgg99"],
+        ),
+        (
+            "suites:\n  a:\n    dataset: digits\n    models: [digits-vgg16]\n    attacks:\n"
+            "      - {attack: ifgsm, goals: [random], parameters: {step: 3}}\n"
+            "    metrics: [accuracy]\n",
+            ["bad.yaml:6", "'step'", "'steps'"],
+        ),
+        (
+            "suites:\n  a:\n    dataset: digits\n    models: [digits-vgg16]\n    attacks:\n"
+            "      - {attack: ifgsm, goals: [random], parameters: {steps: -3}}\n"
+            "    metrics: [accuracy]\n",
+            ["bad.yaml:6", "steps", "-3"],
+        ),
+        (
+            "suites:\n  a:\n    dataset: digits\n    models: [digits-vgg16]\n    attacks:\n"
+            "      - {attack: ifgsm, goals: [random], preset: paper}\n"
+            "    metrics: [accuracy]\n",
+            ["bad.yaml:6", "'paper'"],
+        ),
+    ],
+)
+def test_wrong_registries(harness, tmp_path, text, parts):
+    (tmp_path / "bad.yaml").write_text(text)
+    one_line(harness("run", "--registry", "bad.yaml", "--suite", "a"), 2, *parts)
+
+
+def test_missing_and_wrong_weights_are_found_before_anything_is_made(harness, tmp_path):
+    run = ("run", "--suite", "odd", "--registry")
+    one_line(harness(*run, odd(tmp_path, Path("gone.safetensors"))), 3, "gone.safetensors", "odd")
+    wrong = odd(
+        tmp_path, WEIGHTS / "digits-mobilenet_v1_025.safetensors", sha=f", sha256: '{'0' * 64}'"
+    )
+    one_line(harness(*run, wrong), 3, "SHA-256", "weights.sha256")
+    assert not Path("harness.db").exists()
+
+
+def run_beside_a_healthy_model(harness, overlay: Path) -> str:
+    """The odd model's cells fail and are named; the healthy one's are done; exit code 1."""
+    result = harness("run", "--suite", "odd", "--registry", overlay)
+    assert result.code == 1, result.err
+    assert "Traceback" not in result.err
+    with sqlite3.connect("harness.db") as connection:
+        healthy = connection.execute(
+            "SELECT count(*) FROM samples WHERE model = 'digits-alexnet'"
+            " AND status IN ('robust', 'broken', 'clean_wrong')"
+        ).fetchone()
+        odd_ones = connection.execute(
+            "SELECT count(*) FROM samples WHERE model = 'odd' AND status IN ('robust', 'broken')"
+        ).fetchone()
+        errors = connection.execute("SELECT error FROM attempts WHERE status = 'failed'").fetchall()
+    assert healthy == (4,)
+    assert odd_ones == (0,)
+    assert errors
+    return result.err + str(errors)
+
+
+def test_pickled_weights_are_refused(harness, tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "harm"),))
+
+    path = tmp_path / "weights.pkl"
+    path.write_bytes(pickle.dumps(Harmful()))
+    said = run_beside_a_healthy_model(harness, odd(tmp_path, path))
+    assert "weights.pkl" in said
+    assert "pickle" in said
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_model_that_returns_nan_is_an_error_not_a_robust_model(harness, tmp_path):
+    tensors = load_file(WEIGHTS / "digits-mobilenet_v1_025.safetensors")
+    path = tmp_path / "nan.safetensors"
+    save_file({name: np.full_like(value, np.nan) for name, value in tensors.items()}, path)
+    said = run_beside_a_healthy_model(harness, odd(tmp_path, path))
+    assert "NaN" in said
+    again = harness("run", "--suite", "odd", "--registry", "odd.yaml", "--retry-errors")
+    assert again.code == 1
+    assert "8 images computed" in again.err
+
+
+def test_an_onnx_file_with_two_inputs(harness, tmp_path):
+    from onnx import TensorProto, helper, save
+
+    pixels = helper.make_tensor_value_info("a", TensorProto.FLOAT, ["n", 3, 32, 32])
+    other = helper.make_tensor_value_info("b", TensorProto.FLOAT, ["n", 3, 32, 32])
+    out = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3, 32, 32])
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["logits"])], "g",
+                              [pixels, other], [out])  # fmt: skip
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "2.onnx")
+    said = run_beside_a_healthy_model(harness, odd(tmp_path, tmp_path / "2.onnx", loader="onnx"))
+    assert "2.onnx" in said
+    assert "input" in said
+
+
+FOLDER = """\
+datasets:
+  pictures: {reader: folder, version: "1", classes: 10, options: {classes: sorted}}
+suites:
+  pictures:
+    dataset: pictures
+    models: [digits-alexnet]
+    attacks:
+      - {attack: fgsm, goals: [untargeted]}
+    metrics: [accuracy]
+"""
+
+
+def pictures(tmp_path: Path) -> Path:
+    """Ten classes with a picture each, in all the modes that pictures come in."""
+    root = tmp_path / "pictures"
+    modes = ("RGB", "L", "RGBA", "CMYK", "RGB", "L", "RGB", "RGB", "P", "RGB")
+    for index, mode in enumerate(modes):
+        folder = root / f"class{index}"
+        folder.mkdir(parents=True)
+        pixels = np.random.default_rng(index).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+        suffix = "png" if mode in ("RGBA", "P") else "jpg"
+        Image.fromarray(pixels).convert(mode).save(folder / f"{index}.{suffix}")
+    (tmp_path / "folder.yaml").write_text(FOLDER)
+    return root
+
+
+def test_pictures_in_every_mode_work_and_broken_ones_cost_only_themselves(harness, tmp_path):
+    root = pictures(tmp_path)
+    run = ("run", "--registry", "folder.yaml", "--suite", "pictures", "--data")
+    assert harness(*run, f"pictures={root}").code == 0
+    whole = root / "class0" / "0.jpg"
+    (root / "class0" / "cut.jpg").write_bytes(whole.read_bytes()[:600])
+    (root / "class1" / "text.jpg").write_text("this is no picture")
+    broken = harness(*run, f"pictures={root}")
+    assert broken.code == 1
+    assert "Traceback" not in broken.err
+    assert "cut.jpg" in broken.err or "text.jpg" in broken.err
+    with sqlite3.connect("harness.db") as connection:
+        errors = dict(
+            connection.execute("SELECT image_id, error FROM samples WHERE status = 'error'")
+        )
+        done = connection.execute("SELECT count(*) FROM samples WHERE status != 'error'").fetchone()
+    assert set(errors) == {"class0/cut.jpg", "class1/text.jpg"}
+    assert all(image.split("/")[1] in error for image, error in errors.items())
+    assert done == (10,)
+    # The picture is mended: its content is another, so it is computed without being asked.
+    (root / "class0" / "cut.jpg").write_bytes(whole.read_bytes())
+    (root / "class1" / "text.jpg").unlink()
+    assert harness(*run, f"pictures={root}").code == 0
+
+
+def test_missing_and_empty_folders(harness, tmp_path):
+    pictures(tmp_path)
+    (tmp_path / "empty").mkdir()
+    run = ("run", "--registry", "folder.yaml", "--suite", "pictures")
+    one_line(harness(*run), 3, "pictures", "--data")
+    one_line(harness(*run, "--data", "pictures=gone"), 3, "gone")
+    one_line(harness(*run, "--data", "pictures=empty"), 3, "empty")
+
+
+def test_a_database_that_is_none(harness, overlay, tmp_path):
+    path = tmp_path / "notes.db"
+    path.write_text("dear diary\n" * 200)
+    for verb in (("run", "--registry", overlay, "--suite", "small"), ("leaderboard",), ("status",)):
+        one_line(harness(*verb, "--db", path), 5, "notes.db")
+    assert path.read_text().startswith("dear diary")
+    one_line(harness("leaderboard", "--db", "gone.db"), 5, "gone.db", "harness run")
+
+
+def test_a_database_of_a_newer_version(harness, overlay, tmp_path):
+    run = ("run", "--registry", overlay, "--suite", "small", "--limit", 1)
+    assert harness(*run).code == 0
+    with sqlite3.connect("harness.db") as connection:
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)"
+            " VALUES ('harness', 'm999_from_the_future', '2030-01-01')"
+        )
+    for verb in (run, ("leaderboard",)):
+        one_line(harness(*verb), 5, "newer", "harness.db")
+
+
+def test_a_full_database_keeps_what_it_has(harness, overlay, monkeypatch):
+    run = ("run", "--registry", overlay, "--suite", "small")
+    assert harness(*run, "--limit", 3).code == 0
+    from harness.store import writer
+
+    opened = writer.open_writable
+
+    def starved(path):
+        database = opened(path)
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+        database.execute(f"PRAGMA max_page_count = {pages}")
+        return database
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "open_writable", starved)
+        full = harness(*run)
+    assert full.code == 5, full.err
+    assert "full" in full.err.splitlines()[-1]
+    with sqlite3.connect("harness.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT count(*) FROM samples").fetchone()[0] >= 2 * 4 * 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become an unprivileged user")
+def test_a_database_that_cannot_be_written(harness, overlay, tmp_path):
+    """As an unprivileged user: root may write everywhere."""
+    assert harness("run", "--registry", overlay, "--suite", "small", "--limit", 1).code == 0
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    program = (
+        "import os, sys\nfrom harness.cli.main import main\n"
+        "try:\n    main([*sys.argv[1:], '--db', 'warm.db'])\n"  # imports all; nobody may not
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "sys.stderr.write('----')\nos.setgid(65534)\nos.setuid(65534)\nmain(sys.argv[1:])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", "--registry", overlay, "--suite", "small",
+         "--limit", "2"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    said = done.stderr.split("----")[-1]
+    assert done.returncode == 5, done.stderr
+    assert said.count("\n") == 1, said
+    assert "harness.db" in said
