@@ -22,7 +22,7 @@ def database() -> Decorator:
     return option(
         "--db",
         "db",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=click.Path(path_type=Path, dir_okay=False, readable=False),
         default=Path("harness.db"),
         metavar="PATH",
         help="The database.",

@@ -68,10 +68,10 @@ def _stored(resolved: Resolved, db: Path, retry_errors: bool) -> dict[str, int]:
         return {}
     from harness.schedule.images import Images
     from harness.schedule.run import digests_of, pending
-    from harness.store.database import open_readonly
+    from harness.store.database import reading
 
     digests = digests_of(resolved.plan.cells, Images(resolved.dataset))
-    with open_readonly(db) as connection:
+    with reading(db) as connection:
         return {
             cell.key: len(cell.images)
             - len(pending(cell, digests, connection, retry_errors=retry_errors))

@@ -1,0 +1,81 @@
+"""``harness runs``: the runs in the database."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.facts import pairs, print_facts
+from harness.cli.options import database, output_format
+from harness.cli.status import total
+from harness.report.tables import Column, Format, render
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLUMNS = (
+    Column("run", "run", right=True),
+    Column("suite", "suite"),
+    Column("status", "status"),
+    Column("exit_code", "exit code", right=True),
+    Column("cells", "cells", right=True),
+    Column("images", "images", right=True),
+    Column("seed", "seed", right=True),
+    Column("started", "started"),
+    Column("finished", "finished"),
+)
+
+
+@click.group()
+def runs() -> None:
+    """The runs in the database."""
+
+
+@runs.command("list")
+@database()
+@output_format()
+def list_runs(db: Path, format: Format) -> None:
+    """All runs, the latest first."""
+    from harness.store import views
+    from harness.store.database import reading
+
+    with reading(db) as connection:
+        rows = views.runs(connection)
+    click.echo(render(rows, COLUMNS, format))
+
+
+@runs.command("show")
+@click.argument("number", metavar="RUN", type=int)
+@database()
+@output_format()
+def show_run(db: Path, number: int, format: Format) -> None:
+    """One run: command, environment, broken plugins, how far it is."""
+    from harness.store import views
+    from harness.store.database import reading
+
+    with reading(db) as connection:
+        run = views.run_detail(connection, number)
+    facts = [
+        ("suite", run["suite"]),
+        ("command", shlex.join(run["command"])),
+        ("status", run["status"]),
+        ("exit code", None if run["exit_code"] is None else str(run["exit_code"])),
+        ("started", run["started"]),
+        ("finished", run["finished"]),
+        ("seed", str(run["seed"])),
+        ("images", str(run["images"])),
+        ("cells", total(run, run["cells"])),
+        *((f"environment: {name}", _text(value)) for name, value in run["environment"].items()),
+        *(
+            (f"broken plugin: {error['plugin']}",
+             f"{error['distribution']} {error['version']}, at {error['stage']}: {error['cause']}")
+            for error in run["plugin_errors"]
+        ),
+    ]  # fmt: skip
+    print_facts(facts, run, format, title=f"run {number}")
+
+
+def _text(value: object) -> str | None:
+    return pairs(value) if isinstance(value, dict) else str(value)

@@ -1,0 +1,138 @@
+"""``harness show``: the cells, one cell, or one image of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.facts import Facts, counts, number, pairs, print_facts
+from harness.cli.options import database, output_format
+from harness.report.tables import Column, Format, render
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLUMNS = (
+    Column("key", "cell", lambda key: str(key)[:8]),
+    Column("model", "model"),
+    Column("attack", "attack"),
+    Column("goal", "goal"),
+    Column("dataset", "data set"),
+    Column("images", "images", right=True),
+)
+
+
+@click.command()
+@click.argument("cell", required=False)
+@click.argument("image", required=False)
+@database()
+@output_format()
+def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
+    """One cell, or one image of it; without CELL, the list of them.
+
+    CELL is the first digits of a cell's key, IMAGE an id within the data set.
+    """
+    from harness.store import details
+    from harness.store.database import reading
+
+    with reading(db) as connection:
+        if cell is None:
+            click.echo(render(details.cells(connection), COLUMNS, format))
+            return
+        found = details.find_cell(connection, cell)
+        if image is None:
+            whole = details.cell_detail(connection, found)
+            facts = cell_facts(whole)
+        else:
+            whole = details.image_detail(connection, found, image)
+            facts = image_facts(whole)
+    print_facts(facts, whole, format, title=_title(whole, image))
+
+
+def _title(whole: Mapping[str, Any], image: str | None) -> str:
+    parts = [whole["model"], whole["attack"], whole["goal"], image and f"· {image}"]
+    return " ".join(part for part in parts if part)
+
+
+def cell_facts(cell: Mapping[str, Any]) -> Facts:
+    """The lines of ``harness show CELL``."""
+    facts: list[tuple[str, str | None]] = [
+        ("key", cell["key"]),
+        ("model", cell["model"]),
+        ("data set", cell["dataset"]),
+        ("numeric policy", pairs(cell["policy"])),
+    ]
+    if cell["goal"] is None:
+        facts += [("images", str(cell["images"])), ("statuses", counts(cell["statuses"]))]
+        facts.append(("accuracy", rate(cell["correct"], cell["judged"])))
+    else:
+        facts += _attack_facts(cell)
+    for score in cell["scores"]:
+        of = f"of {score['images']} images, run {score['run']}"
+        facts.append(
+            (f"metric {score['metric']}", f"{_value(score['value'], score['unit'])} ({of})")
+        )
+    for attempt in cell["attempts"]:
+        facts.append((f"attempt {attempt['attempt']}", _attempt(attempt)))
+    return facts
+
+
+def _attack_facts(cell: Mapping[str, Any]) -> Facts:
+    finite, infinite = cell["median_of_successes"], cell["median_failures_infinite"]
+    return [
+        ("attack", f"{cell['attack']} (version {cell['version']})"),
+        ("parameters", pairs(cell["parameters"]) or "all default"),
+        ("goal", cell["goal"]),
+        ("seed", str(cell["seed"])),
+        ("budget", f"{cell['norm']} {number(cell['budget']) or 'as small as possible'}"),
+        ("images", str(cell["images"])),
+        ("statuses", counts(cell["statuses"])),
+        ("success", rate(cell["broken"], cell["attacked"])),
+        *(
+            (f"median {norm}", f"{number(finite[norm])} over successes, "
+             f"{number(infinite[norm]) or 'infinite'} with failures as infinite")
+            for norm in finite
+            if finite[norm] is not None
+        ),
+        ("forwards an image", number(cell["forwards_per_image"])),
+        ("backwards an image", number(cell["backwards_per_image"])),
+    ]  # fmt: skip
+
+
+def image_facts(row: Mapping[str, Any]) -> Facts:
+    """The lines of ``harness show CELL IMAGE``: everything but what the title says."""
+    facts: list[tuple[str, str | None]] = []
+    for name, value in row.items():
+        if name in ("numbers", "clean", "kept"):
+            facts += [(f"{name} {part}", _text(item)) for part, item in (value or {}).items()]
+        else:
+            facts.append((name, _text(value)))
+    return facts
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def rate(part: int, whole: int) -> str:
+    """``55 of 60 (91.7 %)``."""
+    return f"{part} of {whole}" + (f" ({100 * part / whole:.1f} %)" if whole else "")
+
+
+def _value(value: float | None, unit: str) -> str:
+    if value is None:
+        return "–"
+    return f"{100 * value:.1f} %" if unit == "%" else f"{value:.4g} {unit}".strip()
+
+
+def _attempt(attempt: Mapping[str, Any]) -> str:
+    parts = [
+        f"run {attempt['run']}: {attempt['status']} on {attempt['device']}",
+        f"batch {attempt['batch_size']}",
+        f"halved {attempt['halvings']} times" if attempt["halvings"] else "",
+        "" if attempt["seconds"] is None else f"{attempt['seconds']:.1f} s",
+        attempt["error"] or "",
+    ]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,59 @@
+"""``harness status``: how far a run's cells are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.facts import counts
+from harness.cli.options import database, option, output_format
+from harness.report.tables import Column, Format, render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+COLUMNS = (
+    Column("key", "cell", lambda key: str(key)[:8]),
+    Column("model", "model"),
+    Column("attack", "attack"),
+    Column("goal", "goal"),
+    Column("done", "done", right=True),
+    Column("images", "of", right=True),
+    Column("statuses", "statuses", counts),
+    Column("attempts", "attempts", right=True),
+    Column("error", "last error"),
+)
+
+
+@click.command()
+@database()
+@option("--run", "number", type=int, metavar="N", help="The run; by default the latest.")
+@output_format()
+def status(db: Path, number: int | None, format: Format) -> None:
+    """How far the latest run is, cell by cell."""
+    from harness.store.database import reading
+    from harness.store.views import find_run, run_cells
+
+    with reading(db) as connection:
+        run = find_run(connection, number)
+        rows = run_cells(connection, run["run"])
+    title = f"run {run['run']} · suite {run['suite']} · {run['status']}"
+    click.echo(render(_flat(rows) if format == "csv" else rows, COLUMNS, format, title=title))
+    click.echo(total(run, rows), err=format in ("json", "csv"))
+
+
+def total(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line over all cells."""
+    done, images = sum(row["done"] for row in rows), sum(row["images"] for row in rows)
+    complete = sum(row["done"] == row["images"] for row in rows)
+    bad = {name: sum(row["statuses"].get(name, 0) for row in rows) for name in ("error", "invalid")}
+    line = f"run {run['run']} {run['status']}: {done} of {images} images, "
+    line += f"{complete} of {len(rows)} cells complete"
+    found = {name: count for name, count in bad.items() if count}
+    return f"{line}; {counts(found)} (`harness run --retry-errors`)" if found else line
+
+
+def _flat(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "statuses": counts(row["statuses"])} for row in rows]

@@ -1,0 +1,99 @@
+"""What the scheduler asks the database: what is done, and a cell's rows for its metrics."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from harness.api import CellRows, CleanRow, OutcomeRow, Status
+from harness.store.records import CleanResult
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+ImageKey = tuple[str, str]
+"""An image's id within its data set, and the digest of its content."""
+
+
+def done_clean(db: Database, cell_key: str, *, retry_errors: bool) -> dict[ImageKey, CleanResult]:
+    """The stored clean predictions of a clean cell.
+
+    With ``retry_errors`` those that failed do not count.
+    """
+    rows = db.execute(
+        "SELECT images.name, images.digest, predicted, margin, least, second, error"
+        " FROM clean JOIN cells ON cells.id = clean.cell_id"
+        " JOIN images ON images.id = clean.image_id"
+        " WHERE cells.key = ? AND NOT (? AND error IS NOT NULL)",
+        [cell_key, retry_errors],
+    )
+    return {(name, digest): CleanResult(name, *rest) for name, digest, *rest in rows}
+
+
+def done_outcomes(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageKey]:
+    """The images of a cell that have an outcome.
+
+    With ``retry_errors`` those of status ``error`` and ``invalid`` do not count.
+    """
+    rows = db.execute(
+        "SELECT images.name, images.digest FROM outcomes"
+        " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
+        " WHERE cells.key = ? AND NOT (? AND status IN ('error', 'invalid'))",
+        [cell_key, retry_errors],
+    )
+    return {(name, digest) for name, digest in rows}
+
+
+def cell_rows(db: Database, run: int, cell_key: str) -> CellRows:
+    """All that is stored of one of a run's cells, over the run's images, in plan order.
+
+    The clean rows are those of the same model, data set and numeric policy. A clean cell has no
+    outcomes and an empty goal.
+    """
+    cell, model, about, label, goal = db.execute(
+        "SELECT cells.id, models.name, models.about, cells.label, coalesce(goal, '') FROM cells"
+        " JOIN components AS models ON models.id = cells.model_id WHERE key = ?",
+        [cell_key],
+    ).fetchone()
+    channels, height, width = json.loads(about)["shape"]
+    return CellRows(
+        model=model,
+        attack=label,
+        goal=goal,
+        shape=(channels, height, width),
+        clean=_clean_rows(db, run, cell),
+        outcomes=_outcome_rows(db, run, cell),
+    )
+
+
+def _clean_rows(db: Database, run: int, cell: int) -> list[CleanRow]:
+    rows = db.execute(
+        "SELECT images.name, images.label, clean.predicted FROM cells AS this"
+        " JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = this.model_id"
+        " AND own.dataset_id = this.dataset_id AND own.policy = this.policy"
+        " JOIN run_cells ON run_cells.cell_id = own.id AND run_cells.run_id = ?"
+        " JOIN run_images ON run_images.run_id = run_cells.run_id"
+        " AND run_images.position < run_cells.images"
+        " JOIN images ON images.id = run_images.image_id"
+        " JOIN clean ON clean.cell_id = own.id AND clean.image_id = images.id"
+        " WHERE this.id = ? ORDER BY run_images.position",
+        [run, cell],
+    )
+    return [CleanRow(*row) for row in rows]
+
+
+def _outcome_rows(db: Database, run: int, cell: int) -> list[OutcomeRow]:
+    rows = db.execute(
+        "SELECT images.name, images.label, target, status, confident, linf, l2, l1, l0, forwards,"
+        " backwards FROM run_cells"
+        " JOIN run_images ON run_images.run_id = run_cells.run_id"
+        " AND run_images.position < run_cells.images"
+        " JOIN images ON images.id = run_images.image_id"
+        " JOIN outcomes ON outcomes.cell_id = run_cells.cell_id AND outcomes.image_id = images.id"
+        " WHERE run_cells.run_id = ? AND run_cells.cell_id = ? ORDER BY run_images.position",
+        [run, cell],
+    )
+    return [
+        OutcomeRow(name, label, target, Status(status), bool(confident), *rest)
+        for name, label, target, status, confident, *rest in rows
+    ]

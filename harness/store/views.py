@@ -1,0 +1,146 @@
+"""What people ask about runs: which there are, and how far they are. JSON-like dicts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import ConfigError
+from harness.store.database import path_of
+from harness.store.lock import is_held
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+Row = dict[str, Any]
+
+_RUNS = """
+SELECT runs.id AS run, suite, runs.status AS status, exit_code, started, finished, seed,
+  (SELECT count(*) FROM run_cells WHERE run_id = runs.id) AS cells,
+  (SELECT count(*) FROM run_images WHERE run_id = runs.id) AS images
+FROM runs
+"""
+
+CELLS = """
+SELECT cells.id AS id, cells.key AS key, models.name AS model, cells.label AS attack,
+  cells.goal AS goal, cells.seed AS seed, datasets.name AS dataset, cells.norm AS norm,
+  cells.budget AS budget, cells.policy AS policy, attacks.identity AS attack_identity
+FROM cells
+JOIN components AS models ON models.id = cells.model_id
+JOIN components AS datasets ON datasets.id = cells.dataset_id
+LEFT JOIN components AS attacks ON attacks.id = cells.attack_id
+"""
+
+CLEAN_STATUS = """
+CASE WHEN clean.predicted IS NULL THEN 'error'
+     WHEN clean.predicted = images.label THEN 'correct' ELSE 'wrong' END
+"""
+
+
+def runs(db: Database) -> list[Row]:
+    """All runs, the latest first. One that nobody is at any more is ``interrupted``."""
+    rows = list(db.query(f"{_RUNS} ORDER BY runs.id DESC"))
+    if any(row["status"] == "running" for row in rows) and not is_held(path_of(db)):
+        for row in rows:
+            row["status"] = row["status"].replace("running", "interrupted")
+    return rows
+
+
+def find_run(db: Database, number: int | None) -> Row:
+    """The run of this number, or the latest one.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = [row for row in runs(db) if number in (None, row["run"])]
+    if found:
+        return found[0]
+    if number is None:
+        raise ConfigError("the database holds no run", hint="`harness run` starts one")
+    raise ConfigError(f"there is no run {number}", hint="see `harness runs list`")
+
+
+def run_detail(db: Database, number: int) -> Row:
+    """A run with its command, suite, environment, broken plugins and cells."""
+    run = find_run(db, number)
+    command, definition, facts = db.execute(
+        "SELECT command, definition, facts FROM runs"
+        " JOIN environments ON environments.id = environment_id WHERE runs.id = ?",
+        [number],
+    ).fetchone()
+    errors = db.query(
+        "SELECT plugin, distribution, version, stage, cause FROM plugin_errors WHERE run_id = ?",
+        [number],
+    )
+    return {
+        **run,
+        "cells": run_cells(db, number),
+        "command": json.loads(command),
+        "definition": json.loads(definition),
+        "environment": json.loads(facts),
+        "plugin_errors": list(errors),
+    }
+
+
+def run_cells(db: Database, run: int) -> list[Row]:
+    """How far each cell of a run is: images, stored ones, statuses, attempts, last error."""
+    cells = db.query(
+        f"SELECT listed.*, run_cells.images AS images FROM run_cells JOIN ({CELLS}) AS listed"
+        " ON listed.id = run_cells.cell_id WHERE run_id = ? ORDER BY listed.id",
+        [run],
+    )
+    statuses: dict[int, dict[str, int]] = {}
+    for cell, status, count in db.execute(_run_statuses(), [run, run]):
+        statuses.setdefault(cell, {})[status] = count
+    attempts = _attempts_by_cell(db, run)
+    rows = []
+    for cell in cells:
+        counts = statuses.get(cell["id"], {})
+        own = attempts.get(cell["id"], [])
+        errors = [row["error"] for row in own if row["error"]]
+        rows.append(
+            {
+                **{name: cell[name] for name in ("key", "model", "attack", "goal", "images")},
+                "done": sum(counts.values()),
+                "statuses": counts,
+                "attempts": len(own),
+                "error": errors[-1] if errors else _image_error(db, cell["id"], counts),
+            }
+        )
+    return rows
+
+
+def _run_statuses() -> str:
+    """Counts by cell and status over the images of a run; outcomes and clean predictions."""
+    place = (
+        " FROM run_cells JOIN run_images ON run_images.run_id = run_cells.run_id"
+        " AND run_images.position < run_cells.images"
+        " JOIN images ON images.id = run_images.image_id"
+        " JOIN {0} ON {0}.cell_id = run_cells.cell_id AND {0}.image_id = images.id"
+        " WHERE run_cells.run_id = ? GROUP BY 1, 2"
+    )
+    return (
+        "SELECT run_cells.cell_id, outcomes.status, count(*)"
+        + place.format("outcomes")
+        + f" UNION ALL SELECT run_cells.cell_id, {CLEAN_STATUS}, count(*)"
+        + place.format("clean")
+    )
+
+
+def _attempts_by_cell(db: Database, run: int) -> dict[int, list[Row]]:
+    attempts: dict[int, list[Row]] = {}
+    for row in db.query("SELECT cell_id, error FROM attempts WHERE run_id = ? ORDER BY id", [run]):
+        attempts.setdefault(row["cell_id"], []).append(row)
+    return attempts
+
+
+def _image_error(db: Database, cell: int, counts: dict[str, int]) -> str | None:
+    """What an image of the cell failed of, if one did."""
+    if not counts.keys() & {"error", "invalid"}:
+        return None
+    row = db.execute(
+        "SELECT error FROM (SELECT cell_id, error FROM outcomes UNION ALL"
+        " SELECT cell_id, error FROM clean) WHERE cell_id = ? AND error IS NOT NULL LIMIT 1",
+        [cell],
+    ).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,300 @@
+"""The one writer: every row that the harness stores goes through it, a transaction at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StoreError
+from harness.store.artifacts import Artifacts, folder_of
+from harness.store.database import open_writable, path_of, store_errors, transaction
+from harness.store.lock import Lock
+from harness.store.planned import insert_run
+from harness.store.records import CleanResult, Outcome, StoredImage
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sqlite_utils import Database
+
+    from harness.plan import Plan
+    from harness.plugins import PluginReport
+
+_CLEAN = """
+INSERT INTO clean (cell_id, image_id, attempt_id, predicted, margin, least, second, error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (cell_id, image_id) DO UPDATE SET
+  attempt_id = excluded.attempt_id, predicted = excluded.predicted, margin = excluded.margin,
+  least = excluded.least, second = excluded.second, error = excluded.error
+WHERE clean.error IS NOT NULL
+"""
+
+_OUTCOME = """
+INSERT INTO outcomes (cell_id, image_id, attempt_id, status, target, predicted, margin, confident,
+  linf, l2, l1, l0, forwards, backwards, artifact_id, artifact_row, error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (cell_id, image_id) DO UPDATE SET
+  attempt_id = excluded.attempt_id, status = excluded.status, target = excluded.target,
+  predicted = excluded.predicted, margin = excluded.margin, confident = excluded.confident,
+  linf = excluded.linf, l2 = excluded.l2, l1 = excluded.l1, l0 = excluded.l0,
+  forwards = excluded.forwards, backwards = excluded.backwards,
+  artifact_id = excluded.artifact_id, artifact_row = excluded.artifact_row, error = excluded.error
+WHERE outcomes.status IN ('error', 'invalid')
+"""
+
+
+class Writer:
+    """Lock, connection and artifacts of a database that is written; a context manager.
+
+    Attributes:
+        db: the connection, for the queries of `harness.store.queries`.
+        artifacts: where kept candidates go, before the outcomes that name them.
+        took_over: the owner that died while it wrote the database, if there was one.
+    """
+
+    def __init__(self, db: Database, lock: Lock, artifacts: Artifacts) -> None:
+        self.db, self.artifacts = db, artifacts
+        self.took_over = str(lock.stale) if lock.stale else None
+        self._lock, self._path = lock, path_of(db)
+        self._cells: dict[str, int] = {}
+        self._images: dict[int, dict[str, int]] = {}
+        self._attempts: dict[int, tuple[int, int]] = {}
+
+    @classmethod
+    def open(cls, path: Path, *, command: Sequence[str]) -> Writer:
+        """Lock the database at ``path``, create or migrate it, and tidy up after a dead owner.
+
+        Raises:
+            StoreError: another process writes it, or it is unusable.
+        """
+        if not path.parent.is_dir():
+            raise StoreError("the folder does not exist", where=str(path), hint="create it first")
+        lock = Lock.acquire(path, command)
+        try:
+            db = open_writable(path)
+            try:
+                artifacts = Artifacts(folder_of(path), db)
+                with store_errors(path):
+                    artifacts.recover()
+            except BaseException:
+                db.close()
+                raise
+        except BaseException:
+            lock.release()
+            raise
+        return cls(db, lock, artifacts)
+
+    def close(self) -> None:
+        """Close the database and let the next writer in."""
+        try:
+            with store_errors(self._path):
+                self.db.close()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def begin_run(
+        self,
+        plan: Plan,
+        *,
+        environment: Mapping[str, Any],
+        command: Sequence[str],
+        images: Sequence[StoredImage],
+    ) -> int:
+        """Store the plan and start a run of it; returns the run's id.
+
+        ``images`` are in plan order: each cell takes its number of them from the front. Runs and
+        attempts that a dead process left running are marked interrupted.
+        """
+        with transaction(self.db) as connection:
+            for table in ("runs", "attempts"):
+                connection.execute(
+                    f"UPDATE {table} SET status = 'interrupted' WHERE status = 'running'"
+                )
+            return insert_run(
+                connection,
+                plan,
+                environment=environment,
+                command=command,
+                images=images,
+                now=_now(),
+            )
+
+    def finish_run(self, run: int, *, status: str, exit_code: int) -> None:
+        """Close a run: ``done``, ``failed`` or ``interrupted``."""
+        with transaction(self.db) as connection:
+            connection.execute(
+                "UPDATE runs SET finished = ?, status = ?, exit_code = ? WHERE id = ?",
+                [_now(), status, int(exit_code), run],
+            )
+
+    def record_plugin_errors(self, run: int, reports: Iterable[PluginReport]) -> None:
+        """Store which plugins were broken when the run began; healthy reports are passed over."""
+        with transaction(self.db) as connection:
+            connection.executemany(
+                "INSERT INTO plugin_errors (run_id, plugin, distribution, version, stage, cause)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (run, item.name, item.distribution, item.version, item.stage, item.cause)
+                    for item in reports
+                    if not item.ok
+                ],
+            )
+
+    def begin_attempt(self, cell_key: str, run: int, *, device: str, batch_size: int) -> int:
+        """Start a stretch of work on a cell; returns the attempt's id."""
+        cell = self._cell(cell_key)
+        with transaction(self.db) as connection:
+            attempt = connection.execute(
+                "INSERT INTO attempts (cell_id, run_id, started, status, device, batch_size)"
+                " VALUES (?, ?, ?, 'running', ?, ?)",
+                [cell, run, _now(), device, batch_size],
+            ).lastrowid
+        assert attempt is not None
+        self._attempts[attempt] = (cell, run)
+        return attempt
+
+    def finish_attempt(
+        self, attempt: int, *, status: str, seconds: float, halvings: int, error: str | None
+    ) -> None:
+        """Close an attempt: ``done``, ``failed`` or ``interrupted``."""
+        with transaction(self.db) as connection:
+            connection.execute(
+                "UPDATE attempts SET finished = ?, status = ?, seconds = ?, halvings = ?, error = ?"
+                " WHERE id = ?",
+                [_now(), status, seconds, halvings, error, attempt],
+            )
+
+    def write_clean(self, attempt: int, rows: Iterable[CleanResult]) -> None:
+        """Commit clean predictions of images of the attempt's run.
+
+        Only failed rows are replaced.
+        """
+        cell, ids = self._place(attempt)
+        values = [
+            (cell, ids[row.image_id], attempt, row.predicted, _finite(row.margin), row.least,
+             row.second, row.error)
+            for row in rows
+        ]  # fmt: skip
+        with transaction(self.db) as connection:
+            changed = connection.executemany(_CLEAN, values).rowcount if values else 0
+            _check_all(changed, len(values), attempt)
+
+    def write_outcomes(self, attempt: int, rows: Iterable[Outcome]) -> None:
+        """Commit outcomes of images of the attempt's run.
+
+        Only rows of status ``error`` and ``invalid`` are replaced.
+        """
+        cell, ids = self._place(attempt)
+        rows = list(rows)
+        if not rows:
+            return
+        numbers = [
+            (cell, ids[row.image_id], name, float(value))
+            for row in rows
+            for name, value in row.numbers.items()
+            if math.isfinite(value)
+        ]
+        with transaction(self.db) as connection:
+            changed = connection.executemany(
+                _OUTCOME, [_outcome(cell, ids[row.image_id], attempt, row) for row in rows]
+            ).rowcount
+            _check_all(changed, len(rows), attempt)
+            connection.executemany(
+                "DELETE FROM measurements WHERE cell_id = ? AND image_id = ?",
+                [(cell, ids[row.image_id]) for row in rows],
+            )
+            connection.executemany(
+                "INSERT INTO measurements (cell_id, image_id, name, value) VALUES (?, ?, ?, ?)",
+                numbers,
+            )
+
+    def write_scores(
+        self, run: int, cell_key: str, scores: Mapping[str, tuple[float | None, int, str]]
+    ) -> None:
+        """Store a cell's metrics over the images of a run: (value, number of images, unit)."""
+        cell = self._cell(cell_key)
+        with transaction(self.db) as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO scores (run_id, cell_id, metric, value, images, unit)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (run, cell, name, _finite(value), images, unit)
+                    for name, (value, images, unit) in scores.items()
+                ],
+            )
+
+    def forget(self, cells: Iterable[str]) -> None:
+        """Delete the results of these cell keys, and their kept images, for all runs."""
+        with transaction(self.db) as connection:
+            ids: list[int] = []
+            for key in cells:
+                found = connection.execute("SELECT id FROM cells WHERE key = ?", [key])
+                ids.extend(cell for (cell,) in found)
+            for table in ("measurements", "outcomes", "clean", "scores"):
+                connection.executemany(
+                    f"DELETE FROM {table} WHERE cell_id = ?", [(cell,) for cell in ids]
+                )
+            files = self.artifacts.remove(ids)
+        for file in files:
+            with suppress(OSError):  # nothing names it any more
+                file.unlink()
+
+    def _cell(self, key: str) -> int:
+        if key not in self._cells:
+            with store_errors(self._path):
+                self._cells.update(self.db.conn.execute("SELECT key, id FROM cells"))
+        return self._cells[key]
+
+    def _place(self, attempt: int) -> tuple[int, Mapping[str, int]]:
+        """The attempt's cell, and the ids of its run's images by name."""
+        cell, run = self._attempts[attempt]
+        if run not in self._images:
+            with store_errors(self._path):
+                self._images[run] = dict(
+                    self.db.conn.execute(
+                        "SELECT name, images.id FROM run_images"
+                        " JOIN images ON images.id = run_images.image_id WHERE run_id = ?",
+                        [run],
+                    )
+                )
+        return cell, self._images[run]
+
+
+def _outcome(cell: int, image: int, attempt: int, row: Outcome) -> tuple[Any, ...]:
+    kept = (row.kept.artifact, row.kept.row) if row.kept else (None, None)
+    norms = (_finite(row.linf), _finite(row.l2), _finite(row.l1), row.l0)
+    return (
+        *(cell, image, attempt, row.status.value, row.target, row.predicted, _finite(row.margin)),
+        *(int(row.confident), *norms, row.forwards, row.backwards, *kept, row.error),
+    )
+
+
+def _check_all(changed: int, wanted: int, attempt: int) -> None:
+    """A row that the upsert left alone was finished before: computing it again was our mistake."""
+    if changed != wanted:
+        raise RuntimeError(
+            f"attempt {attempt} computed {wanted - changed} images that were stored already"
+        )
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,221 @@
+"""Opening: migrations from empty, and every kind of file that is refused with one line."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+import store_toy as toy
+
+from harness.errors import ExitCode, StoreError
+from harness.store import database
+from harness.store.database import open_readonly, open_writable, reading
+from harness.store.writer import Writer
+
+
+def refused(open_it, path):
+    with pytest.raises(StoreError) as caught:
+        open_it(path).close()
+    line = str(caught.value)
+    assert "\n" not in line
+    assert str(path) in line
+    assert caught.value.hint
+    assert caught.value.exit_code == ExitCode.STORE
+    return line
+
+
+def filled(path):
+    with Writer.open(path, command=["x"]) as writer:
+        writer.write_outcomes(toy.attempt(writer, toy.toy_plan()), [toy.outcome(0)])
+    return path
+
+
+def statuses(path):
+    with reading(path) as db:
+        return [row[0] for row in db.execute("SELECT status FROM outcomes")]
+
+
+def integrity(path):
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_an_empty_file_and_no_file_become_a_database(tmp_path):
+    (tmp_path / "empty.db").touch()
+    for name in ("empty.db", "new.db", "a name with % and ?.db"):
+        db = open_writable(tmp_path / name)
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA foreign_keys").fetchone() == (1,)
+        tables = db.execute("SELECT name, strict FROM pragma_table_list WHERE type = 'table'")
+        ours = [row for row in tables if not row[0].startswith(("sqlite_", "_sqlite_"))]
+        assert len(ours) >= 14
+        assert all(strict for _, strict in ours)
+        db.close()
+        open_writable(tmp_path / name).close()  # nothing to migrate
+        assert (tmp_path / name).exists()
+
+
+def test_the_samples_view(tmp_path):
+    filled(tmp_path / "h.db")
+    with reading(tmp_path / "h.db") as db:
+        (row,) = db.query("SELECT * FROM samples")
+    wanted = "cell_key model attack goal image_id label target status linf l2 l1 forwards backwards"
+    assert set(wanted.split()) <= row.keys()
+    assert (row["model"], row["attack"], row["goal"]) == ("net", "fgsm", "random")
+    assert (row["image_id"], row["label"], row["target"]) == (toy.name(0), 0, 3)
+    assert row["cell_key"] == toy.toy_plan().cells[1].key
+
+
+def test_a_text_file_is_refused_and_stays(tmp_path):
+    for text in ("no database\n", "x" * 10_000):
+        path = tmp_path / "notes.txt"
+        path.write_text(text)
+        assert "not an SQLite database" in refused(open_writable, path)
+        assert "not an SQLite database" in refused(open_readonly, path)
+        assert path.read_text() == text
+
+
+def test_another_programs_database_is_refused_and_stays(tmp_path):
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    before = path.read_bytes()
+    assert "something else" in refused(open_writable, path)
+    assert "something else" in refused(open_readonly, path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_version_is_refused_by_name(tmp_path):
+    path = filled(tmp_path / "h.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)"
+            " VALUES ('harness', 'm999_future', '')"
+        )
+    for open_it in (open_writable, open_readonly):
+        line = refused(open_it, path)
+        assert "newer version" in line
+        assert "m999_future" in line
+    integrity(path)
+
+
+def test_an_older_version_is_migrated_by_writing_alone(tmp_path):
+    path = tmp_path / "h.db"
+    path.touch()
+    assert "`harness run`" in refused(open_readonly, path)
+    open_writable(path).close()
+    open_readonly(path).close()
+
+
+def test_a_missing_file_or_folder(tmp_path):
+    assert "`harness run`" in refused(open_readonly, tmp_path / "none.db")
+    assert "folder does not exist" in refused(open_writable, tmp_path / "none" / "h.db")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_damaged_file(tmp_path):
+    path = filled(tmp_path / "h.db")
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    path.write_bytes(data)
+    assert "damaged" in refused(open_readonly, path)
+    assert "damaged" in refused(open_writable, path)
+
+
+def test_a_foreign_lock_is_told_and_nothing_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    path = filled(tmp_path / "h.db")
+    foreign = sqlite3.connect(path, isolation_level=None)
+    with Writer.open(path, command=["x"]) as writer:
+        number = toy.attempt(writer, toy.toy_plan())
+        foreign.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked by another program"):
+            writer.write_outcomes(number, [toy.outcome(1)])
+        foreign.execute("ROLLBACK")
+        writer.write_outcomes(number, [toy.outcome(1)])
+    foreign.execute("BEGIN IMMEDIATE")
+    assert "locked by another program" in refused(open_writable, path)
+    foreign.close()
+    assert statuses(path) == ["broken", "broken"]
+
+
+def test_a_full_database_takes_nothing_of_the_transaction(tmp_path):
+    path = tmp_path / "h.db"
+    with Writer.open(path, command=["x"]) as writer:
+        number = toy.attempt(writer, toy.toy_plan(images=5000))
+        writer.write_outcomes(number, [toy.outcome(0)])
+        (pages,) = writer.db.execute("PRAGMA page_count").fetchone()
+        writer.db.execute(f"PRAGMA max_page_count = {pages + 3}")
+        with pytest.raises(StoreError, match="full") as caught:
+            writer.write_outcomes(number, [toy.outcome(i) for i in range(1, 5000)])
+        assert caught.value.exit_code == ExitCode.STORE
+        assert "goes on from there" in str(caught.value)
+        assert writer.db.execute("SELECT count(*) FROM outcomes").fetchone() == (1,)
+        writer.db.execute("PRAGMA max_page_count = 1000000")
+        writer.write_outcomes(number, [toy.outcome(i) for i in range(1, 5000)])
+    integrity(path)
+    assert len(statuses(path)) == 5000
+
+
+def test_reading_beside_a_writer_sees_what_is_committed(tmp_path):
+    path = tmp_path / "h.db"
+    with Writer.open(path, command=["x"]) as writer:
+        number = toy.attempt(writer, toy.toy_plan())
+        with reading(path) as db:
+            writer.write_outcomes(number, [toy.outcome(0)])
+            assert db.execute("SELECT count(*) FROM outcomes").fetchone() == (1,)
+            with pytest.raises(StoreError, match="cannot be written"):
+                writer_of(db)
+
+
+def writer_of(db):
+    with database.transaction(db) as connection:
+        connection.execute("DELETE FROM outcomes")
+
+
+def test_a_read_only_folder_can_be_read_and_not_written(locked, children):
+    path = filled(locked / "h.db")
+    before = sorted(file.name for file in locked.iterdir())
+    locked.chmod(0o555)
+    shown = children.run("verb", "status", "--db", path, unprivileged=True)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "1 of 12 images" in shown.stdout
+    wrote = children.run("write", path, unprivileged=True)
+    assert wrote.returncode == ExitCode.STORE
+    assert str(path) in wrote.stderr
+    assert wrote.stderr.count("\n") == 1
+    assert sorted(file.name for file in locked.iterdir()) == before
+
+
+def test_a_read_only_folder_with_unfinished_writes_is_not_read_wrongly(locked, children):
+    """Without its -shm the -wal cannot be read there: better an error than old results."""
+    path = locked / "h.db"
+    child = children.start("die_in_transaction", path)
+    child.kill()
+    child.wait()
+    (locked / "h.db-shm").unlink()
+    locked.chmod(0o555)
+    shown = children.run("verb", "status", "--db", path, unprivileged=True)
+    assert shown.returncode == ExitCode.STORE
+    assert "cannot be opened" in shown.stderr
+    assert shown.stderr.count("\n") == 1
+
+
+def test_a_read_only_file_in_a_writable_folder(locked, children):
+    path = filled(locked / "h.db")
+    path.chmod(0o444)
+    locked.chmod(0o777)
+    wrote = children.run("write", path, unprivileged=True)
+    assert wrote.returncode == ExitCode.STORE
+    assert "cannot be written" in wrote.stderr
+    assert wrote.stderr.count("\n") == 1
+    assert statuses(path) == ["broken"]
+
+
+def test_an_unreadable_file(locked, children):
+    path = filled(locked / "h.db")
+    path.chmod(0o000)
+    shown = children.run("verb", "status", "--db", path, unprivileged=True)
+    assert shown.returncode == ExitCode.STORE
+    assert shown.stderr.count("\n") == 1
