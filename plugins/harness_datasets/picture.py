@@ -1,0 +1,92 @@
+"""One picture file as pixel-space RGB at a model's input size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from harness.api import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Cut = Callable[[Image.Image, tuple[int, int]], Image.Image]
+
+MOST_PIXELS = 89_478_485
+"""Larger pictures are taken for decompression bombs; Pillow warns of them from the same size on."""
+
+_FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
+
+
+def read(path: Path, cut: Cut, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The picture as float32 (3, height, width) in [0, 1], 8 bits deep, ``size`` = (height, width).
+
+    As ImageNet's users do: grey becomes three equal channels, CMYK goes to RGB without a colour
+    profile, transparency is dropped (the colours under it stay), EXIF rotation is not applied, of
+    an animation the first frame counts. 16-bit grey is rounded to 8.
+
+    Raises:
+        DataError: the file cannot be read, is no picture, is cut short, or is too large.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+            pixels = np.asarray(cut(_rgb(image), size), np.float32)
+    except OSError as error:
+        raise DataError(_cause(error), where=str(path), hint=_HINT) from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"too large: {error}", where=str(path), hint=_HINT) from error
+    except Exception as error:  # decoders meet garbage with whatever comes to them
+        cause = f"cannot be decoded: {type(error).__name__}: {error}"
+        raise DataError(cause, where=str(path), hint=_HINT) from error
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)) / np.float32(255)
+
+
+def paper(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The study's way: the shorter side to the input size (Lanczos), then the centre."""
+    height, width = size
+    scale = max(height / image.height, width / image.width)
+    across = max(width, round(image.width * scale))
+    down = max(height, round(image.height * scale))
+    if across * down > MOST_PIXELS:
+        raise Image.DecompressionBombError(
+            f"{image.width} x {image.height} pixels become {across} x {down}"
+        )
+    left, top = (across - width) // 2, (down - height) // 2
+    resized = image.resize((across, down), Image.Resampling.LANCZOS)
+    return resized.crop((left, top, left + width, top + height))
+
+
+def slim(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """TF-Slim's way: the central 87.5 % of each side, resized to ``size`` (bilinear)."""
+    left, top = int(image.width * 0.0625), int(image.height * 0.0625)
+    central = image.crop((left, top, image.width - left, image.height - top))
+    return central.resize(size[::-1], Image.Resampling.BILINEAR)
+
+
+CUTS: Mapping[str, Cut] = MappingProxyType({"paper": paper, "slim": slim})
+"""The presets of the readers' option ``resize``."""
+
+_HINT = "replace or remove the file"
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip it
+        grey = np.asarray(image).astype(np.float64) / 257
+        return Image.fromarray(np.rint(grey).astype(np.uint8)).convert("RGB")
+    if image.mode == "P":  # by way of RGBA: a transparent colour is a colour
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def _cause(error: OSError) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "is not a JPEG, PNG, BMP or WebP picture"
+    return f"cannot be read: {error.strerror or error}"

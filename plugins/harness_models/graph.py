@@ -1,0 +1,244 @@
+"""An ONNX file as a graph with one image input and one logit output, checked before it runs."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import onnx
+from google.protobuf.message import (  # type: ignore[import-untyped]
+    DecodeError,
+    Message,
+)
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+from harness.api import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from harness.api import Preprocessing
+
+_SHAPES_ONLY = {"Flatten", "Identity", "Reshape", "Squeeze"}
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A pruned graph: one input, one output, and only the nodes between the two.
+
+    Attributes:
+        batch: the batch size that the file fixes; None where any will do.
+    """
+
+    model: ModelProto
+    input: str
+    output: str
+    batch: int | None
+
+    def with_any_batch(self) -> Graph:
+        """The same graph with a symbolic batch axis; inner nodes may still insist on theirs."""
+        model = ModelProto()
+        model.CopyFrom(self.model)
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+        return Graph(model, self.input, self.output, None)
+
+
+def read(path: Path) -> ModelProto:
+    """The model in ``path``, all of it: a file beside it is never opened.
+
+    Raises:
+        ModelError: it cannot be read, is not ONNX, or keeps weights in other files.
+    """
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except OSError as error:
+        raise ModelError(
+            f"cannot be read: {error.strerror}", where=str(path), hint="check weights.file"
+        ) from error
+    except DecodeError as error:
+        raise _not_onnx(path) from error
+    if not model.graph.node:
+        raise _not_onnx(path)
+    for tensor in _tensors(model):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            place = {entry.key: entry.value for entry in tensor.external_data}.get("location")
+            raise ModelError(
+                f"tensor {tensor.name!r} lies in another file ({place}), which the SHA-256 of this "
+                "one does not cover",
+                where=str(path),
+                hint="save it as one file: onnx.save(onnx.load(FILE), NEW_FILE)",
+            )
+    return model
+
+
+def select(
+    model: ModelProto, path: Path, *, input: str | None = None, output: str | None = None
+) -> Graph:
+    """The part of ``model`` between one input and one output.
+
+    ``input`` and ``output`` choose among several; ``output`` may name any tensor of the graph.
+
+    Raises:
+        ModelError: there are several and none was chosen, or the choice does not work.
+    """
+    graph = model.graph
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = {value.name: value for value in graph.input if value.name not in constants}
+    outputs = {value.name: value for value in graph.output}
+    source = _chosen("input", input, inputs, inputs, path)
+    makers = {name: node for node in graph.node for name in node.output if name}
+    sink = _chosen("output", output, outputs, makers, path)
+    nodes, tensors = _between(graph, makers, sink)
+    extra = sorted((set(inputs) - {source}) & tensors)
+    if extra:
+        raise ModelError(
+            f"output {sink!r} needs more inputs than {source!r}: {', '.join(extra)}",
+            where=str(path),
+            hint="export a graph whose only input is the image",
+        )
+    _refuse_softmax(makers, sink, path)
+    pruned = ModelProto()
+    pruned.CopyFrom(model)
+    _replace(pruned.graph.node, nodes)
+    _replace(pruned.graph.initializer, [t for t in graph.initializer if t.name in tensors])
+    _replace(pruned.graph.input, [inputs[source]])
+    _replace(pruned.graph.output, [_without_shape(sink, outputs.get(sink))])
+    # Shapes that the exporter noted may hold its batch size; ONNX Runtime infers its own.
+    _replace(pruned.graph.value_info, [])
+    return Graph(pruned, source, sink, _fixed_batch(inputs[source]))
+
+
+def check_input(graph: Graph, path: Path, preprocessing: Preprocessing) -> None:
+    """Refuse a graph whose input is not float32 (n, 3, height, width) at the registry's size.
+
+    Symbolic axes pass. Raises ModelError.
+    """
+    value = graph.model.graph.input[0]
+    where = f"{path}: input {graph.input!r}"
+    for each in (value, graph.model.graph.output[0]):
+        kind = each.type.tensor_type.elem_type
+        if kind != TensorProto.FLOAT:
+            raise ModelError(
+                f"{each.name!r} is {TensorProto.DataType.Name(kind)}, not FLOAT",
+                where=str(path),
+                hint="convert the graph to float32",
+            )
+    if not value.type.tensor_type.HasField("shape"):
+        return
+    axes = [axis.dim_value or axis.dim_param or "?" for axis in value.type.tensor_type.shape.dim]
+    shape = f"({', '.join(map(str, axes))})"
+    if len(axes) != 4:
+        raise ModelError(
+            f"shape {shape} has {len(axes)} axes, not 4",
+            where=where,
+            hint="export the graph with an image input (batch, 3, height, width)",
+        )
+    if isinstance(axes[1], int) and axes[1] != 3:
+        raise ModelError(
+            f"shape {shape} has {axes[1]} channels on its second axis, not 3",
+            where=where,
+            hint="export the graph channels first: (batch, 3, height, width)",
+        )
+    size = list(preprocessing.size)
+    if any(
+        isinstance(axis, int) and axis != side for axis, side in zip(axes[2:], size, strict=True)
+    ):
+        raise ModelError(
+            f"takes images of {axes[2]} x {axes[3]}, the registry says {size[0]} x {size[1]}",
+            where=where,
+            hint=f"set preprocessing.size: [{axes[2]}, {axes[3]}]",
+        )
+
+
+def _not_onnx(path: Path) -> ModelError:
+    return ModelError("is not an ONNX file", where=str(path), hint="check weights.file")
+
+
+def _tensors(message: Message) -> Iterator[TensorProto]:
+    """Every tensor anywhere in ``message``: initializers, attributes, subgraphs, functions."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for item in [value] if isinstance(value, Message) else value:
+            if isinstance(item, TensorProto):
+                yield item
+            else:
+                yield from _tensors(item)
+
+
+def _chosen(
+    what: str, name: str | None, declared: Iterable[str], known: Iterable[str], path: Path
+) -> str:
+    """``name``, or the only one that is ``declared``."""
+    names = list(declared)
+    if name is None:
+        if len(names) == 1:
+            return names[0]
+        raise ModelError(
+            f"has {len(names)} {what}s ({', '.join(names)}), not one",
+            where=str(path),
+            hint=f"choose one with options.{what}, or export a graph with one",
+        )
+    if name not in known:
+        near = difflib.get_close_matches(name, list(known), n=1) or names
+        raise ModelError(
+            f"has no {what} {name!r}",
+            where=str(path),
+            hint=f"did you mean {near[0]!r}?" if near else "",
+        )
+    return name
+
+
+def _between(
+    graph: GraphProto, makers: dict[str, NodeProto], sink: str
+) -> tuple[list[NodeProto], set[str]]:
+    """The nodes that ``sink`` needs, in the graph's order, and the names of all they read."""
+    tensors, frontier = {sink}, [sink]
+    while frontier:
+        node = makers.get(frontier.pop())
+        fresh = set(_reads(node)) - tensors if node is not None else set()
+        tensors |= fresh
+        frontier.extend(fresh)
+    return [node for node in graph.node if tensors.intersection(node.output)], tensors
+
+
+def _reads(node: NodeProto) -> Iterator[str]:
+    """The tensors that ``node`` reads, those of its subgraphs (If, Loop) included."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            for inner in body.node:
+                yield from _reads(inner)
+            yield from (value.name for value in body.output)
+
+
+def _refuse_softmax(makers: dict[str, NodeProto], sink: str, path: Path) -> None:
+    """Probabilities are no logits: losses and margins on them mean something else."""
+    name = sink
+    while (node := makers.get(name)) is not None and node.op_type in _SHAPES_ONLY:
+        name = node.input[0]
+    if node is not None and node.op_type == "Softmax":
+        raise ModelError(
+            f"output {sink!r} is a Softmax's: probabilities, not logits",
+            where=str(path),
+            hint=f"set options.output: {node.input[0]}",
+        )
+
+
+def _without_shape(name: str, declared: ValueInfoProto | None) -> ValueInfoProto:
+    kind = declared.type.tensor_type.elem_type if declared else TensorProto.FLOAT
+    return onnx.helper.make_tensor_value_info(name, kind, None)
+
+
+def _fixed_batch(value: ValueInfoProto) -> int | None:
+    axes = value.type.tensor_type.shape.dim
+    return axes[0].dim_value or None if axes else None
+
+
+def _replace(field: Any, items: Iterable[Any]) -> None:
+    """Make ``items`` the whole of a repeated protobuf field."""
+    kept = list(items)
+    del field[:]
+    field.extend(kept)

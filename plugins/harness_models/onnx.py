@@ -1,0 +1,214 @@
+"""The model loader ``onnx``: a graph that two libraries compute, and that they must agree on."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from onnx2torch import convert
+from onnx2torch.node_converters import get_converter
+from torch import Tensor, nn
+
+from harness.api import Classifier, ModelError, ModelLoader, ModelSpec
+from harness_models import graph as graphs
+from harness_models.session import Chunked, Session, in_chunks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness_models.graph import Graph
+
+TOLERANCE = 1e-3
+"""Largest difference of logits between ONNX Runtime and torch, relative to the largest logit."""
+
+_OPTIONS: dict[str, type] = {"input": str, "output": str, "gradients": bool}
+
+
+class OnnxLoader(ModelLoader):
+    """ONNX files (float32, one image input, logits out) as classifiers.
+
+    Predictions and verdicts come from ONNX Runtime, gradients from the graph converted to torch;
+    both see the same two fixed images at load and must agree. A graph that only takes one batch
+    size, or whose logits depend on the batch mates, is fed piece by piece.
+
+    Options: ``input`` and ``output`` choose among several (``output`` may be any tensor of the
+    graph); ``gradients: false`` takes a graph that torch cannot run, for attacks that need none.
+    """
+
+    def load(self, spec: ModelSpec, device: str) -> Classifier:
+        options = _options(spec)
+        if spec.weights is None:
+            raise ModelError(
+                "an ONNX model needs a file", where=f"model {spec.name}", hint="set weights.file"
+            )
+        path, images = spec.weights, _images(spec)
+        graph = graphs.select(
+            graphs.read(path), path, input=options.get("input"), output=options.get("output")
+        )
+        graphs.check_input(graph, path, spec.preprocessing)
+        runner = _runner(graph, path, device, images)
+        _check_outputs(runner.outputs, spec, path)
+        module = None
+        if options.get("gradients", True):
+            module = _module(runner, path)
+            _check_agreement(runner.forward(images), module, images, path)
+            module.to(device)
+        return Classifier(module, spec.preprocessing, spec.classes, runner.forward)
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """A graph in ONNX Runtime; ``chunk`` is the batch size it takes, None for any."""
+
+    graph: Graph
+    session: Session
+    outputs: int
+    chunk: int | None
+
+    def forward(self, images: Tensor) -> Tensor:
+        run = partial(self.session.run, outputs=self.outputs)
+        return run(images) if self.chunk is None else in_chunks(run, images, self.chunk)
+
+
+def _options(spec: ModelSpec) -> dict[str, Any]:
+    for name, value in spec.options.items():
+        where = f"model {spec.name}: options.{name}"
+        if name not in _OPTIONS:
+            near = difflib.get_close_matches(name, _OPTIONS, n=1) or [", ".join(_OPTIONS)]
+            raise ModelError("unknown option", where=where, hint=f"did you mean {near[0]}?")
+        if not isinstance(value, _OPTIONS[name]):
+            raise ModelError(f"must be {_OPTIONS[name].__name__}, not {value!r}", where=where)
+    return dict(spec.options)
+
+
+def _images(spec: ModelSpec) -> Tensor:
+    """Two fixed pseudo-random images in the network's input space."""
+    height, width = spec.preprocessing.size
+    pixels = torch.rand((2, 3, height, width), generator=torch.Generator().manual_seed(0))
+    mean, std = (
+        torch.tensor(value).view(3, 1, 1)
+        for value in (spec.preprocessing.mean, spec.preprocessing.std)
+    )
+    return (pixels - mean) / std
+
+
+def _runner(graph: Graph, path: Path, device: str, images: Tensor) -> _Runner:
+    """The graph for whole batches if it computes them right, else piece by piece."""
+    try:
+        whole = _whole(graph if graph.batch is None else graph.with_any_batch(), device, images)
+        if whole is not None:
+            return whole
+        chunk = graph.batch or 1
+        session = Session(graph, device)
+        shape = session.shape(images[:1].expand(chunk, -1, -1, -1).contiguous())
+    except Exception as error:
+        raise ModelError(
+            f"ONNX Runtime cannot run it: {_cause(error)}", where=str(path), hint="export it again"
+        ) from error
+    if len(shape) != 2 or shape[0] != chunk:
+        raise ModelError(
+            f"output {graph.output!r} has shape {shape} for {chunk} images, not (images, classes)",
+            where=str(path),
+            hint="choose another tensor with options.output, or export a graph that returns logits",
+        )
+    return _Runner(graph, session, shape[1], chunk)
+
+
+def _whole(graph: Graph, device: str, images: Tensor) -> _Runner | None:
+    """The graph on whole batches; None if it takes one image only, or mixes a batch's images."""
+    try:
+        session = Session(graph, device)
+        shape = session.shape(images)
+        if len(shape) != 2 or shape[0] != len(images):
+            return None
+        runner = _Runner(graph, session, shape[1], None)
+        apart = torch.cat([runner.forward(image) for image in torch.split(images, 1)])
+        return runner if _difference(runner.forward(images), apart) <= TOLERANCE else None
+    except Exception:  # the same graph piece by piece says what is wrong, if anything is
+        return None
+
+
+def _check_outputs(outputs: int, spec: ModelSpec, path: Path) -> None:
+    background = spec.preprocessing.background is not None
+    if outputs == spec.classes + background:
+        return
+    if outputs == spec.classes + 1:
+        hint = "set preprocessing.background to the background's output, or correct classes"
+    elif outputs == spec.classes and background:
+        hint = "remove preprocessing.background"
+    else:
+        hint = f"set classes: {outputs - background}"
+    also = " and background" if background else ""
+    raise ModelError(
+        f"has {outputs} outputs, the registry says {spec.classes} classes{also}",
+        where=str(path),
+        hint=hint,
+    )
+
+
+def _module(runner: _Runner, path: Path) -> nn.Module:
+    """The graph as a torch module on the CPU, in eval mode, weights frozen."""
+    hint = (
+        "set options.gradients: false for attacks that need none, or export it with other operators"
+    )
+    unknown = _unknown_operators(runner.graph)
+    if unknown:
+        raise ModelError(
+            f"onnx2torch does not know {', '.join(unknown)}", where=str(path), hint=hint
+        )
+    try:
+        module: nn.Module = convert(runner.graph.model)
+    except Exception as error:
+        raise ModelError(
+            f"onnx2torch cannot convert it: {_cause(error)}", where=str(path), hint=hint
+        ) from error
+    module.eval().requires_grad_(False)
+    return module if runner.chunk is None else Chunked(module, runner.chunk).eval()
+
+
+def _unknown_operators(graph: Graph) -> list[str]:
+    versions = {opset.domain: opset.version for opset in graph.model.opset_import}
+    unknown = set()
+    for node in graph.model.graph.node:
+        try:
+            get_converter(node.op_type, versions.get(node.domain, 1), node.domain)
+        except NotImplementedError:
+            unknown.add(f"{node.domain}.{node.op_type}" if node.domain else node.op_type)
+    return sorted(unknown)
+
+
+def _check_agreement(logits: Tensor, module: nn.Module, images: Tensor, path: Path) -> None:
+    try:
+        with torch.no_grad():
+            difference = _difference(logits, module(images))
+    except Exception as error:
+        raise ModelError(
+            f"fails in torch after conversion: {_cause(error)}",
+            where=str(path),
+            hint="set options.gradients: false for attacks that need none",
+        ) from error
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"ONNX Runtime and torch differ by {difference:.2g} of the largest logit, more than "
+            f"{TOLERANCE:g}",
+            where=str(path),
+            hint="export it with other operators, or set options.gradients: false",
+        )
+
+
+def _difference(logits: Tensor, others: Tensor) -> float:
+    """Largest difference over the largest logit; NaN equals NaN: the engine reports it."""
+    if logits.shape != others.shape:
+        return float("inf")
+    same = (logits == others) | (logits.isnan() & others.isnan())
+    gap = torch.where(same, 0.0, (logits - others).abs()).max()
+    scale = logits.abs().nan_to_num(0.0).max().clamp(min=torch.finfo(torch.float32).tiny)
+    return float(gap / scale)
+
+
+def _cause(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:297]}..."
