@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from harness.api import CellRows, Status
-from harness.schedule.progress import Progress
 from harness.errors import ExitCode
 from harness.plan import Cell
 from harness.plugins import Catalog
 from harness.schedule.environment import environment
 from harness.schedule.images import Images
+from harness.schedule.progress import Progress
 from harness.schedule.resolve import Resolved
 from harness.schedule.work import ModelWork
 from harness.store.queries import cell_rows, done_clean, done_outcomes

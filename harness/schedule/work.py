@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from harness.api import DataError, Goal, HarnessError, ModelError, Status
-from harness.schedule.progress import Progress
 from harness.engine.attack import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.clean import CleanPrediction, predict_clean
@@ -20,6 +19,7 @@ from harness.plan import Cell
 from harness.schedule.attempts import Attempts
 from harness.schedule.devices import describe
 from harness.schedule.images import Images
+from harness.schedule.progress import Progress
 from harness.schedule.resolve import Resolved
 from harness.store.queries import done_clean
 from harness.store.records import CleanResult, KeptRow, Outcome

@@ -215,7 +215,8 @@ JOIN components AS datasets ON datasets.id = cells.dataset_id
 ;
 
 CREATE VIEW leaderboard_rows AS
-SELECT cells.key AS cell_key, models.name AS model, json_extract(models.about, '$.family') AS family,
+SELECT cells.key AS cell_key, models.name AS model,
+       json_extract(models.about, '$.family') AS family,
        json_extract(models.about, '$.parameters') AS parameters, attacks.name AS attack,
        cells.label AS attack_label, cells.goal AS goal, cells.norm AS norm, cells.seed AS seed,
        datasets.name AS dataset,

@@ -1,0 +1,75 @@
+"""The documentation against the code."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+import click
+import pytest
+import sqlite_utils
+
+from harness.api import Status
+from harness.cli.main import SUMMARIES, VERBS
+from harness.errors import ExitCode
+from harness.store.schema import migrations
+
+ROOT = Path(__file__).parent.parent
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_the_first_lines_of_the_readme_are_the_two_commands():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert lines[2] == "```"
+    assert lines[3].startswith("make run ")
+    assert lines[4].startswith("make test ")
+
+
+def test_ci_runs_the_readmes_test_command():
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("\nmake test")
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_commands_and_links_exist(path):
+    text = path.read_text()
+    for verb in re.findall(r"(?:`|^)harness ([a-z]+)\b", text, re.M):
+        assert verb in VERBS, f"{path.name} names `harness {verb}`"
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_every_verb_has_a_module_and_a_summary():
+    import importlib
+
+    assert VERBS.keys() == SUMMARIES.keys()
+    for verb, module in VERBS.items():
+        command = getattr(importlib.import_module(module), verb)
+        assert isinstance(command, click.Command)
+
+
+def test_exit_codes():
+    text = (ROOT / "docs" / "exit-codes.md").read_text()
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.M)}
+    assert documented == {int(code) for code in ExitCode}
+
+
+def test_views_and_statuses(tmp_path):
+    text = (ROOT / "docs" / "database.md").read_text()
+    assert all(f"| `{status}` |" in text for status in Status)
+    path = tmp_path / "empty.db"
+    database = sqlite_utils.Database(path)
+    migrations.apply(database)
+    database.close()
+    connection = sqlite3.connect(path)
+    for view in ("samples", "clean_predictions", "leaderboard_rows"):
+        columns = [column[1] for column in connection.execute(f"PRAGMA table_info({view})")]
+        (listed,) = re.findall(rf"- `{view}`:[^:]*:(.*?)[;.]\n", text, re.S)
+        assert re.findall(r"`(\w+)`", listed) == columns
+    connection.close()
+
+
+def test_the_plugin_in_the_docs_is_the_one_that_the_tests_install():
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    source = (ROOT / "tests/thirdparty/good/src/acme_robustness/attack.py").read_text()
+    assert source.strip() in text
