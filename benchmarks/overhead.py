@@ -105,7 +105,7 @@ def compare(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--imagenet-mini", type=Path, default=Path("../shared/imagenet-mini"))
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {load_line()}")
@@ -121,8 +121,8 @@ def main() -> None:
         data={"imagenet": arguments.imagenet_mini / "images"},
     )
     overlay = Path(__file__).parent.parent / "examples" / "imagenet-mini.yaml"
-    model, jobs = jobs_of(request, [overlay], 16)
-    compare("mobilenet_v1_050_160, 16", model, jobs, 16, arguments.repeats)
+    model, jobs = jobs_of(request, [overlay], 8)
+    compare("mobilenet_v1_050_160, 8", model, jobs, 8, arguments.repeats)
 
 
 if __name__ == "__main__":

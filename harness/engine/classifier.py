@@ -13,7 +13,7 @@ from harness.api import Classifier, ModelError, Preprocessing
 class PixelSpace(nn.Module):
     """``network`` behind its preprocessing: pixels in [0, 1] in, logits of the classes out."""
 
-    scale: Tensor | None
+    scale: Tensor
     shift: Tensor
 
     def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
@@ -23,12 +23,20 @@ class PixelSpace(nn.Module):
         self.background = preprocessing.background
         scale = 1 / torch.tensor(preprocessing.std, dtype=torch.float64)
         shift = -torch.tensor(preprocessing.mean, dtype=torch.float64) * scale
-        identity = bool((scale == 1).all() and (shift == 0).all())
-        self.register_buffer("scale", None if identity else scale.float().view(1, 3, 1, 1))
-        self.register_buffer("shift", shift.float().view(1, 3, 1, 1))
+        # One number for all channels is a much faster kernel than one for each.
+        alike = bool((scale == scale[0]).all() and (shift == shift[0]).all())
+        self.gain = float(scale[0]) if alike else None
+        self.identity = bool(self.gain == 1 and shift[0] == 0)
+        self.register_buffer("scale", scale.float().view(1, 3, 1, 1))
+        self.register_buffer("shift", shift[0].float() if alike else shift.float().view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        inputs = images if self.scale is None else torch.addcmul(self.shift, images, self.scale)
+        if self.identity:
+            inputs = images
+        elif self.gain is not None:
+            inputs = torch.add(self.shift, images, alpha=self.gain)
+        else:
+            inputs = torch.addcmul(self.shift, images, self.scale)
         if self.flip:
             inputs = inputs.flip(1)
         logits: Tensor = self.network(inputs)

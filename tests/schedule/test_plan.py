@@ -1,0 +1,51 @@
+"""A suite becomes cells: goals, prefixes of images, one clean cell a model, nothing twice."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.api import Goal, Norm
+from harness.plan import Component, NumericPolicy, PlannedAttack, PlannedImage, plan_cells
+
+GOALS = st.lists(st.sampled_from(list(Goal)), min_size=1, max_size=4, unique=True)
+COUNTS = st.none() | st.integers(1, 12)
+
+
+def attack(index: int, goals: list[Goal], images: int | None) -> PlannedAttack:
+    component = Component(f"a{index}", {"name": f"a{index}"}, {})
+    return PlannedAttack(component, f"a{index}", Norm.L2, None, tuple(goals), images, keep=False)
+
+
+@given(
+    models=st.integers(1, 3),
+    attacks=st.lists(st.tuples(GOALS, COUNTS), max_size=3),
+    images=st.integers(0, 15),
+    clean=COUNTS,
+)
+def test_cells(models, attacks, images, clean):
+    all_images = [PlannedImage(str(index), 0) for index in range(images)]
+    components = [Component(f"m{index}", {"weights": str(index)}, {}) for index in range(models)]
+    planned = [attack(index, goals, count) for index, (goals, count) in enumerate(attacks)]
+    cells = plan_cells(
+        models=components,
+        attacks=planned,
+        dataset=Component("d", {"name": "d"}, {}),
+        images=all_images,
+        clean_images=clean,
+        seed=3,
+        policy=NumericPolicy(),
+    )
+    assert len({cell.key for cell in cells}) == len(cells)
+    assert len(cells) == models * (1 + sum(len(goals) for goals, _ in attacks))
+    for model in components:
+        own = [cell for cell in cells if cell.model is model]
+        assert own[0].attack is None
+        assert all(cell.attack is not None for cell in own[1:])
+        for cell in own[1:]:
+            assert cell.images == tuple(all_images)[: cell.attack.images]
+            # Whatever is attacked has a clean prediction.
+            assert set(cell.images) <= set(own[0].images)
+        wanted = [clean, *(count for _, count in attacks)]
+        most = images if None in wanted else min(images, max(wanted))
+        assert len(own[0].images) == most
