@@ -24,7 +24,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev  ## the engine's overhead against a bare loop
+bench: $(VENV)/.dev  ## the figures of the README: overhead against a bare loop, start-up
+	$(BIN)/harness run --suite digits18
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/overhead.py
 
 $(VENV)/bin/python:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,3 +60,23 @@ def overlay(tmp_path) -> Path:
     path = tmp_path / "small.yaml"
     path.write_text(SUITE)
     return path
+
+
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+
+def _obey_permissions() -> None:
+    """Between fork and exec: root too is refused what a file's permissions refuse.
+
+    Another user could not run an interpreter that lies in root's home.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "root keeps its rights here")
+
+
+@pytest.fixture
+def unprivileged() -> dict[str, Any]:
+    """What `subprocess.run` needs for a child that permissions bind, whoever runs the tests."""
+    return {"preexec_fn": _obey_permissions} if os.geteuid() == 0 else {}

@@ -55,6 +55,15 @@ class Verbs(click.Group):
         command: click.Command = getattr(importlib.import_module(VERBS[name]), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from harness.plugins import unknown
+
+            raise unknown("command", args[0], VERBS, see="`harness --help`")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, SUMMARIES[name]) for name in VERBS])
@@ -80,8 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(ExitCode.USAGE)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "harness"
+        click.echo(f"error: {error.format_message()} See `{command} --help`.", err=True)
         sys.exit(ExitCode.USAGE)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command goes on where it was", err=True)

@@ -33,7 +33,7 @@ def registries() -> Decorator:
     return option(
         "--registry",
         "registry_files",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         multiple=True,
         metavar="FILE",
         help="An overlay on the built-in registry; may be repeated.",

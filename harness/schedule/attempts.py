@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from harness.plan import Cell
+from harness.schedule.progress import Progress
 from harness.store.writer import Writer
 
 
@@ -18,9 +19,16 @@ class Attempts:
     """
 
     def __init__(
-        self, writer: Writer, cells: Sequence[Cell], *, run: int, device: str, batch_size: int
+        self,
+        writer: Writer,
+        progress: Progress,
+        cells: Sequence[Cell],
+        *,
+        run: int,
+        device: str,
+        batch_size: int,
     ) -> None:
-        self._writer = writer
+        self._writer, self._progress, self._label = writer, progress, cells[0].label
         self._started = time.monotonic()
         self._halvings = 0
         self.error: str | None = None
@@ -42,6 +50,7 @@ class Attempts:
     def halved(self, batch_size: int) -> None:
         """The batch size was halved for lack of memory."""
         self._halvings += 1
+        self._progress.say(f"{self._label}: out of memory, going on with batches of {batch_size}")
 
     def __enter__(self) -> Attempts:
         return self

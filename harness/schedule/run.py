@@ -55,7 +55,7 @@ def run(
     resolved: Resolved,
     catalog: Catalog,
     writer: Writer,
-    display: Progress,
+    progress: Progress,
     settings: Settings,
     *,
     command: Sequence[str],
@@ -79,7 +79,7 @@ def run(
         writer.forget(cell.key for cell in plan.cells)
     try:
         computed, found, stopped = _work(
-            resolved, writer, display, settings, images=images, digests=digests, run=number
+            resolved, writer, progress, settings, images=images, digests=digests, run=number
         )
     except KeyboardInterrupt:
         writer.finish_run(number, status="interrupted", exit_code=ExitCode.INTERRUPTED)
@@ -111,7 +111,7 @@ def digests_of(cells: Sequence[Cell], images: Images) -> dict[str, tuple[int, st
 def _work(
     resolved: Resolved,
     writer: Writer,
-    display: Progress,
+    progress: Progress,
     settings: Settings,
     *,
     images: Images,
@@ -126,7 +126,7 @@ def _work(
     }
     planned = sum(len(cell.images) for cell in plan.cells)
     missing = sum(len(ids) for ids in todo.values())
-    display.start(cells=sum(1 for ids in todo.values() if ids), images=missing)
+    progress.start(cells=sum(1 for ids in todo.values() if ids), images=missing)
     computed = 0
     for model in plan.models:
         cells = plan.of(model)
@@ -135,7 +135,7 @@ def _work(
         work = ModelWork(
             resolved,
             writer,
-            display,
+            progress,
             device=settings.device,
             batch_size=settings.batch_size,
             images=images,

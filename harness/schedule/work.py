@@ -37,7 +37,7 @@ class ModelWork:
         self,
         resolved: Resolved,
         writer: Writer,
-        display: Progress,
+        progress: Progress,
         *,
         device: torch.device,
         batch_size: int | None,
@@ -45,7 +45,7 @@ class ModelWork:
         digests: Mapping[str, tuple[int, str]],
         run: int,
     ) -> None:
-        self._resolved, self._writer, self._display = resolved, writer, display
+        self._resolved, self._writer, self._progress = resolved, writer, progress
         self._device, self._asked_size, self._run = device, batch_size, run
         self._images, self._digests = images, digests
         self.computed = 0
@@ -53,7 +53,7 @@ class ModelWork:
     def do(self, cells: Sequence[Cell], todo: Mapping[str, list[str]]) -> bool:
         """Work on ``cells``, the clean one first; whether any of it failed."""
         clean, *attacked = cells
-        self._display.cell(clean.model.name)
+        self._progress.cell(clean.model.name)
         try:
             model = self._load(clean)
         except Exception as error:
@@ -67,6 +67,7 @@ class ModelWork:
                 continue
             with Attempts(
                 self._writer,
+                self._progress,
                 pending,
                 run=self._run,
                 device=describe(self._device),
@@ -78,8 +79,8 @@ class ModelWork:
                     self._attack(model, pending, todo, attempts)
             failed |= attempts.failed
             if attempts.error:
-                self._display.say(f"{pending[0].label}: {attempts.error}")
-            self._display.advance(cells=len(pending))
+                self._progress.say(f"{pending[0].label}: {attempts.error}")
+            self._progress.advance(cells=len(pending))
         return failed
 
     def _load(self, cell: Cell) -> PixelClassifier:
@@ -103,16 +104,21 @@ class ModelWork:
         """The model cannot be loaded: every pending cell gets an attempt that says so."""
         for cell in cells:
             with Attempts(
-                self._writer, [cell], run=self._run, device=describe(self._device), batch_size=0
+                self._writer,
+                self._progress,
+                [cell],
+                run=self._run,
+                device=describe(self._device),
+                batch_size=self._asked_size or 0,
             ) as attempts:
                 attempts.fail(str(error))
-        self._display.say(f"{cells[0].model.name}: {error}")
-        self._display.advance(cells=len(cells))
+        self._progress.say(f"{cells[0].model.name}: {error}")
+        self._progress.advance(cells=len(cells))
 
     def _predict(
         self, model: PixelClassifier, cell: Cell, ids: Sequence[str], attempts: Attempts
     ) -> None:
-        self._display.cell(cell.label)
+        self._progress.cell(cell.label)
         unreadable: list[CleanResult] = []
 
         def pictures() -> Iterator[tuple[str, Tensor, int]]:
@@ -130,7 +136,7 @@ class ModelWork:
             if errors:
                 attempts.fail(errors[0])
             self.computed += len(rows)
-            self._display.advance(images=len(rows), forwards=len(rows) - len(errors))
+            self._progress.advance(images=len(rows), forwards=len(rows) - len(errors))
 
         try:
             for rows in predict_clean(
@@ -152,7 +158,7 @@ class ModelWork:
         """Attack the pending images of ``cells``, which differ in their goals alone."""
         first = cells[0]
         assert first.attack is not None
-        self._display.cell(" + ".join([first.label, *(str(cell.goal) for cell in cells[1:])]))
+        self._progress.cell(" + ".join([first.label, *(str(cell.goal) for cell in cells[1:])]))
         clean = self._clean_results(first)
         jobs: list[tuple[Cell, str, int | None]] = []
         for cell in cells:
@@ -178,7 +184,7 @@ class ModelWork:
                 for cell in cells:
                     rows = [row for row in judged if row.job.cell == cell.key]
                     self._store(cell, self._outcomes(cell, rows), attempts)
-                self._display.advance()
+                self._progress.advance()
         except ModelError as error:
             attempts.fail(str(error))
         for cell, outcome in unreadable:
@@ -233,7 +239,7 @@ class ModelWork:
                 attempts.fail(f"image {outcome.image_id}: {outcome.error}")
                 break
         self.computed += len(outcomes)
-        self._display.advance(
+        self._progress.advance(
             images=len(outcomes), forwards=sum(outcome.forwards for outcome in outcomes)
         )
 

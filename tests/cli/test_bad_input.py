@@ -65,6 +65,9 @@ def odd(tmp_path: Path, file: Path, *, loader: str = "digits", sha: str = "") ->
         (["--suite", "digits18", "--device", "tpu"], ["tpu"]),
         (["--suite", "digits18", "--batch-size", "0"], ["--batch-size"]),
         (["--suite", "digits18", "--registry", "none.yaml"], ["none.yaml"]),
+        (["--suite", "digits18", "--limit", "0"], ["--limit", "harness run --help"]),
+        (["--sweet", "digits18"], ["--sweet", "harness run --help"]),
+        ([], ["--suite", "harness run --help"]),
     ],
 )
 def test_wrong_names_and_values(harness, arguments, parts):
@@ -284,24 +287,84 @@ def test_a_full_database_keeps_what_it_has(harness, overlay, monkeypatch):
         assert connection.execute("SELECT count(*) FROM samples").fetchone()[0] >= 2 * 4 * 3
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become an unprivileged user")
-def test_a_database_that_cannot_be_written(harness, overlay, tmp_path):
-    """As an unprivileged user: root may write everywhere."""
-    assert harness("run", "--registry", overlay, "--suite", "small", "--limit", 1).code == 0
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    program = (
-        "import os, sys\nfrom harness.cli.main import main\n"
-        "try:\n    main([*sys.argv[1:], '--db', 'warm.db'])\n"  # imports all; nobody may not
-        "except SystemExit as end:\n    assert end.code == 0\n"
-        "sys.stderr.write('----')\nos.setgid(65534)\nos.setuid(65534)\nmain(sys.argv[1:])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, "run", "--registry", overlay, "--suite", "small",
-         "--limit", "2"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    said = done.stderr.split("----")[-1]
+def test_a_database_that_cannot_be_written(harness, overlay, tmp_path, unprivileged):
+    run = ("run", "--registry", overlay, "--suite", "small", "--limit")
+    assert harness(*run, 1).code == 0
+    for path in (tmp_path / "harness.db", tmp_path):
+        path.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", *map(str, run), "2"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            **unprivileged,
+        )
+    finally:
+        tmp_path.chmod(0o755)
     assert done.returncode == 5, done.stderr
-    assert said.count("\n") == 1, said
-    assert "harness.db" in said
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "harness.db" in done.stderr
+
+
+LATER = """\
+  later:
+    loader: digits
+    architecture: digits-alexnet
+    family: AlexNet
+    classes: 10
+    preprocessing: {size: [32, 32], mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}
+suites:
+"""
+
+
+def test_fail_fast_stops_at_the_first_model_that_fails(harness, tmp_path):
+    tensors = load_file(WEIGHTS / "digits-mobilenet_v1_025.safetensors")
+    save_file({name: np.full_like(value, np.nan) for name, value in tensors.items()}, "nan.st")
+    path = odd(tmp_path, tmp_path / "nan.st")
+    text = path.read_text().replace("suites:\n", LATER).replace("digits-alexnet]", "later]")
+    path.write_text(text)
+    run = ("run", "--suite", "odd", "--registry", path)
+    stopped = harness(*run, "--fail-fast")
+    assert stopped.code == 1
+    assert "stopped at odd: --fail-fast" in stopped.err
+    with sqlite3.connect("harness.db") as connection:
+        models = connection.execute("SELECT DISTINCT model FROM samples").fetchall()
+    assert models == [("odd",)]
+    assert harness(*run).code == 1
+    with sqlite3.connect("harness.db") as connection:
+        models = connection.execute("SELECT DISTINCT model FROM samples ORDER BY 1").fetchall()
+    assert models == [("later",), ("odd",)]
+
+
+def test_lack_of_memory_halves_the_batch_is_said_and_recorded(harness, overlay, monkeypatch):
+    """A device that runs out of memory cannot be made real here."""
+    import torch
+
+    from harness.engine.classifier import PixelClassifier
+
+    run = ("run", "--registry", overlay, "--suite", "small", "--models", "digits-alexnet")
+    assert harness(*run, "--db", "roomy.db").code == 0
+    forward = PixelClassifier.forward
+
+    def starved(self, images):
+        if len(images) > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory (scripted)")
+        return forward(self, images)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PixelClassifier, "forward", starved)
+        done = harness(*run, "--batch-size", 32)
+    assert done.code == 0, done.err
+    assert "out of memory, going on with batches of 8" in done.err
+    query = "SELECT cell_key, image_id, status, round(linf, 4) FROM samples ORDER BY 1, 2"
+    found = []
+    for name in ("roomy.db", "harness.db"):
+        with sqlite3.connect(name) as connection:
+            found.append(connection.execute(query).fetchall())
+            halvings = connection.execute(
+                "SELECT DISTINCT batch_size, halvings FROM attempts JOIN cells"
+                " ON cells.id = cell_id WHERE attack_id IS NOT NULL ORDER BY 1"
+            ).fetchall()
+    assert found[0] == found[1]
+    assert halvings == [(32, 2)]

@@ -19,12 +19,14 @@ COMMAND = [sys.executable, "-m", "harness", "run", "--registry", "small.yaml", "
 
 
 def start(folder: Path, db: str) -> subprocess.Popen[str]:
+    """A run as from a terminal: where the tests run in the background, Ctrl-C may be ignored."""
     return subprocess.Popen(
         [*COMMAND, "--db", db],
         cwd=folder,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -140,6 +140,25 @@ def test_clean_wrong_images_are_excluded_not_attacked(harness, overlay):
     assert all(forwards == 0 for wrong, _, forwards in joined if wrong)
 
 
+def test_goals_take_their_targets_from_the_clean_logits(harness, tmp_path):
+    (tmp_path / "goals.yaml").write_text(
+        "suites:\n  goals:\n    dataset: digits\n    models: [digits-alexnet]\n    attacks:\n"
+        "      - {attack: fgsm, goals: [least-likely, second-likely], parameters: {epsilon: 0.2}}\n"
+        "    metrics: [success]\n"
+    )
+    run = ("run", "--registry", "goals.yaml", "--suite", "goals", "--limit", 30)
+    assert harness(*run).code == 0
+    with sqlite3.connect("harness.db") as connection:
+        joined = connection.execute(
+            "SELECT goal, target, least, second, samples.predicted, status FROM samples"
+            " JOIN clean_predictions USING (model, image_id) WHERE status != 'clean_wrong'"
+        ).fetchall()
+    assert len(joined) >= 50
+    for goal, target, least, second, predicted, status in joined:
+        assert target == (least if goal == "least-likely" else second)
+        assert (status == "broken") == (predicted == target)
+
+
 @pytest.mark.parametrize(
     "command",
     [["--help"], ["leaderboard", "--help"], ["run", "--help"], ["models", "list"],

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -369,11 +370,21 @@ def test_a_folder(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_read_permission(overlay: Overlay) -> None:
+def test_a_file_without_read_permission(
+    overlay: Overlay, unprivileged: dict[str, Any], tmp_path: Path
+) -> None:
     path = overlay(MODEL)
     path.chmod(0)
-    assert "cannot read the registry file: Permission denied" in complaint(path)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "models", "list", "--registry", path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        **unprivileged,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cannot read the registry file: Permission denied" in done.stderr
 
 
 def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:

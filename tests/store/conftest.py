@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -14,25 +13,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))  # for store_toy
 
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
-
-
-def obey_permissions():
-    """Between fork and exec: root too is refused what a file's permissions refuse.
-
-    Another user could not run an interpreter that lies in root's home.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "root keeps its rights here")
-
 
 class Children:
     """Processes that run an action of ``store_toy``; all are gone when the test ends."""
 
-    def __init__(self):
+    def __init__(self, unprivileged):
         self._started = []
+        self._unprivileged = unprivileged
 
     def start(self, *arguments, unprivileged=False):
         """Start an action and wait until it is ready."""
@@ -76,13 +63,12 @@ class Children:
         return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def _user(self, unprivileged):
-        drop = unprivileged and os.geteuid() == 0
-        return {"preexec_fn": obey_permissions} if drop else {}
+        return self._unprivileged if unprivileged else {}
 
 
 @pytest.fixture
-def children():
-    processes = Children()
+def children(unprivileged):
+    processes = Children(unprivileged)
     yield processes
     processes.end()
 

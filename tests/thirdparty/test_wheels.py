@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -92,47 +89,10 @@ def package(folder: Path, name: str, module: str, attack: str | None) -> Path:
     return folder / name
 
 
-class Environment:
-    """A fresh venv that sees the main one's packages, and wheels of its own; offline."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"])
-        self.python = folder / "venv" / "bin" / "python"
-        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        self.site = folder / "venv" / "lib" / version / "site-packages"
-        main = [path for path in sys.path if path.endswith("site-packages")]
-        # `site.addsitedir` also reads the main environment's own .pth files: the editable install.
-        lines = [f"import site; site.addsitedir({path!r})" for path in main]
-        (self.site / "_main.pth").write_text("\n".join(lines) + "\n")
-
-    def install(self, source: Path) -> None:
-        wheels = self.folder / "wheels" / source.name
-        build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels]
-        run([*build, source])
-        (wheel,) = wheels.glob("*.whl")
-        pip = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--quiet"]
-        run([*pip, "--target", self.site, wheel])
-
-    def harness(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.python, "-m", "harness", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "200"},
-        )
-
-
-def run(command) -> None:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr + done.stdout
-
-
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory) -> Environment:
-    folder = tmp_path_factory.mktemp("third")
-    environment = Environment(folder)
+def environment(new_environment):
+    environment = new_environment("third")
+    folder = environment.folder
     environment.install(HERE / "good")
     for name, module in BROKEN.items():
         environment.install(package(folder, name, module, ATTACKS.get(name)))
