@@ -14,8 +14,7 @@ from harness.store.writer import Writer
 class Attempts:
     """Opens an attempt for each of ``cells`` and closes them with what became of the work.
 
-    Attributes:
-        error: the first thing that went wrong, in one line.
+    An error that is a cell's own marks that cell's attempt, any other one marks them all.
     """
 
     def __init__(
@@ -31,21 +30,24 @@ class Attempts:
         self._writer, self._progress, self._label = writer, progress, cells[0].label
         self._started = time.monotonic()
         self._halvings = 0
-        self.error: str | None = None
+        self._errors: dict[str, str] = {}
         self._numbers = {
             cell.key: writer.begin_attempt(cell.key, run, device=device, batch_size=batch_size)
             for cell in cells
         }
 
     @property
-    def failed(self) -> bool:
-        return self.error is not None
+    def error(self) -> str | None:
+        """The first thing that went wrong, in one line."""
+        return next(iter(self._errors.values()), None)
 
     def of(self, cell: Cell) -> int:
         return self._numbers[cell.key]
 
-    def fail(self, error: str) -> None:
-        self.error = self.error or error
+    def fail(self, error: str, cell: Cell | None = None) -> None:
+        """Note what went wrong, with ``cell`` or with all; only the first of each cell counts."""
+        for key in self._numbers if cell is None else [cell.key]:
+            self._errors.setdefault(key, error)
 
     def halved(self, batch_size: int) -> None:
         """The batch size was halved for lack of memory."""
@@ -61,15 +63,16 @@ class Attempts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        status = "failed" if self.failed else "done"
-        if kind is not None:
-            status = "interrupted" if issubclass(kind, KeyboardInterrupt) else "failed"
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        if kind is not None and not interrupted:
             self.fail(f"{kind.__name__}: {error}")
-        for number in self._numbers.values():
+        for key, number in self._numbers.items():
+            failure = self._errors.get(key)
+            status = "interrupted" if interrupted else "failed" if failure else "done"
             self._writer.finish_attempt(
                 number,
                 status=status,
                 seconds=time.monotonic() - self._started,
                 halvings=self._halvings,
-                error=self.error if status == "failed" else None,
+                error=failure,
             )

@@ -77,8 +77,8 @@ class ModelWork:
                     self._predict(model, clean, todo[clean.key], attempts)
                 else:
                     self._attack(model, pending, todo, attempts)
-            failed |= attempts.failed
             if attempts.error:
+                failed = True
                 self._progress.say(f"{pending[0].label}: {attempts.error}")
             self._progress.advance(cells=len(pending))
         return failed
@@ -234,10 +234,10 @@ class ModelWork:
         if not outcomes:
             return
         self._writer.write_outcomes(attempts.of(cell), outcomes)
-        for outcome in outcomes:
-            if outcome.error:
-                attempts.fail(f"image {outcome.image_id}: {outcome.error}")
-                break
+        wrong = next((outcome for outcome in outcomes if outcome.error), None)
+        if wrong and cell.attack:
+            plugin = cell.attack.component.about["plugin"]
+            attempts.fail(f"image {wrong.image_id}: {wrong.error} (plugin {plugin})", cell)
         self.computed += len(outcomes)
         self._progress.advance(
             images=len(outcomes), forwards=sum(outcome.forwards for outcome in outcomes)
