@@ -100,7 +100,8 @@ def compare(
             f"{title:28} {name:8} {each.median:7.2f} s  (spread {each.spread:4.0%})  "
             f"peak {each.peak_mib:6.0f} MiB"
         )
-    print(f"{title:28} ratio    {ratio(results['harness'], results['bare']):7.3f}", flush=True)
+    value = ratio(results["harness"], results["bare"])
+    print(f"{title:28} ratio    {value:7.3f}    {load_line()}", flush=True)
 
 
 def main() -> None:
