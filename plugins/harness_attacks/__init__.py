@@ -1,4 +1,4 @@
-"""The attacks of the study: FGSM and I-FGSM."""
+"""The attacks of the study: FGSM, I-FGSM, C&W and EAD."""
 
 from __future__ import annotations
 
@@ -20,4 +20,16 @@ def register_attacks(register: Register) -> None:
         "harness_attacks.fgsm:IFGSM",
         version="1",
         summary="Iterative FGSM: T steps of epsilon/T, or the smallest one (Kurakin et al. 2017)",
+    )
+    register(
+        "cw",
+        "harness_attacks.cw:CW",
+        version="1",
+        summary="Carlini & Wagner: the smallest l2 distortion (Carlini & Wagner 2017)",
+    )
+    register(
+        "ead",
+        "harness_attacks.ead:EAD",
+        version="1",
+        summary="Elastic net: the smallest l1 or elastic-net distortion (Chen et al. 2018)",
     )

@@ -1,0 +1,33 @@
+"""Carlini & Wagner's l2 attack (2017), as used by Su et al. 2018: parameters and presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from harness.api import Norm, Slots, Stepper
+from harness_attacks.minimum_norm import MinimumNorm
+
+
+class CW(MinimumNorm):
+    """min const * f(x) + ||x - x0||_2^2 over x = (tanh(w) + 1) / 2, with Adam on w."""
+
+    norm: ClassVar[Norm] = Norm.L2
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {},
+        "survey-code": {"learning_rate": 2e-3, "warm_start": True},
+        "carlini": {"learning_rate": 1e-2, "iterations": 10_000, "initial_const": 1e-3},
+        "fast": {"learning_rate": 1e-2, "iterations": 50, "warm_start": True},
+    }
+
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's step size")
+    warm_start: bool = Field(
+        False, description="keep the perturbation between binary-search steps (Adam starts anew)"
+    )
+
+    def stepper(self, slots: Slots) -> Stepper:
+        from harness_attacks.cw_stepper import CWStepper
+
+        return CWStepper(slots, self)

@@ -1,0 +1,126 @@
+"""The stepper behind EAD: FISTA on the perturbation, a row an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from harness.api import Point, Slots
+from harness_attacks.binary_search import BinarySearchStepper
+from harness_attacks.layout import Schedule
+from harness_attacks.margin import Margin
+
+if TYPE_CHECKING:
+    from harness_attacks.ead import EAD
+
+
+class EADStepper(BinarySearchStepper):
+    """A forward and backward at the momentum point; where it can matter, a forward at the iterate.
+
+    It can matter while this binary-search step has found nothing, for const depends on it, and
+    where the iterate is nearer than the image's best. Everything is kept relative to the original
+    image: the box [0, 1] becomes [-x0, 1 - x0], and unchanged pixels stay unchanged to the bit.
+    """
+
+    def __init__(self, slots: Slots, settings: EAD) -> None:
+        super().__init__(slots, settings)
+        self._beta, self._rule = settings.beta, settings.decision_rule
+        self._lazy = settings.lazy_margin
+        self._lowest, self._highest = self._matrix(), self._matrix()
+        self._delta, self._spare = self._matrix(), self._matrix()
+        self._momentum, self._point = self._matrix(), self._matrix()
+        self._distance = self._vector(torch.float32)
+        self._lacking = self._vector(torch.float32)
+        self._wanted = self._vector(torch.bool)
+        self._second_forward = False
+        total = settings.iterations
+        rates = [settings.learning_rate * (1 - step / total) ** 0.5 for step in range(total)]
+        columns = [
+            rates,
+            [1 - 2 * rate for rate in rates],
+            [1 + k / (k + 3) for k in range(1, total + 1)],
+        ]
+        self._schedule = Schedule(columns, slots.device)
+
+    def point(self) -> Point:
+        if not self._second_forward:
+            return Point(self._layout.images(self._point))
+        rows = self._wanted.nonzero().squeeze(1)
+        images = self._layout.images(self._original[rows].add_(self._delta[rows]))
+        return Point(images, gradient=False, rows=rows)
+
+    def observe(self, logits: Tensor) -> Tensor | None:
+        if self._second_forward:
+            self._judge(logits)
+            return None
+        margin = self._margin(logits)
+        if self._checking():
+            self.loss = (self.const * margin.loss(self._kappa)).float()
+            self.loss += self._measure(self._momentum, elastic=True)
+            self._check()
+        if self._lazy is not None:
+            self._lacking = self._kappa - margin.value
+        rate, _, _ = self._schedule.at(self._iteration)
+        return margin.cotangent(self._kappa, -self.const * rate.squeeze(1))
+
+    def step(self, gradient: Tensor) -> None:
+        rows = self._layout.rows(gradient)
+        _, keep, pull = self._schedule.at(self._iteration)
+        rows.addcmul_(self._momentum, keep)  # the gradient came multiplied by minus the rate
+        torch.ops.aten.softshrink.out(rows, self._beta, out=rows)
+        torch.clamp(rows, self._lowest, self._highest, out=self._spare)
+        torch.lerp(self._delta, self._spare, pull, out=self._momentum)
+        torch.add(self._original, self._momentum, out=self._point)
+        self._delta, self._spare = self._spare, self._delta
+        self._distance = self._measure(self._delta, elastic=self._rule == "en")
+        self._advance()
+        self._choose()
+        if not self._second_forward:
+            self._settle()
+
+    def _measure(self, delta: Tensor, *, elastic: bool) -> Tensor:
+        """l1 of each row, or l2^2 + beta * l1; the spare matrix is overwritten."""
+        l1 = torch.abs(delta, out=self._spare).sum(1)
+        if not elastic:
+            return l1
+        l2: Tensor = torch.linalg.vector_norm(delta, dim=1)
+        return l2.square_().add_(l1, alpha=self._beta)
+
+    def _choose(self) -> None:
+        """Which rows need a forward pass at their iterate."""
+        nearer = self._distance < self.best
+        if self._lazy is None:
+            torch.logical_or(nearer, ~self._found, out=self._wanted)
+        else:
+            self._wanted = torch.where(self._found, nearer, self._lacking <= self._lazy)
+        self._wanted &= ~self.finished
+        self._second_forward = bool(self._wanted.any())
+
+    def _judge(self, logits: Tensor) -> None:
+        """Take the verdict on the iterates of the wanted rows."""
+        rows = self._wanted.nonzero().squeeze(1)
+        margin = Margin(logits, self._classes[rows], self._targeted[rows])
+        success = torch.zeros_like(self._wanted)
+        success[rows] = margin.success(self._kappa)
+        self._record(self._delta, self._distance, success)
+        self._second_forward = False
+        self._settle()
+
+    def _start(self, rows: Tensor) -> None:
+        original = self._original[rows]
+        self._lowest[rows], self._highest[rows] = -original, 1 - original
+        self._wanted[rows] = False
+        self._restart(rows)
+
+    def _restart(self, rows: Tensor) -> None:
+        self._delta[rows] = 0
+        self._momentum[rows] = 0
+        self._point[rows] = self._original[rows]
+
+    def _last_rows(self, rows: Tensor) -> Tensor:
+        return self._delta[rows]
+
+    def _result_rows(self, rows: Tensor) -> Tensor:
+        return self._original[rows] + self._best_rows[rows]
