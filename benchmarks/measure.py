@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,17 +27,31 @@ class Measured:
         return (max(self.seconds) - min(self.seconds)) / self.median
 
 
-def interleaved(cases: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, Measured]:
-    """Run every case ``repeats`` times in turn, so that drift of the machine hits all alike."""
+def interleaved(
+    cases: Mapping[str, Callable[[], Iterator[object]]], *, repeats: int
+) -> dict[str, Measured]:
+    """Run every case ``repeats`` times, slice by slice in turn.
+
+    A case yields about once a second, and the next one goes on: what slows the machine for a while
+    slows all cases alike.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     peaks = dict.fromkeys(cases, 0.0)
     for _ in range(repeats):
-        for name, case in cases.items():
-            _forget_peak()
-            start = time.perf_counter()
-            case()
-            seconds[name].append(time.perf_counter() - start)
-            peaks[name] = max(peaks[name], _peak_mib())
+        running = {name: case() for name, case in cases.items()}
+        spent = dict.fromkeys(cases, 0.0)
+        while running:
+            for name in list(running):
+                _forget_peak()
+                start = time.perf_counter()
+                try:
+                    next(running[name])
+                except StopIteration:
+                    del running[name]
+                spent[name] += time.perf_counter() - start
+                peaks[name] = max(peaks[name], _peak_mib())
+        for name, value in spent.items():
+            seconds[name].append(value)
     return {name: Measured(seconds[name], peaks[name]) for name in cases}
 
 
