@@ -60,10 +60,10 @@ class SlotEngine:
             for _ in range(self._rounds()):
                 self._round()
                 if time.monotonic() - beat >= SECONDS_BETWEEN_VERDICTS:
-                    yield []
+                    yield self._verdicts(at_least=self._company)
                     beat = time.monotonic()
             self._retire()
-            yield self._verdicts(at_least=max(1, len(self._slots) // 4))
+            yield self._verdicts(at_least=self._company)
         yield self._verdicts(at_least=0)
 
     def _allocate(self) -> None:
@@ -80,6 +80,11 @@ class SlotEngine:
         self._occupied = torch.zeros(count, dtype=torch.bool, device=device)
         self._passes = torch.zeros((2, count), dtype=torch.int64, device=device)
         self._look: tuple[Tensor, torch.cuda.Event] | None = None
+
+    @property
+    def _company(self) -> int:
+        """How many finished images are worth a judging pass of their own."""
+        return max(1, len(self._slots) // 4)
 
     def _rounds(self) -> int:
         return self._stepper.next_finish() or ROUNDS_BETWEEN_LOOKS[self._model.device.type]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import types
 from typing import ClassVar
 
 import pytest
@@ -91,6 +93,30 @@ def test_refill_serves_every_image_once_and_counts_its_own_passes(rounds, slots)
         assert (row.forwards, row.backwards) == (rounds[index], rounds[index])
         assert row.numbers["mark"] == pytest.approx(index / 100)
         assert row.linf == 0
+
+
+class _Foreseen(_Countdown):
+    def next_finish(self):
+        left = self.left[~self.finished]
+        return int(left.min()) if len(left) else 0
+
+
+class Foreseen(Countdown):
+    def stepper(self, slots):
+        return _Foreseen(slots)
+
+
+def test_a_finished_image_does_not_wait_for_long_rounds(monkeypatch):
+    """One image is done after a round, its mates long after: its verdict comes in between."""
+    ticks = itertools.count()
+    clock = types.SimpleNamespace(monotonic=lambda: 0.3 * next(ticks))
+    monkeypatch.setattr("harness.engine.slots.time", clock)
+    stream = attack_images(
+        Foreseen(), model(), iter(jobs([1] + [40] * 7)), batch_size=8, on_halving=lambda size: None
+    )
+    judged = [[row.job.image_id for row in rows] for rows in stream if rows]
+    assert judged[0] == ["0"]
+    assert len(judged) == 2
 
 
 class _Starved(nn.Module):
