@@ -10,8 +10,7 @@ from typing import Literal
 
 from harness.analysis.entry import AccuracyOf, Entry, entry_of
 from harness.analysis.frontier import Frontier, Point, frontier
-from harness.analysis.selection import Selection, select
-from harness.errors import ConfigError
+from harness.analysis.selection import Selection, chosen_suite, select
 from harness.store import board as queries
 
 SortBy = Literal["frontier", "accuracy", "distortion"]
@@ -42,16 +41,7 @@ def leaderboard(
     Raises:
         ConfigError: there are no runs, or no such suite, attack or goal.
     """
-    stored = queries.suites(db)
-    if not stored:
-        raise ConfigError("the database holds no runs", hint="start with `harness run --suite ...`")
-    if suite is not None and suite not in stored:
-        raise ConfigError(
-            f"no run of suite {suite!r} is stored",
-            where="--suite",
-            hint=f"there are: {', '.join(stored)}",
-        )
-    suite = suite or stored[0]
+    suite = chosen_suite(queries.suites(db), suite)
     selection = select(
         suite,
         queries.definition(db, suite),

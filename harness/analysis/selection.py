@@ -44,6 +44,23 @@ class Selection:
     notes: tuple[str, ...]
 
 
+def chosen_suite(stored: Sequence[str], asked: str | None) -> str:
+    """The suite asked for, or the first of the ``stored`` ones.
+
+    Raises:
+        ConfigError: nothing is stored, or not the one asked for.
+    """
+    if not stored:
+        raise ConfigError("the database holds no runs", hint="start with `harness run --suite ...`")
+    if asked is not None and asked not in stored:
+        raise ConfigError(
+            f"no run of suite {asked!r} is stored",
+            where="--suite",
+            hint=f"there are: {', '.join(stored)}",
+        )
+    return asked or stored[0]
+
+
 def select(
     suite: str,
     definition: Mapping[str, Any],

@@ -15,13 +15,22 @@ COLUMNS = (Column("fact", ""), Column("value", ""))
 Facts = Sequence[tuple[str, str | None]]
 
 
-def print_facts(facts: Facts, whole: Mapping[str, Any], format: Format, *, title: str) -> None:
-    """Print ``facts``, or ``whole`` as one JSON object."""
+def print_facts(
+    facts: Facts,
+    whole: Mapping[str, Any],
+    format: Format,
+    *,
+    title: str,
+    below: Sequence[str] = (),
+) -> None:
+    """Print ``facts``, the lines ``below`` under their table, or ``whole`` as one JSON object."""
     if format == "json":
         click.echo(json.dumps(whole, indent=2, allow_nan=False))
         return
     rows = [{"fact": name, "value": value} for name, value in facts]
     click.echo(render(rows, COLUMNS, format, title=title))
+    if below and format == "table":
+        click.echo("\n" + "\n".join(below))
 
 
 def number(value: float | None) -> str | None:

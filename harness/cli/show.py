@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.analysis.security import SecurityCurve, security_curve
 from harness.cli.facts import Facts, counts, number, pairs, print_facts
 from harness.cli.options import database, output_format
+from harness.report.curve import glyphs_for, plot
 from harness.report.tables import Column, Format, render
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ COLUMNS = (
     Column("images", "images", right=True),
 )
 
+CURVES = ("linf", "l2", "l1")
+"""The norms of the security curves; one of l0 is for attacks in that norm alone."""
+
 
 @click.command()
 @click.argument("cell", required=False)
@@ -32,23 +38,43 @@ COLUMNS = (
 def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
     """One cell, or one image of it; without CELL, the list of them.
 
-    CELL is the first digits of a cell's key, IMAGE an id within the data set.
+    CELL is the first digits of a cell's key, IMAGE an id within the data set. Of an attack's cell
+    the table comes with its security curve, the success within a budget of its norm; JSON holds
+    the curves of linf, l2 and l1.
     """
     from harness.store import details
     from harness.store.database import reading
 
     with reading(db) as connection:
+        # One snapshot: a run may be writing meanwhile.
+        connection.conn.execute("BEGIN")
         if cell is None:
             click.echo(render(details.cells(connection), COLUMNS, format))
             return
         found = details.find_cell(connection, cell)
+        curves: list[SecurityCurve] = []
         if image is None:
             whole = details.cell_detail(connection, found)
-            facts = cell_facts(whole)
+            if whole["goal"] is not None:
+                moved = details.distances(connection, found, (*CURVES, whole["norm"]))
+                curves = [
+                    security_curve(norm, values, attacked=whole["attacked"])
+                    for norm, values in moved.items()
+                ]
+                whole["curves"] = {curve.norm: curve_data(curve) for curve in curves}
+            facts = cell_facts(whole, curves)
         else:
             whole = details.image_detail(connection, found, image)
             facts = image_facts(whole)
-    print_facts(facts, whole, format, title=_title(whole, image))
+    own = next((curve for curve in curves if curve.norm == whole["norm"]), None)
+    below = plot(own, glyphs_for(sys.stdout.encoding)) if own and own.attacked else ()
+    print_facts(facts, whole, format, title=_title(whole, image), below=below)
+
+
+def curve_data(curve: SecurityCurve) -> dict[str, list[float]]:
+    """A curve as JSON-like data: where it rises, ascending, and the success from there on."""
+    budgets, success = zip(*curve.steps, strict=True) if curve.steps else ((), ())
+    return {"budgets": list(budgets), "success": list(success)}
 
 
 def _title(whole: Mapping[str, Any], image: str | None) -> str:
@@ -56,7 +82,7 @@ def _title(whole: Mapping[str, Any], image: str | None) -> str:
     return " ".join(part for part in parts if part)
 
 
-def cell_facts(cell: Mapping[str, Any]) -> Facts:
+def cell_facts(cell: Mapping[str, Any], curves: Sequence[SecurityCurve]) -> Facts:
     """The lines of ``harness show CELL``."""
     facts: list[tuple[str, str | None]] = [
         ("key", cell["key"]),
@@ -68,7 +94,7 @@ def cell_facts(cell: Mapping[str, Any]) -> Facts:
         facts += [("images", str(cell["images"])), ("statuses", counts(cell["statuses"]))]
         facts.append(("accuracy", rate(cell["correct"], cell["judged"])))
     else:
-        facts += _attack_facts(cell)
+        facts += [*_attack_facts(cell), *_curve_facts(curves)]
     for score in cell["scores"]:
         of = f"of {score['images']} images, run {score['run']}"
         facts.append(
@@ -91,6 +117,11 @@ def _attack_facts(cell: Mapping[str, Any]) -> Facts:
         ("statuses", counts(cell["statuses"])),
         ("success", rate(cell["broken"], cell["attacked"])),
         *(
+            [("success after rounding to 8 bits", rate(cell["rounded_broken"], cell["rounded"]))]
+            if cell["rounded"]
+            else []
+        ),
+        *(
             (f"median {norm}", f"{number(finite[norm])} over successes, "
              f"{number(infinite[norm]) or 'infinite'} with failures as infinite")
             for norm in finite
@@ -99,6 +130,19 @@ def _attack_facts(cell: Mapping[str, Any]) -> Facts:
         ("forwards an image", number(cell["forwards_per_image"])),
         ("backwards an image", number(cell["backwards_per_image"])),
     ]  # fmt: skip
+
+
+def _curve_facts(curves: Sequence[SecurityCurve]) -> Facts:
+    """The budgets that break half and nearly all of the attacked images."""
+    return [
+        (
+            f"budget for {100 * share:.0f} % success",
+            ", ".join(
+                f"{curve.norm} {number(curve.budget_for(share)) or 'none'}" for curve in curves
+            ),
+        )
+        for share in (0.5, 0.9)
+    ]
 
 
 def image_facts(row: Mapping[str, Any]) -> Facts:

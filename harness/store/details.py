@@ -81,6 +81,16 @@ def cell_detail(db: Database, cell: Row) -> Row:
     return detail
 
 
+def distances(db: Database, cell: Row, norms: Sequence[str]) -> dict[str, list[float]]:
+    """How far the broken images of a cell of `find_cell` were moved, in each of ``norms``."""
+    wanted = [norm for norm in NORMS if norm in norms]
+    rows = db.execute(
+        f"SELECT {', '.join(wanted)} FROM outcomes WHERE cell_id = ? AND status = 'broken'",
+        [cell["id"]],
+    ).fetchall()
+    return {norm: [row[place] for row in rows] for place, norm in enumerate(wanted)}
+
+
 def _clean_summary(db: Database, cell: Row) -> Row:
     counts = dict(
         db.execute(
@@ -101,8 +111,8 @@ def _clean_summary(db: Database, cell: Row) -> Row:
 def _outcome_summary(db: Database, cell: Row) -> Row:
     rows = list(
         db.query(
-            f"SELECT status, {', '.join(NORMS)}, forwards, backwards FROM outcomes"
-            " WHERE cell_id = ?",
+            f"SELECT status, {', '.join(NORMS)}, forwards, backwards, rounded_status"
+            " FROM outcomes WHERE cell_id = ?",
             [cell["id"]],
         )
     )
@@ -111,11 +121,14 @@ def _outcome_summary(db: Database, cell: Row) -> Row:
         counts[row["status"]] = counts.get(row["status"], 0) + 1
     attacked = [row for row in rows if row["status"] in ("robust", "broken")]
     broken = [row for row in rows if row["status"] == "broken"]
+    rounded = [row["rounded_status"] for row in rows if row["rounded_status"]]
     return {
         "images": len(rows),
         "statuses": counts,
         "broken": len(broken),
         "attacked": len(attacked),
+        "rounded_broken": rounded.count("broken"),
+        "rounded": len(rounded),
         "median_of_successes": {norm: _median([row[norm] for row in broken]) for norm in NORMS},
         "median_failures_infinite": {
             norm: _median(

@@ -11,6 +11,7 @@ import store_toy as toy
 from harness.api import Status
 from harness.cli.main import main
 from harness.plugins import PluginReport
+from harness.store.database import reading
 from harness.store.writer import Writer
 
 PLAN = toy.toy_plan(images=12, attacked=10)
@@ -130,11 +131,33 @@ def test_show_a_cell(harness):
     assert fact(out, "parameters") == "epsilon=0.1"
     assert fact(out, "statuses") == "broken 5, clean_wrong 1, error 1, invalid 1, robust 2"
     assert fact(out, "success") == "5 of 7 (71.4 %)"
+    assert "rounding" not in out
     # Broken: 0.1, 0.101 ... 0.104; with two failures as infinite the fourth of seven.
     assert fact(out, "median linf") == "0.102 over successes, 0.103 with failures as infinite"
     assert fact(out, "forwards an image") == "2"
     assert fact(out, "metric success") == "71.4 % (of 7 images, run 1)"
     assert "halved 1 times, 2.0 s, bad: oh no" in fact(out, "attempt 2")
+
+
+def test_show_a_cell_that_was_judged_after_rounding_too(harness, path):
+    """Of the images that have the verdict: one of three still breaks, the others are unjudged."""
+    with Writer.open(path, command=["x"]) as writer:
+        run = toy.begin(writer, toy.toy_plan(images=20, attacked=13))
+        number = toy.attempt(writer, PLAN, run=run)
+        rounded = [Status.BROKEN, Status.ROBUST, Status.ROBUST]
+        writer.write_outcomes(
+            number,
+            [
+                toy.outcome(i, rounded_status=status, rounded_predicted=i, rounded_margin=-0.5)
+                for i, status in enumerate(rounded, start=10)
+            ],
+        )
+    _, out, _ = harness("show", KEY)
+    assert fact(out, "success") == "8 of 10 (80.0 %)"
+    assert fact(out, "success after rounding to 8 bits") == "1 of 3 (33.3 %)"
+    _, out, _ = harness("show", KEY, toy.name(11))
+    assert fact(out, "rounded_status") == "robust"
+    assert (fact(out, "rounded_predicted"), fact(out, "rounded_margin")) == ("11", "-0.5")
 
 
 def test_show_a_clean_cell(harness):
@@ -190,11 +213,49 @@ def test_an_ambiguous_and_an_unknown_prefix(harness, path):
     assert (code, "unknown cell 'beefc'; did you mean 'beef" in err) == (2, True)
 
 
+def test_the_curves_of_a_cell(harness, path):
+    _, out, _ = harness("show", KEY, "--format", "json")
+    curves = json.loads(out)["curves"]
+    assert list(curves) == ["linf", "l2", "l1"]
+    with reading(path) as connection:
+        for norm, curve in curves.items():
+            query = f"SELECT {norm} FROM outcomes WHERE status = 'broken' ORDER BY 1"
+            broken = [size for (size,) in connection.execute(query)]
+            assert curve["budgets"] == sorted(set(broken))
+            assert curve["success"] == [
+                sum(size <= budget for size in broken) / 7 for budget in curve["budgets"]
+            ]
+    _, out, _ = harness("show", KEY)
+    # Of seven the fourth is the first with half of them broken; only five are.
+    assert fact(out, "budget for 50 % success").startswith("linf 0.103, l2 ")
+    assert fact(out, "budget for 90 % success") == "linf none, l2 none, l1 none"
+    assert "success within the linf budget (pixel space [0, 1]), 7 attacked images" in out
+    for line in out.splitlines()[-14:]:
+        assert len(line) <= 80
+
+
+def test_the_plot_is_for_people_alone(harness):
+    for arguments in (("--format", "csv"), ("--format", "md"), (toy.name(1),)):
+        assert "success within" not in harness("show", KEY, *arguments)[1]
+    assert "curves" not in json.loads(harness("show", CLEAN, "--format", "json")[1])
+    assert "success within" not in harness("show", CLEAN)[1]
+
+
+@pytest.mark.parametrize(("encoding", "block"), [("utf-8", "█"), ("ascii", "#")])
+def test_a_plot_takes_what_the_encoding_has(children, path, monkeypatch, encoding, block):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    done = children.python("-m", "harness", "show", KEY[:8], "--db", str(path))
+    assert done.returncode == 0, done.stderr
+    plot = done.stdout[done.stdout.index("success within") :]
+    assert block in plot
+    assert plot.isascii() == (encoding == "ascii")
+
+
 def test_the_verbs_load_neither_torch_nor_scipy(harness, children, path):
     code = (
         "import sys; from harness.cli.main import cli;"
         f"[cli.main([*verb.split(), '--db', {str(path)!r}], standalone_mode=False)"
-        " for verb in ('status', 'show', 'runs list', 'runs show 1')];"
+        f" for verb in ('status', 'show', 'show {KEY}', 'runs list', 'runs show 1')];"
         "heavy = {'torch', 'onnxruntime', 'timm', 'scipy.stats'} & sys.modules.keys();"
         "assert not heavy, heavy"
     )
