@@ -44,8 +44,7 @@ class Component:
     Attributes:
         name: the registry's or the plugin's name.
         identity: JSON-like content that makes results differ: weights hash and preprocessing,
-        reader
-            and version, attack version and parameters that are not their defaults.
+            reader and version, attack version and parameters that are not their defaults.
         about: JSON-like facts that do not: family, parameters, published accuracy, summary, plugin.
     """
 
@@ -64,6 +63,8 @@ class PlannedAttack:
         budget: the declared epsilon; None for a minimum-distortion attack.
         images: how many of the plan's images are attacked; None for all.
         keep: whether the adversarial images are kept.
+        eight_bit: whether they are judged after rounding to 8 bits too. Like ``keep`` it adds a
+            fact and changes no result: it is in no key.
     """
 
     component: Component
@@ -73,6 +74,7 @@ class PlannedAttack:
     goals: tuple[Goal, ...]
     images: int | None
     keep: bool
+    eight_bit: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,11 @@ class CleanRow:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRow:
-    """One image of a cell. Norms are of candidate minus image in pixel space, None if unknown."""
+    """One image of a cell. Norms are of candidate minus image in pixel space, None if unknown.
+
+    ``rounded`` is the verdict, robust or broken, on the candidate rounded to 8 bits; None where
+    there is none, as in runs that did not ask for it.
+    """
 
     image_id: str
     label: int
@@ -47,6 +51,7 @@ class OutcomeRow:
     l0: int | None
     forwards: int
     backwards: int
+    rounded: Status | None
 
 
 @dataclass(frozen=True, slots=True)

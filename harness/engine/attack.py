@@ -31,12 +31,13 @@ def attack_images(
     *,
     batch_size: int,
     on_halving: Callable[[int], None],
+    eight_bit: bool = False,
 ) -> Iterator[list[Judged]]:
     """Yields verdicts as images finish; empty lists are heartbeats.
 
     ``batch_size`` is halved when the device runs out of memory: the images in flight start anew,
     and ``on_halving`` hears of the new size. An attack that raises costs its images their verdict
-    (status ``error``), nobody else's.
+    (status ``error``), nobody else's. ``eight_bit``: see `judge`.
 
     Raises:
         ModelError: the model itself fails.
@@ -44,9 +45,9 @@ def attack_images(
     while True:
         engine: SlotEngine | _BatchEngine
         if isinstance(attack, SteppedAttack):
-            engine = SlotEngine(attack, model, jobs, slots=batch_size)
+            engine = SlotEngine(attack, model, jobs, slots=batch_size, eight_bit=eight_bit)
         elif isinstance(attack, Attack):
-            engine = _BatchEngine(attack, model, jobs, size=batch_size)
+            engine = _BatchEngine(attack, model, jobs, size=batch_size, eight_bit=eight_bit)
         else:
             raise PluginError("an attack must be an Attack or a SteppedAttack")
         try:
@@ -74,9 +75,16 @@ class _BatchEngine:
     """Runs a whole-batch attack, a batch at a time."""
 
     def __init__(
-        self, attack: Attack, model: PixelClassifier, jobs: Iterator[Job], *, size: int
+        self,
+        attack: Attack,
+        model: PixelClassifier,
+        jobs: Iterator[Job],
+        *,
+        size: int,
+        eight_bit: bool,
     ) -> None:
         self._attack, self._model, self._jobs, self._size = attack, model, jobs, size
+        self._eight_bit = eight_bit
         self.in_flight: list[Job] = []
 
     def run(self) -> Iterator[list[Judged]]:
@@ -114,6 +122,7 @@ class _BatchEngine:
             candidates,
             target.forwards.tolist(),
             target.backwards.tolist(),
+            eight_bit=self._eight_bit,
         )
 
 

@@ -33,10 +33,20 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Rounded:
+    """The verdict on a candidate rounded to 8 bits: ``robust`` or ``broken``, and the margin."""
+
+    status: Status
+    predicted: int
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One finished image with the harness's own verdict; norms in pixel space.
 
-    ``candidate`` is the adversarial image on the host, None where there is none.
+    ``candidate`` is the adversarial image on the host, None where there is none. ``rounded`` is
+    None where that was not asked for, and where the candidate itself is neither robust nor broken.
     """
 
     job: Job
@@ -52,6 +62,7 @@ class Judged:
     l0: int | None = None
     numbers: Mapping[str, float] | None = None
     candidate: Tensor | None = None
+    rounded: Rounded | None = None
     error: str | None = None
 
 

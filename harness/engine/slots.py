@@ -27,6 +27,7 @@ class SlotEngine:
     Args:
         jobs: taken one by one as slots fall free.
         slots: how many images are in flight at most.
+        eight_bit: see `judge`.
 
     Attributes:
         in_flight: the jobs that are loaded, or finished and not yet judged. After an exception the
@@ -34,9 +35,16 @@ class SlotEngine:
     """
 
     def __init__(
-        self, attack: SteppedAttack, model: PixelClassifier, jobs: Iterator[Job], *, slots: int
+        self,
+        attack: SteppedAttack,
+        model: PixelClassifier,
+        jobs: Iterator[Job],
+        *,
+        slots: int,
+        eight_bit: bool,
     ) -> None:
         self._attack, self._model, self._jobs = attack, model, jobs
+        self._eight_bit = eight_bit
         first = list(itertools.islice(jobs, slots))
         self._slots: list[Job | None] = [None] * len(first)
         self._waiting: deque[tuple[Job, Tensor, dict[str, Tensor], Tensor]] = deque()
@@ -190,8 +198,16 @@ class SlotEngine:
             torch.stack(images),
             {name: torch.stack([each[name] for each in numbers]) for name in numbers[0]},
         )
-        counts = torch.stack(passes, dim=1).tolist()
-        judged = judge(self._model, self._attack, jobs, candidates, counts[0], counts[1])
+        forwards, backwards = torch.stack(passes, dim=1).tolist()
+        judged = judge(
+            self._model,
+            self._attack,
+            jobs,
+            candidates,
+            forwards,
+            backwards,
+            eight_bit=self._eight_bit,
+        )
         self._waiting.clear()
         self._last_verdict = time.monotonic()
         return judged

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.api import AttackParameters, Batch, Candidates, Norm, PluginError, Status
 from harness.engine.classifier import PixelClassifier
-from harness.engine.jobs import Job, Judged, to_batch
+from harness.engine.jobs import Job, Judged, Rounded, to_batch
 
 BUDGET_TOLERANCE = 1e-6
 """How far above the declared epsilon a candidate may lie, relative to epsilon."""
@@ -22,11 +22,14 @@ def judge(
     candidates: Candidates,
     forwards: Sequence[int],
     backwards: Sequence[int],
+    *,
+    eight_bit: bool = False,
 ) -> list[Judged]:
     """Verdicts on ``candidates``, a row for each of ``jobs``.
 
     Success is the argmax of a forward pass in IEEE fp32. NaN, pixels outside [0, 1] and distortions
-    beyond the budget are ``invalid``.
+    beyond the budget are ``invalid``. With ``eight_bit`` a second pass judges what is left of the
+    candidates after `to_8_bits`; rounding may exceed the budget, which is not held against them.
 
     Raises:
         PluginError: the candidates do not have the images' shape.
@@ -41,14 +44,10 @@ def judge(
     norms = _norms(images - batch.images)
     numbers = {name: values.detach().tolist() for name, values in candidates.numbers.items()}
     hosted = images.cpu()
+    rounded = _rounded(model, images, batch, jobs) if eight_bit else [None] * len(jobs)
     judged = []
     for row, job in enumerate(jobs):
-        reached = (
-            (predicted[row] == job.target)
-            if job.target is not None
-            else predicted[row] != job.label
-        )
-        status, error = _status(invalid[row], sane[row], reached)
+        status, error = _status(invalid[row], sane[row], _reached(job, predicted[row]))
         finite = invalid[row] != _NAN
         judged.append(
             Judged(
@@ -65,10 +64,44 @@ def judge(
                 l0=int(norms[3][row]) if finite else None,
                 numbers={name: values[row] for name, values in numbers.items()},
                 candidate=hosted[row],
+                rounded=rounded[row] if error is None else None,
                 error=error,
             )
         )
     return judged
+
+
+def to_8_bits(images: Tensor) -> Tensor:
+    """``images`` rounded to the nearest multiples of 1/255: what a PNG file brings back.
+
+    In float64, where the product is exact and where every device's quotient, even by way of a
+    reciprocal, becomes the float32 nearest to k/255.
+    """
+    return (images.double() * 255).round().div(255).float()
+
+
+def _rounded(
+    model: PixelClassifier, images: Tensor, batch: Batch, jobs: Sequence[Job]
+) -> list[Rounded | None]:
+    """The verdicts on ``images`` as 8-bit images, whatever they are before; None: no finite one."""
+    logits = model.predict(to_8_bits(images).contiguous(memory_format=model.memory_format))
+    margins = goal_margin(logits, batch).tolist()
+    predicted = logits.argmax(1).tolist()
+    sane = logits.isfinite().all(1).tolist()
+    return [
+        Rounded(
+            Status.BROKEN if _reached(job, predicted[row]) else Status.ROBUST,
+            predicted[row],
+            margins[row],
+        )
+        if sane[row]
+        else None
+        for row, job in enumerate(jobs)
+    ]
+
+
+def _reached(job: Job, predicted: int) -> bool:
+    return predicted != job.label if job.target is None else predicted == job.target
 
 
 def goal_margin(logits: Tensor, batch: Batch) -> Tensor:

@@ -83,9 +83,9 @@ def _clean_rows(db: Database, run: int, cell: int) -> list[CleanRow]:
 
 
 def _outcome_rows(db: Database, run: int, cell: int) -> list[OutcomeRow]:
-    rows = db.execute(
-        "SELECT images.name, images.label, target, status, confident, linf, l2, l1, l0, forwards,"
-        " backwards FROM run_cells"
+    rows = db.query(
+        "SELECT images.name AS image_id, images.label AS label, target, status, confident, linf,"
+        " l2, l1, l0, forwards, backwards, rounded_status AS rounded FROM run_cells"
         " JOIN run_images ON run_images.run_id = run_cells.run_id"
         " AND run_images.position < run_cells.images"
         " JOIN images ON images.id = run_images.image_id"
@@ -94,6 +94,13 @@ def _outcome_rows(db: Database, run: int, cell: int) -> list[OutcomeRow]:
         [run, cell],
     )
     return [
-        OutcomeRow(name, label, target, Status(status), bool(confident), *rest)
-        for name, label, target, status, confident, *rest in rows
+        OutcomeRow(
+            **row
+            | {
+                "status": Status(row["status"]),
+                "confident": bool(row["confident"]),
+                "rounded": Status(row["rounded"]) if row["rounded"] else None,
+            }
+        )
+        for row in rows
     ]

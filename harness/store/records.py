@@ -54,6 +54,8 @@ class Outcome:
         forwards, backwards: image passes that the attack made.
         numbers: the attack's further numbers; what is not finite is not stored.
         kept: where the candidate lies, if the cell keeps its images.
+        rounded_status, rounded_predicted, rounded_margin: the verdict on the candidate rounded to 8
+            bits: robust or broken; None where there is none.
     """
 
     image_id: str
@@ -71,3 +73,6 @@ class Outcome:
     numbers: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     kept: KeptRow | None = None
+    rounded_status: Status | None = None
+    rounded_predicted: int | None = None
+    rounded_margin: float | None = None

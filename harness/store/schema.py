@@ -29,6 +29,12 @@ def m001_initial(db: Database) -> None:
     _script(db, VIEWS)
 
 
+@migrations()
+def m002_rounded(db: Database) -> None:
+    """Verdicts on candidates rounded to 8 bits, in ``outcomes`` and ``samples``."""
+    _script(db, ROUNDED)
+
+
 TABLES = """
 CREATE TABLE components (
   id INTEGER PRIMARY KEY,
@@ -239,4 +245,35 @@ JOIN components AS models ON models.id = cells.model_id
 JOIN components AS attacks ON attacks.id = cells.attack_id
 JOIN components AS datasets ON datasets.id = cells.dataset_id
 GROUP BY cells.id
+"""
+
+ROUNDED = """
+-- robust or broken: the candidate as an 8-bit image; NULL: not judged so
+ALTER TABLE outcomes ADD COLUMN rounded_status TEXT CHECK (rounded_status IN ('robust', 'broken'));
+
+-- the class on that image
+ALTER TABLE outcomes ADD COLUMN rounded_predicted INTEGER;
+
+-- and its goal margin
+ALTER TABLE outcomes ADD COLUMN rounded_margin REAL;
+
+DROP VIEW samples;
+
+CREATE VIEW samples AS
+SELECT cells.key AS cell_key, models.name AS model, attacks.name AS attack,
+       cells.label AS attack_label, cells.goal AS goal, cells.seed AS seed,
+       datasets.name AS dataset, images.name AS image_id, images.digest AS image_digest,
+       images.label AS label, outcomes.target AS target, outcomes.status AS status,
+       outcomes.predicted AS predicted, outcomes.margin AS margin, outcomes.confident AS confident,
+       outcomes.linf AS linf, outcomes.l2 AS l2, outcomes.l1 AS l1, outcomes.l0 AS l0,
+       outcomes.forwards AS forwards, outcomes.backwards AS backwards,
+       outcomes.rounded_status AS rounded_status,
+       outcomes.rounded_predicted AS rounded_predicted,
+       outcomes.rounded_margin AS rounded_margin, outcomes.error AS error
+FROM outcomes
+JOIN cells ON cells.id = outcomes.cell_id
+JOIN images ON images.id = outcomes.image_id
+JOIN components AS models ON models.id = cells.model_id
+JOIN components AS attacks ON attacks.id = cells.attack_id
+JOIN components AS datasets ON datasets.id = cells.dataset_id
 """

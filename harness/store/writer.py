@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
+from harness.store import upserts
 from harness.store.artifacts import Artifacts, folder_of
 from harness.store.database import open_writable, path_of, store_errors, transaction
 from harness.store.lock import Lock
@@ -23,28 +24,6 @@ if TYPE_CHECKING:
 
     from harness.plan import Plan
     from harness.plugins import PluginReport
-
-_CLEAN = """
-INSERT INTO clean (cell_id, image_id, attempt_id, predicted, margin, least, second, error)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (cell_id, image_id) DO UPDATE SET
-  attempt_id = excluded.attempt_id, predicted = excluded.predicted, margin = excluded.margin,
-  least = excluded.least, second = excluded.second, error = excluded.error
-WHERE clean.error IS NOT NULL
-"""
-
-_OUTCOME = """
-INSERT INTO outcomes (cell_id, image_id, attempt_id, status, target, predicted, margin, confident,
-  linf, l2, l1, l0, forwards, backwards, artifact_id, artifact_row, error)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (cell_id, image_id) DO UPDATE SET
-  attempt_id = excluded.attempt_id, status = excluded.status, target = excluded.target,
-  predicted = excluded.predicted, margin = excluded.margin, confident = excluded.confident,
-  linf = excluded.linf, l2 = excluded.l2, l1 = excluded.l1, l0 = excluded.l0,
-  forwards = excluded.forwards, backwards = excluded.backwards,
-  artifact_id = excluded.artifact_id, artifact_row = excluded.artifact_row, error = excluded.error
-WHERE outcomes.status IN ('error', 'invalid')
-"""
 
 
 class Writer:
@@ -185,13 +164,9 @@ class Writer:
         Only failed rows are replaced.
         """
         cell, ids = self._place(attempt)
-        values = [
-            (cell, ids[row.image_id], attempt, row.predicted, _finite(row.margin), row.least,
-             row.second, row.error)
-            for row in rows
-        ]  # fmt: skip
+        values = [upserts.clean_values(cell, ids[row.image_id], attempt, row) for row in rows]
         with transaction(self.db) as connection:
-            changed = connection.executemany(_CLEAN, values).rowcount if values else 0
+            changed = connection.executemany(upserts.CLEAN, values).rowcount if values else 0
             _check_all(changed, len(values), attempt)
 
     def write_outcomes(self, attempt: int, rows: Iterable[Outcome]) -> None:
@@ -211,7 +186,8 @@ class Writer:
         ]
         with transaction(self.db) as connection:
             changed = connection.executemany(
-                _OUTCOME, [_outcome(cell, ids[row.image_id], attempt, row) for row in rows]
+                upserts.OUTCOME,
+                [upserts.outcome_values(cell, ids[row.image_id], attempt, row) for row in rows],
             ).rowcount
             _check_all(changed, len(rows), attempt)
             connection.executemany(
@@ -233,7 +209,7 @@ class Writer:
                 "INSERT OR REPLACE INTO scores (run_id, cell_id, metric, value, images, unit)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 [
-                    (run, cell, name, _finite(value), images, unit)
+                    (run, cell, name, upserts.finite(value), images, unit)
                     for name, (value, images, unit) in scores.items()
                 ],
             )
@@ -275,25 +251,12 @@ class Writer:
         return cell, self._images[run]
 
 
-def _outcome(cell: int, image: int, attempt: int, row: Outcome) -> tuple[Any, ...]:
-    kept = (row.kept.artifact, row.kept.row) if row.kept else (None, None)
-    norms = (_finite(row.linf), _finite(row.l2), _finite(row.l1), row.l0)
-    return (
-        *(cell, image, attempt, row.status.value, row.target, row.predicted, _finite(row.margin)),
-        *(int(row.confident), *norms, row.forwards, row.backwards, *kept, row.error),
-    )
-
-
 def _check_all(changed: int, wanted: int, attempt: int) -> None:
     """A row that the upsert left alone was finished before: computing it again was our mistake."""
     if changed != wanted:
         raise RuntimeError(
             f"attempt {attempt} computed {wanted - changed} images that were stored already"
         )
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def _now() -> str:

@@ -36,11 +36,21 @@ def jobs_for(model: PixelClassifier, images: Tensor, targets: Sequence[int | Non
 
 
 def attack_all(
-    attack: AttackParameters, model: PixelClassifier, jobs: Sequence[Job], *, batch_size: int = 64
+    attack: AttackParameters,
+    model: PixelClassifier,
+    jobs: Sequence[Job],
+    *,
+    batch_size: int = 64,
+    eight_bit: bool = False,
 ) -> list[Judged]:
     """Everything the engine yields for ``jobs``, in their order."""
     stream: Iterator[list[Judged]] = attack_images(
-        attack, model, iter(jobs), batch_size=batch_size, on_halving=lambda size: None
+        attack,
+        model,
+        iter(jobs),
+        batch_size=batch_size,
+        on_halving=lambda size: None,
+        eight_bit=eight_bit,
     )
     judged = {(row.job.cell, row.job.image_id): row for rows in stream for row in rows}
     return [judged[job.cell, job.image_id] for job in jobs]

@@ -10,6 +10,7 @@ METRICS = (
     ("accuracy", "rates:Accuracy", "Top-1 over all images of the run, before exclusions"),
     ("success", "rates:Success", "Share of the attacked images that reach the goal"),
     ("confident_success", "rates:ConfidentSuccess", "Success with a margin of at least kappa"),
+    ("success_8bit", "rates:Success8Bit", "Success of the candidates rounded to 8 bits"),
     ("linf", "distortion:MeanLinf", "Mean linf distortion of the broken images"),
     ("l2", "distortion:MeanL2", "Mean l2 distortion of the broken images"),
     ("l1", "distortion:MeanL1", "Mean l1 distortion of the broken images"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.api import CellRows, Metric, Score
+from harness.api import CellRows, Metric, Score, Status
 
 
 def rate(count: int, images: int) -> Score:
@@ -39,3 +39,13 @@ class ConfidentSuccess(Metric):
 
     def score(self, cell: CellRows) -> Score:
         return rate(sum(row.confident for row in cell.broken), len(cell.attacked))
+
+
+class Success8Bit(Metric):
+    """As `Success`, of the candidates rounded to 8 bits, over the images judged in that way."""
+
+    unit = "%"
+
+    def score(self, cell: CellRows) -> Score:
+        judged = [row.rounded for row in cell.outcomes if row.rounded is not None]
+        return rate(judged.count(Status.BROKEN), len(judged))

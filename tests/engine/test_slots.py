@@ -6,6 +6,7 @@ import itertools
 import types
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from harness.api import (
     Goal,
     Norm,
     Point,
+    Status,
     SteppedAttack,
     Stepper,
 )
@@ -157,6 +159,25 @@ def test_lack_of_memory_halves_the_batch_and_changes_no_result(attack):
     for row in expected:
         again = seen[row.job.image_id]
         assert (again.status, again.linf, again.forwards) == (row.status, row.linf, row.forwards)
+
+
+@pytest.mark.parametrize("attack", [Countdown(), Uphill()])
+def test_the_verdict_after_rounding_is_beside_the_others_and_costs_the_attack_nothing(attack):
+    todo = jobs([3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
+    plain = attack_all(attack, model(), todo, batch_size=4)
+    small = model()
+    small.differentiable.network = _Starved(small.differentiable.network, room=3)
+    both = attack_all(attack, small, todo, batch_size=4, eight_bit=True)
+    for row, other in zip(both, plain, strict=True):
+        bytes_ = np.rint(row.candidate.double().numpy() * 255)
+        logits = model().predict(torch.tensor(bytes_ / 255, dtype=torch.float32)[None])
+        predicted = int(logits.argmax())
+        assert row.rounded.predicted == predicted
+        assert (row.rounded.status is Status.BROKEN) == (predicted != row.job.label)
+        assert other.rounded is None
+        assert (row.status, row.predicted, row.forwards, row.backwards) == (
+            other.status, other.predicted, other.forwards, other.backwards
+        )  # fmt: skip
 
 
 class Moody(Attack):

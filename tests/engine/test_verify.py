@@ -7,10 +7,14 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 from torch import nn
 
 from harness.api import Access, Attack, Norm, Status
 from harness.engine.classifier import PixelClassifier
+from harness.engine.verify import to_8_bits
 from harness.testing.fakes import attack_all, jobs_for, linear_model, pixel_model
 
 SIZE, VALUES = (3, 3), 27
@@ -152,6 +156,99 @@ def test_wrong_shapes_are_named(model):
     row = judged(model, Cropped())
     assert row.status is Status.ERROR
     assert "(1, 3, 3, 2)" in row.error
+
+
+def edge_model(level):
+    """Class 0 where the mean pixel exceeds ``level`` / 255, else class 1."""
+    weights = torch.stack([torch.ones(VALUES), -torch.ones(VALUES)])
+    return linear_model(weights, torch.tensor([-2 * VALUES * level / 255, 0.0]), size=SIZE)
+
+
+@pytest.mark.parametrize("target", [None, 0])
+@pytest.mark.parametrize(
+    ("edge", "level", "status", "rounded"),
+    [
+        (128.2, 128.4, Status.BROKEN, Status.ROBUST),
+        (127.8, 127.6, Status.ROBUST, Status.BROKEN),
+        (127.2, 127.4, Status.BROKEN, Status.ROBUST),
+        (120.0, 127.6, Status.BROKEN, Status.BROKEN),
+        (140.0, 127.6, Status.ROBUST, Status.ROBUST),
+    ],
+)
+def test_the_verdict_after_rounding_by_hand(edge, level, status, rounded, target):
+    """All pixels move from 100 / 255 to ``level`` / 255: over the budget only once rounded."""
+    model, moved = edge_model(edge), (level - 100) / 255
+    jobs = jobs_for(model, torch.full((2, 3, *SIZE), 100 / 255), [target] * 2)
+    attack = Shift(delta=moved, epsilon=moved + 1e-6)
+    for row in attack_all(attack, model, jobs, eight_bit=True):
+        assert row.status is status
+        assert row.margin == pytest.approx(2 * VALUES * (level - edge) / 255, abs=1e-4)
+        assert row.rounded.status is rounded
+        assert row.rounded.predicted == (0 if rounded is Status.BROKEN else 1)
+        margin = 2 * VALUES * (round(level) - edge) / 255
+        assert row.rounded.margin == pytest.approx(margin, abs=1e-4)
+    assert attack_all(attack, model, jobs)[0].rounded is None
+
+
+@pytest.mark.parametrize(
+    "attack", [Shift(delta=1e39), Shift(delta=0.7), Shift(delta=0.2, epsilon=0.1)]
+)
+def test_an_invalid_candidate_has_no_verdict_after_rounding(model, attack):
+    todo = jobs_for(model, torch.full((1, 3, *SIZE), 0.4), [None])
+    (row,) = attack_all(attack, model, todo, eight_bit=True)
+    assert (row.status, row.rounded) == (Status.INVALID, None)
+
+
+@pytest.mark.parametrize(("level", "status"), [(99.8, Status.ROBUST), (100.2, Status.ERROR)])
+def test_a_model_that_returns_nan_has_no_verdict_after_rounding(level, status):
+    """It fails above 99.9 / 255: on the rounded candidate alone, or on both."""
+
+    class Broken(nn.Module):
+        def forward(self, images):
+            logits = images.flatten(1)[:, :2] - torch.tensor([0.0, 0.1])
+            return torch.where(images.amax() > 99.9 / 255, torch.nan, logits)
+
+    model = pixel_model(Broken(), classes=2, size=SIZE)
+    todo = jobs_for(model, torch.full((1, 3, *SIZE), 90 / 255), [None])
+    (row,) = attack_all(Shift(delta=(level - 90) / 255), model, todo, eight_bit=True)
+    assert (row.status, row.rounded) == (status, None)
+
+
+def test_rounding_is_what_a_png_file_brings_back(tmp_path):
+    seen = []
+
+    class Recorder(nn.Module):
+        def forward(self, images):
+            seen.append(images.clone())
+            return images.flatten(1)[:, :5]
+
+    images = torch.rand(6, 3, 16, 20, generator=torch.Generator().manual_seed(0)) * 0.9
+    model = pixel_model(Recorder(), classes=5, size=(16, 20))
+    rows = attack_all(
+        Shift(delta=0.0621), model, jobs_for(model, images, [None] * 6), eight_bit=True
+    )
+    for index, row in enumerate(rows):
+        levels = np.rint(row.candidate.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
+        path = tmp_path / f"{index}.png"
+        Image.fromarray(levels).save(path)
+        with Image.open(path) as picture:
+            back = np.asarray(picture, np.float32).transpose(2, 0, 1) / np.float32(255)
+        assert np.array_equal(seen[-1][index].numpy(), back)
+        assert row.rounded.predicted == back.ravel()[:5].argmax()
+
+
+@given(st.floats(0, 1, width=32))
+def test_rounding_goes_to_the_nearest_level_and_stays(value):
+    rounded = to_8_bits(torch.tensor([value]))
+    level = int(np.rint(np.float64(value) * 255))
+    assert rounded.item() == np.float32(level) / np.float32(255)
+    assert abs(rounded.item() - value) <= 0.5 / 255 + 1e-7
+    assert torch.equal(to_8_bits(rounded), rounded)
+
+
+def test_every_level_stays():
+    levels = np.arange(256, dtype=np.float32) / np.float32(255)
+    assert np.array_equal(to_8_bits(torch.from_numpy(levels)).numpy(), levels)
 
 
 def test_folding_batch_norms_is_exact_and_optional():

@@ -32,7 +32,13 @@ def registered() -> dict[str, Metric]:
 METRICS = registered()
 
 
-def outcome(status: Status, size: float | None = None, *, confident: bool = False) -> OutcomeRow:
+def outcome(
+    status: Status,
+    size: float | None = None,
+    *,
+    confident: bool = False,
+    rounded: Status | None = None,
+) -> OutcomeRow:
     return OutcomeRow(
         image_id="x",
         label=0,
@@ -45,6 +51,7 @@ def outcome(status: Status, size: float | None = None, *, confident: bool = Fals
         l0=None,
         forwards=10,
         backwards=5,
+        rounded=rounded,
     )
 
 
@@ -54,10 +61,10 @@ def cell(outcomes: Sequence[OutcomeRow] = (), clean: Sequence[CleanRow] = ()) ->
 
 MIXED = cell(
     [
-        outcome(Status.BROKEN, 0.1, confident=True),
-        outcome(Status.BROKEN, 0.2),
-        outcome(Status.BROKEN, 0.6),
-        outcome(Status.ROBUST, 9.0),
+        outcome(Status.BROKEN, 0.1, confident=True, rounded=Status.ROBUST),
+        outcome(Status.BROKEN, 0.2, rounded=Status.BROKEN),
+        outcome(Status.BROKEN, 0.6),  # attacked before the option was on
+        outcome(Status.ROBUST, 9.0, rounded=Status.ROBUST),
         # An invalid candidate may well reach the class and the margin.
         outcome(Status.INVALID, 9.0, confident=True),
         outcome(Status.ERROR),
@@ -73,6 +80,7 @@ MIXED = cell(
         ("accuracy", 2 / 3, 3),
         ("success", 3 / 4, 4),
         ("confident_success", 1 / 4, 4),
+        ("success_8bit", 1 / 3, 3),
         ("linf", 0.3, 3),
         ("l2", 0.6, 3),
         ("l1", 0.9, 3),
@@ -115,6 +123,12 @@ def test_values_are_finite_and_rates_are_rates(name: str, rows: list[tuple[Statu
     if score.value is not None:
         assert math.isfinite(score.value)
         assert METRICS[name].unit != "%" or 0 <= score.value <= 1
+
+
+def test_rounding_may_break_what_was_robust_and_needs_a_verdict() -> None:
+    rows = [outcome(Status.ROBUST, 0.1, rounded=Status.BROKEN), outcome(Status.BROKEN, 0.1)]
+    assert METRICS["success_8bit"].score(cell(rows)) == Score(1.0, 1)
+    assert METRICS["success_8bit"].score(cell(rows[1:])) == Score(None, 0)
 
 
 def test_an_unknown_norm_is_left_out_of_the_mean_and_its_count() -> None:

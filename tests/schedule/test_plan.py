@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,9 @@ COUNTS = st.none() | st.integers(1, 12)
 
 def attack(index: int, goals: list[Goal], images: int | None) -> PlannedAttack:
     component = Component(f"a{index}", {"name": f"a{index}"}, {})
-    return PlannedAttack(component, f"a{index}", Norm.L2, None, tuple(goals), images, keep=False)
+    return PlannedAttack(
+        component, f"a{index}", Norm.L2, None, tuple(goals), images, keep=False, eight_bit=False
+    )
 
 
 @given(
@@ -49,3 +53,23 @@ def test_cells(models, attacks, images, clean):
         wanted = [clean, *(count for _, count in attacks)]
         most = images if None in wanted else min(images, max(wanted))
         assert len(own[0].images) == most
+
+
+def test_what_adds_a_fact_is_in_no_key():
+    plain = attack(0, [Goal.RANDOM], 5)
+    keys = [
+        [
+            cell.key
+            for cell in plan_cells(
+                models=[Component("m", {"weights": "w"}, {})],
+                attacks=[planned],
+                dataset=Component("d", {"name": "d"}, {}),
+                images=[PlannedImage("0", 0)],
+                clean_images=None,
+                seed=0,
+                policy=NumericPolicy(),
+            )
+        ]
+        for planned in (plain, replace(plain, eight_bit=True), replace(plain, keep=True))
+    ]
+    assert keys[0] == keys[1] == keys[2]

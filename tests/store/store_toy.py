@@ -28,7 +28,9 @@ FGSM = Component("fgsm", {"name": "fgsm", "version": "1", "parameters": {"epsilo
 
 
 def toy_plan(images=6, models=(MODEL,), goals=(Goal.RANDOM,), attacked=None, policy=None):
-    attack = PlannedAttack(FGSM, "fgsm", Norm.LINF, 0.1, tuple(goals), attacked, keep=True)
+    attack = PlannedAttack(
+        FGSM, "fgsm", Norm.LINF, 0.1, tuple(goals), attacked, keep=True, eight_bit=False
+    )
     cells = plan_cells(
         models=models,
         attacks=[attack],

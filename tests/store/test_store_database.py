@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 
 import pytest
 import store_toy as toy
+from sqlite_utils import Database
 
+from harness.api import Status
 from harness.errors import ExitCode, StoreError
 from harness.store import database
 from harness.store.database import open_readonly, open_writable, reading
+from harness.store.planned import insert_run
+from harness.store.queries import cell_rows, done_outcomes
+from harness.store.schema import migrations
 from harness.store.writer import Writer
 
 
@@ -106,6 +112,80 @@ def test_an_older_version_is_migrated_by_writing_alone(tmp_path):
     assert "`harness run`" in refused(open_readonly, path)
     open_writable(path).close()
     open_readonly(path).close()
+
+
+FIRST_SCHEMA = "66e8ad4f97039d7c238197a33dbb14ddbc5a480c4486d94a310c14460b8be89a"
+"""Of all that m001 makes. Files of that version are in the world: append a migration instead."""
+
+
+def version_1(path):
+    """A file of the first version with one outcome, written as that version wrote it."""
+    plan = toy.toy_plan()
+    db = Database(path)
+    migrations.apply(db, stop_before="m002_rounded")
+    with db.conn as connection:
+        insert_run(
+            connection,
+            plan,
+            environment={},
+            command=["x"],
+            images=toy.stored(plan),
+            now="2026-01-01T00:00:00+00:00",
+        )
+        connection.execute(
+            "INSERT INTO attempts (cell_id, run_id, started, status, device, batch_size)"
+            " VALUES (2, 1, '', 'done', 'cpu', 4)"
+        )
+        connection.execute(
+            "INSERT INTO outcomes (cell_id, image_id, attempt_id, status, confident, linf,"
+            " forwards, backwards) VALUES (2, 1, 1, 'broken', 1, 0.1, 2, 1)"
+        )
+    db.close()
+    return plan
+
+
+def test_the_first_version_is_frozen():
+    db = Database(memory=True)
+    migrations.apply(db, stop_before="m002_rounded")
+    made = db.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE '%sqlite%'"
+        " ORDER BY name"
+    )
+    text = "\n".join(f"{name}: {sql}" for name, sql in made)
+    assert hashlib.sha256(text.encode()).hexdigest() == FIRST_SCHEMA
+
+
+def test_a_file_of_the_first_version_is_migrated_by_the_next_run_and_keeps_its_rows(tmp_path):
+    path = tmp_path / "h.db"
+    plan = version_1(path)
+    before = path.read_bytes()
+    line = refused(open_readonly, path)
+    assert "older version" in line
+    assert "`harness run`" in line
+    assert path.read_bytes() == before
+    key = plan.cells[1].key
+    with Writer.open(path, command=["x"]) as writer:
+        assert done_outcomes(writer.db, key, retry_errors=False) == {(toy.name(0), f"{0:064x}")}
+        run = toy.begin(writer, plan)
+        rounded = {"rounded_status": Status.ROBUST, "rounded_predicted": 1, "rounded_margin": -1.0}
+        writer.write_outcomes(toy.attempt(writer, plan, run=run), [toy.outcome(1, **rounded)])
+        found = cell_rows(writer.db, run, key).outcomes
+        assert [(row.status, row.linf, row.rounded) for row in found] == [
+            (Status.BROKEN, 0.1, None), (Status.BROKEN, 0.101, Status.ROBUST)
+        ]  # fmt: skip
+    with reading(path) as db:
+        columns = "image_id, linf, rounded_status, rounded_predicted, rounded_margin"
+        assert db.execute(f"SELECT {columns} FROM samples").fetchall() == [
+            (toy.name(0), 0.1, None, None, None), (toy.name(1), 0.101, "robust", 1, -1.0)
+        ]  # fmt: skip
+        assert db.execute("SELECT count(*) FROM leaderboard_rows").fetchone() == (1,)
+    integrity(path)
+
+
+def test_a_rounded_verdict_is_robust_or_broken(tmp_path):
+    path = filled(tmp_path / "h.db")
+    with sqlite3.connect(path) as connection, pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        connection.execute("UPDATE outcomes SET rounded_status = 'error'")
 
 
 def test_a_missing_file_or_folder(tmp_path):

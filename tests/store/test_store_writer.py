@@ -114,6 +114,24 @@ def test_a_failed_outcome_is_replaced_with_its_numbers(writer):
     assert numbers == [("epsilon", 0.0), ("epsilon", 1.0), ("epsilon", 0.5)]
 
 
+def test_the_verdict_after_rounding_stands_beside_the_other(writer):
+    plan = toy.toy_plan()
+    run = toy.begin(writer, plan)
+    rounded = {"rounded_status": Status.ROBUST, "rounded_predicted": 7, "rounded_margin": -0.25}
+    failed = toy.outcome(2, Status.ERROR, error="x")
+    writer.write_outcomes(
+        toy.attempt(writer, plan, run=run), [toy.outcome(0, **rounded), toy.outcome(1), failed]
+    )
+    writer.write_outcomes(toy.attempt(writer, plan, run=run), [toy.outcome(2, **rounded)])
+    names = "status, rounded_status, rounded_predicted, rounded_margin"
+    assert rows(writer, f"SELECT {names} FROM samples ORDER BY image_id") == [
+        ("broken", "robust", 7, -0.25), ("broken", None, None, None), ("broken", "robust", 7, -0.25)
+    ]  # fmt: skip
+    found = cell_rows(writer.db, run, plan.cells[1].key).outcomes
+    assert [row.rounded for row in found] == [Status.ROBUST, None, Status.ROBUST]
+    assert all(isinstance(row.status, Status) for row in found)
+
+
 def test_a_clean_prediction_is_replaced_only_where_it_failed(writer):
     plan = toy.toy_plan()
     number = toy.attempt(writer, plan, cell=0)
