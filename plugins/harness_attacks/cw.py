@@ -19,7 +19,12 @@ class CW(MinimumNorm):
         "paper": {},
         "survey-code": {"learning_rate": 2e-3, "warm_start": True},
         "carlini": {"learning_rate": 1e-2, "iterations": 10_000, "initial_const": 1e-3},
-        "fast": {"learning_rate": 1e-2, "iterations": 50, "warm_start": True},
+        "fast": {
+            "learning_rate": 1e-2,
+            "iterations": 50,
+            "initial_const": 0.1,
+            "warm_start": True,
+        },
     }
 
     learning_rate: float = Field(2e-3, gt=0, description="Adam's step size")

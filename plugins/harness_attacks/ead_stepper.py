@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 class EADStepper(BinarySearchStepper):
     """A forward and backward at the momentum point; where it can matter, a forward at the iterate.
 
-    It can matter while this binary-search step has found nothing, for const depends on it, and
-    where the iterate is nearer than the image's best. Everything is kept relative to the original
-    image: the box [0, 1] becomes [-x0, 1 - x0], and unchanged pixels stay unchanged to the bit.
+    It can matter while this binary-search step has found nothing, for the next const depends on it,
+    and where the iterate is nearer than the image's best. A step whose const is too small to move a
+    single pixel past the threshold ends at once: rates only fall, so it would never move one.
+
+    Everything is kept relative to the original image: the box [0, 1] becomes [-x0, 1 - x0], and
+    unchanged pixels stay unchanged to the bit.
     """
 
     def __init__(self, slots: Slots, settings: EAD) -> None:
@@ -76,6 +79,8 @@ class EADStepper(BinarySearchStepper):
         self._delta, self._spare = self._spare, self._delta
         self._distance = self._measure(self._delta, elastic=self._rule == "en")
         self._advance()
+        if (self._round % self._stride == 1 % self._stride).any():
+            self._end_unmoved()
         self._choose()
         if not self._second_forward:
             self._settle()
@@ -88,13 +93,23 @@ class EADStepper(BinarySearchStepper):
         l2: Tensor = torch.linalg.vector_norm(delta, dim=1)
         return l2.square_().add_(l1, alpha=self._beta)
 
+    def _end_unmoved(self) -> None:
+        """End the binary-search steps whose first iteration has left every pixel where it was."""
+        unmoved = (self._iteration == 1) & (self._distance == 0) & ~self.finished
+        if rows := unmoved.nonzero().squeeze(1).tolist():
+            self._ending |= unmoved
+            self._round[rows] = 0  # in step with the checks again
+            self._look = True
+
     def _choose(self) -> None:
         """Which rows need a forward pass at their iterate."""
-        nearer = self._distance < self.best
-        if self._lazy is None:
-            torch.logical_or(nearer, ~self._found, out=self._wanted)
-        else:
-            self._wanted = torch.where(self._found, nearer, self._lacking <= self._lazy)
+        # Nothing comes after the last binary-search step that its success could steer.
+        steering = ~self._found & (self.search_step < self._search_steps - 1)
+        useful = (self._distance < self.best) | steering
+        if self._lazy is not None:
+            useful &= self._found | (self._lacking <= self._lazy)
+        # At distance 0 the iterate is the image itself, on which the goal is not reached.
+        torch.logical_and(useful, self._distance > 0, out=self._wanted)
         self._wanted &= ~self.finished
         self._second_forward = bool(self._wanted.any())
 

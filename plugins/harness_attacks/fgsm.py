@@ -29,13 +29,14 @@ class _SignGradient(SteppedAttack):
     def budget(self) -> float | None:
         return None if self.epsilon == "search" else self.epsilon
 
-    def _stepper(self, slots: Slots, steps: int) -> Stepper:
+    def _stepper(self, slots: Slots, steps: int, relative_step: float) -> Stepper:
         from harness_attacks.sign_gradient import SignGradientStepper
 
         search = self.epsilon == "search"
         return SignGradientStepper(
             slots,
             steps=steps,
+            relative_step=relative_step,
             attempts=self.attempts if search else 1,
             epsilon=self.initial_epsilon if self.epsilon == "search" else self.epsilon,
             search=search,
@@ -49,7 +50,7 @@ class FGSM(_SignGradient):
     epsilon: Epsilon = Field(0.3, description=EPSILON)
 
     def stepper(self, slots: Slots) -> Stepper:
-        return self._stepper(slots, steps=1)
+        return self._stepper(slots, steps=1, relative_step=1)
 
 
 class IFGSM(_SignGradient):
@@ -57,6 +58,10 @@ class IFGSM(_SignGradient):
 
     epsilon: Epsilon = Field("search", description=EPSILON)
     steps: int = Field(50, ge=1, description="T, the steps of one attempt")
+    relative_step: float | None = Field(
+        None, gt=0, le=2, description="the size of a step over epsilon (none: 1 / T, the paper's)"
+    )
 
     def stepper(self, slots: Slots) -> Stepper:
-        return self._stepper(slots, steps=self.steps)
+        step = 1 / self.steps if self.relative_step is None else self.relative_step
+        return self._stepper(slots, steps=self.steps, relative_step=step)

@@ -26,7 +26,15 @@ class SignGradientStepper(Stepper):
     """
 
     def __init__(
-        self, slots: Slots, *, steps: int, attempts: int, epsilon: float, search: bool, loss: str
+        self,
+        slots: Slots,
+        *,
+        steps: int,
+        relative_step: float,
+        attempts: int,
+        epsilon: float,
+        search: bool,
+        loss: str,
     ) -> None:
         def images() -> Tensor:
             shape, form = (slots.count, *slots.shape), slots.memory_format
@@ -36,6 +44,7 @@ class SignGradientStepper(Stepper):
             return torch.zeros(slots.count, dtype=dtype, device=slots.device)
 
         self._steps, self._attempts, self._search = steps, attempts, search
+        self._relative_step = relative_step
         self._first_epsilon, self._loss = epsilon, LOSSES[loss]
         self._original, self._point = images(), images()
         self._clean_sign, self._best = (images(), images()) if search else (None, None)
@@ -113,13 +122,13 @@ class SignGradientStepper(Stepper):
 
     def _advance(self, moving: NDArray[np.bool_], rows: Rows, start: Tensor, sign: Tensor) -> None:
         """One signed step from ``start``; the last one ends inside the ball to the last bit."""
-        size = (self._epsilon[rows] / self._steps).float()[:, None, None, None]
+        size = (self._epsilon[rows] * self._relative_step).float()[:, None, None, None]
         self._step[moving] += 1
         point = self._point[rows]
         torch.addcmul(start, sign, size, out=point).clamp_(0, 1)
         last = self._step[moving] == self._steps
-        if last.any():
-            # T steps of epsilon/T leave the ball by rounding only, so one projection is enough.
+        # T steps of epsilon/T leave the ball by rounding only, so one projection is enough.
+        if last.any() or self._step[moving].max() * self._relative_step > 1:
             radius = self._epsilon[rows].float()[:, None, None, None]
             original = self._original[rows]
             torch.minimum(point, original + radius, out=point)

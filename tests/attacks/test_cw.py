@@ -8,79 +8,18 @@ import math
 import numpy as np
 import pytest
 import torch
+from norm_toy import CLASSES, SIZE, VALUES, batch_of, evaluate, linear, targets
 from pydantic import ValidationError
 from scipy.optimize import minimize
-from torch import nn
 
 from harness.api import Batch, Slots, Status
-from harness.testing.fakes import attack_all, jobs_for, linear_model, pixel_model
+from harness.testing.fakes import attack_all, jobs_for, linear_model
 from harness_attacks.cw import CW
-
-SIZE, VALUES, CLASSES = (4, 4), 48, 5
-
-
-def _linear(seed: int, classes: int, low: float, high: float, scale: float, count: int):
-    generator = torch.Generator().manual_seed(seed)
-    weights = torch.randn(classes, VALUES, generator=generator)
-    images = low + (high - low) * torch.rand(count, 3, *SIZE, generator=generator)
-    bias = -(images.flatten(1) @ weights.T).mean(0)
-    bias += scale * torch.randn(classes, generator=generator)
-    return weights, bias, images
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """The models are so small that a second thread only makes them slow."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def model():
-    torch.manual_seed(5)
-    network = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.SiLU(), nn.Flatten(), nn.Linear(128, CLASSES)
-    )
-    network[3].weight.data.mul_(4)
-    return pixel_model(network, classes=CLASSES, size=SIZE)
-
-
-@pytest.fixture(scope="module")
-def images():
-    return torch.rand(100, 3, *SIZE, generator=torch.Generator().manual_seed(6))
-
-
-def _targets(model, images):
-    labels = model.predict(images).argmax(1).tolist()
-    return [
-        (label + 1 + row % (CLASSES - 1)) % CLASSES if row % 2 else None
-        for row, label in enumerate(labels)
-    ]
-
-
-def _batch(job) -> Batch:
-    return Batch(
-        images=job.image[None],
-        labels=torch.tensor([job.label]),
-        classes=torch.tensor([job.label if job.target is None else job.target]),
-        targeted=torch.tensor([job.target is not None]),
-        seeds=(0,),
-    )
-
-
-def _evaluate(model, stepper) -> None:
-    point = stepper.point()
-    images = point.images.detach().requires_grad_(True)
-    logits = model.forward(images)
-    cotangent = stepper.observe(logits.detach())
-    stepper.step(torch.autograd.grad(logits, images, cotangent)[0])
 
 
 @pytest.mark.parametrize("abort_early", [False, True])
 def test_linear_classifiers_approach_the_distance_to_the_plane(abort_early):
-    weights, bias, images = _linear(1, 2, 0.45, 0.55, 1.0, 16)
+    weights, bias, images = linear(1, 2, 0.45, 0.55, 1.0, 16)
     network = linear_model(weights, bias, size=SIZE)
     attack = CW(iterations=200, learning_rate=1e-2, abort_early=abort_early)
     for row in attack_all(attack, network, jobs_for(network, images, [None] * 16)):
@@ -93,7 +32,7 @@ def test_linear_classifiers_approach_the_distance_to_the_plane(abort_early):
 
 
 def test_with_the_box_active_it_agrees_with_a_convex_solver():
-    weights, bias, images = _linear(2, 3, 0.02, 0.98, 8.0, 10)
+    weights, bias, images = linear(2, 3, 0.02, 0.98, 8.0, 10)
     network = linear_model(weights, bias, size=SIZE)
     labels = network.predict(images).argmax(1).tolist()
     targets = [(label + 1 + row % 2) % 3 for row, label in enumerate(labels)]
@@ -182,17 +121,17 @@ def test_one_image_follows_an_independent_loop(model, images, abort_early, warm_
     )  # fmt: skip
     network = copy.deepcopy(model.differentiable).double()
     lengths, broken = set(), 0
-    for job in jobs_for(model, images[:2], _targets(model, images[:2])):
+    for job in jobs_for(model, images[:2], targets(model, images[:2])):
         expected = _reference(network, job, attack)
         slots = Slots(1, model.shape, CLASSES, torch.device("cpu"), model.memory_format)
         stepper = attack.stepper(slots)
-        stepper.load(torch.tensor([0]), _batch(job))
+        stepper.load(torch.tensor([0]), batch_of(job))
         for step, (const, loss, best, count) in enumerate(expected):
             assert stepper.const.item() == pytest.approx(const, rel=1e-12)
             assert stepper.search_step.item() == step
             for _ in range(count):
                 assert stepper.search_step.item() == step
-                _evaluate(model, stepper)
+                evaluate(model, stepper)
             assert stepper.loss.item() == pytest.approx(loss, rel=1e-3)
             assert stepper.best.item() == pytest.approx(best, rel=1e-3)
             lengths.add(count)
@@ -244,7 +183,7 @@ def test_without_abort_every_iteration_is_one_forward_and_one_backward(model, im
 
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_batch_size_and_order_change_nothing(model, images, warm_start):
-    jobs = jobs_for(model, images, _targets(model, images))
+    jobs = jobs_for(model, images, targets(model, images))
     attack = CW(iterations=30, search_steps=3, learning_rate=2e-2, initial_const=0.5,
                 warm_start=warm_start)  # fmt: skip
     reference = attack_all(attack, model, jobs, batch_size=64)
@@ -262,7 +201,7 @@ def test_batch_size_and_order_change_nothing(model, images, warm_start):
 
 def test_images_loaded_in_mid_flight_fare_the_same(model, images):
     """Rows at different iterations and steps, idle rows and shrinking change no result."""
-    jobs = jobs_for(model, images[:5], _targets(model, images[:5]))
+    jobs = jobs_for(model, images[:5], targets(model, images[:5]))
     attack = CW(iterations=25, search_steps=3, learning_rate=2e-2, initial_const=0.5)
     alone = [attack_all(attack, model, [job])[0] for job in jobs]
     slots = Slots(3, model.shape, CLASSES, torch.device("cpu"), model.memory_format)
@@ -273,8 +212,8 @@ def test_images_loaded_in_mid_flight_fare_the_same(model, images):
         for row in range(len(holding)):
             if holding[row] is None and waiting and round_ >= 7 * row:
                 holding[row] = waiting.pop(0)
-                stepper.load(torch.tensor([row]), _batch(jobs[holding[row]]))
-        _evaluate(model, stepper)
+                stepper.load(torch.tensor([row]), batch_of(jobs[holding[row]]))
+        evaluate(model, stepper)
         for row, index in enumerate(holding):
             if index is not None and stepper.finished[row]:
                 results[index] = stepper.result(torch.tensor([row])).images[0].clone()
@@ -295,11 +234,11 @@ def test_next_finish_is_exact_where_it_is_given(model, images):
     stepper = attack.stepper(slots)
     assert stepper.next_finish() == 0
     job = jobs_for(model, images[:1], [None])[0]
-    stepper.load(torch.tensor([1]), _batch(job))
+    stepper.load(torch.tensor([1]), batch_of(job))
     for done in range(14):
         assert stepper.next_finish() == 14 - done
         assert not stepper.finished[1]
-        _evaluate(model, stepper)
+        evaluate(model, stepper)
     assert stepper.finished.all()
     assert CW(iterations=50).stepper(slots).next_finish() is None
 
@@ -308,7 +247,7 @@ def test_next_finish_is_exact_where_it_is_given(model, images):
 def test_extreme_inputs_end_in_a_verdict(model, warm_start):
     """Saturated pixels, huge logits and a flat model: robust or broken, never NaN."""
     corners = torch.cat([torch.zeros(2, 3, *SIZE), torch.ones(2, 3, *SIZE)])
-    weights, bias, _ = _linear(3, CLASSES, 0.0, 1.0, 1.0, 4)
+    weights, bias, _ = linear(3, CLASSES, 0.0, 1.0, 1.0, 4)
     loud = linear_model(weights * 1e6, bias * 1e6, size=SIZE)
     flat = linear_model(weights * 0, bias * 0, size=SIZE)
     attack = CW(iterations=20, search_steps=14, learning_rate=0.1, warm_start=warm_start)

@@ -74,13 +74,13 @@ def test_fgsm_equals_foolbox(model, images, targeted):
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
-@pytest.mark.parametrize("epsilon", [0.01, 0.3])
-def test_ifgsm_equals_a_plain_loop(model, images, loss, epsilon):
+@pytest.mark.parametrize(("epsilon", "share"), [(0.01, None), (0.3, None), (0.1, 0.45)])
+def test_ifgsm_equals_a_plain_loop(model, images, loss, epsilon, share):
     steps, targets = 6, _targets(model, images)
     jobs = jobs_for(model, images, targets)
-    rows = attack_all(IFGSM(epsilon=epsilon, steps=steps, loss=loss), model, jobs, batch_size=16)
-    for row in rows:
-        expected = _plain(model, row.job, epsilon, steps, loss)
+    attack = IFGSM(epsilon=epsilon, steps=steps, loss=loss, relative_step=share)
+    for row in attack_all(attack, model, jobs, batch_size=16):
+        expected = _plain(model, row.job, epsilon, steps, loss, epsilon * (share or 1 / steps))
         assert (row.candidate - expected).abs().max() <= 1e-6 or (
             ((row.candidate - expected).abs() > 1e-6).float().mean() < 0.02
         )
@@ -91,7 +91,7 @@ def test_ifgsm_equals_a_plain_loop(model, images, loss, epsilon):
         assert (row.status is Status.BROKEN) == success
 
 
-def _plain(model, job, epsilon, steps, loss):
+def _plain(model, job, epsilon, steps, loss, size):
     """Su et al. 2018, section 3.1: T steps of eps/T, clipped to ball and range each time."""
     point = job.image[None].clone()
     for _ in range(steps):
@@ -104,7 +104,7 @@ def _plain(model, job, epsilon, steps, loss):
         else:
             value = logits[0, own[0]] * (1 if targeted else -1)
         (gradient,) = torch.autograd.grad(value, point)
-        moved = point.detach() + epsilon / steps * gradient.sign()
+        moved = point.detach() + size * gradient.sign()
         moved = torch.minimum(torch.maximum(moved, job.image - epsilon), job.image + epsilon)
         point = moved.clamp(0, 1)
     return point[0]
@@ -213,7 +213,7 @@ def test_extreme_inputs_end_in_a_verdict(model):
 @pytest.mark.parametrize(
     "wrong",
     [{"steps": 0}, {"epsilon": -0.1}, {"epsilon": 0}, {"epsilon": "find"}, {"attempts": 0},
-     {"initial_epsilon": 0}, {"loss": "hinge"}, {"step": 3}, {"epsilon": float("nan")}],
+     {"initial_epsilon": 0}, {"loss": "hinge"}, {"step": 3}, {"relative_step": 0}, {"epsilon": float("nan")}],
 )  # fmt: skip
 def test_bad_parameters_are_refused_by_name(wrong):
     with pytest.raises(ValidationError, match=next(iter(wrong))):
