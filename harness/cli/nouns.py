@@ -1,4 +1,4 @@
-"""``harness models|attacks|metrics|datasets|suites|plugins list|show``."""
+"""``harness models|attacks|metrics|datasets|suites|plugins list|show``; ``models import``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.models_import import import_models
 from harness.cli.noun import Row, noun
 from harness.errors import ConfigError
 from harness.report.tables import Column
@@ -187,6 +188,7 @@ models = noun(
     _model_facts,
     overlays=True,
 )
+models.add_command(import_models)
 datasets = noun(
     "The registry's data sets.",
     [

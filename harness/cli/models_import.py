@@ -1,0 +1,115 @@
+"""``harness models import``: the authors' archive, or other frozen TensorFlow graphs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import option, output_format
+from harness.errors import ExitCode
+from harness.report.tables import Column, Format, render
+
+if TYPE_CHECKING:
+    from harness.importing.run import Outcome
+
+_COLUMNS = [
+    Column("name", "model"),
+    Column("input", "input"),
+    Column("logits", "logits"),
+    Column("nodes", "nodes", "{:,}".format, right=True),
+    Column("parameters", "parameters", "{:,}".format, right=True),
+    Column("error_runtime", "TF-ORT", "{:.1e}".format, right=True),
+    Column("error_torch", "TF-torch", "{:.1e}".format, right=True),
+    Column("error_gradient", "gradient", "{:.1e}".format, right=True),
+    Column("batch", "batch", right=True),
+    Column("seconds", "seconds", "{:.1f}".format, right=True),
+    Column("status", "status"),
+]
+_DATA = [*_COLUMNS, Column("error", "error")]
+
+
+class _Size(click.ParamType[tuple[int, int]]):
+    name = "size"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if not re.fullmatch(r"[1-9][0-9]{0,4}(x[1-9][0-9]{0,4})?", str(value)):
+            self.fail(f"{value!r} is no size: say 224, or 240x320 (height x width)", param, ctx)
+        height, _, width = str(value).partition("x")
+        return int(height), int(width or height)
+
+
+@click.command("import")
+@click.argument(
+    "sources",
+    metavar="ARCHIVE_OR_PB...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@option(
+    "--output",
+    "-o",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("imported"),
+    metavar="DIR",
+    help="Where the ONNX files and models.yaml go.",
+)
+@option("--input", "input", metavar="TENSOR", help="The image, if it is not the only placeholder.")
+@option("--logits", metavar="TENSOR", help="The logits, if they are not what the softmax reads.")
+@option("--size", type=_Size(), metavar="N|HxW", help="Of inputs that leave it open, in pixels.")
+@output_format()
+def import_models(
+    sources: Sequence[Path],
+    folder: Path,
+    input: str | None,
+    logits: str | None,
+    size: tuple[int, int] | None,
+    format: Format,
+) -> int:
+    """Convert frozen TensorFlow graphs to ONNX, checked, with a registry overlay.
+
+    Takes the study's archive (frozen_imagenet_models_v1.1.tar.gz), other tar files, and single
+    .pb files. Each graph is computed by TensorFlow, ONNX Runtime and torch on random images; where
+    they agree to 1e-4 of the largest logit it is written. Then: harness run --registry
+    DIR/models.yaml. Needs the extra "paper".
+    """
+    from harness.importing.run import Options, import_graphs
+
+    outcomes = []
+    for outcome in import_graphs(
+        sources,
+        folder,
+        Options(input, logits, size),
+        begun=lambda name: click.echo(f"importing {name}", err=True),
+    ):
+        outcomes.append(outcome)
+        if outcome.error is not None:
+            click.echo(f"error: {outcome.error}", err=True)
+    click.echo(render([_row(o) for o in outcomes], _columns(format, outcomes), format))
+    failed = any(outcome.error is not None for outcome in outcomes)
+    return ExitCode.CELLS_FAILED if failed else ExitCode.OK
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    numbers = {key: _finite(value) for key, value in asdict(outcome).items()}
+    return {**numbers, "status": outcome.status}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: an infinite error is missing, and the error's words say why."""
+    return None if value == float("inf") else value
+
+
+def _columns(format: Format, outcomes: Sequence[Outcome]) -> list[Column]:
+    """The columns that say something; people read the errors above the table."""
+    columns = _COLUMNS if format == "table" else _DATA
+    fixed = any(outcome.batch is not None for outcome in outcomes)
+    return [column for column in columns if fixed or format != "table" or column.key != "batch"]
