@@ -18,8 +18,16 @@ from harness.api.attack import (
     SteppedAttack,
     Stepper,
 )
-from harness.api.classifier import Classifier, ModelLoader, ModelSpec, Preprocessing
-from harness.api.dataset import Dataset, DatasetSpec, Sample
+from harness.api.classifier import (
+    Classifier,
+    Described,
+    ModelLoader,
+    ModelSpec,
+    Preprocessing,
+    Progress,
+    WeightsFile,
+)
+from harness.api.dataset import Cut, Dataset, DatasetSpec, Sample
 from harness.api.goal import Access, Goal, Norm
 from harness.api.metric import CellRows, CleanRow, Metric, OutcomeRow, Score, Status
 from harness.api.registration import Register
@@ -49,9 +57,11 @@ __all__ = [
     "Classifier",
     "CleanRow",
     "ConfigError",
+    "Cut",
     "DataError",
     "Dataset",
     "DatasetSpec",
+    "Described",
     "Goal",
     "HarnessError",
     "Metric",
@@ -64,6 +74,7 @@ __all__ = [
     "PluginError",
     "Point",
     "Preprocessing",
+    "Progress",
     "Register",
     "Sample",
     "Score",
@@ -72,5 +83,6 @@ __all__ = [
     "SteppedAttack",
     "Stepper",
     "Target",
+    "WeightsFile",
     "hookimpl",
 ]

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.api.dataset import Cut
+from harness.errors import ConfigError, MissingError, ModelError
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -24,6 +27,7 @@ class Preprocessing:
         mean, std: per channel, in pixel units: the network sees (x - mean) / std.
         channels: the order that the network expects.
         background: the output that stands for "background" and is dropped, or None.
+        cut: how pictures are brought to ``size`` by readers that follow the model, or None.
     """
 
     size: tuple[int, int]
@@ -31,6 +35,7 @@ class Preprocessing:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["rgb", "bgr"] = "rgb"
     background: int | None = None
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,7 @@ class ModelSpec:
         name: the registry's name of the model.
         architecture: what to build, in the loader's words; the name where the registry is silent.
         weights: the weight file, already checked against the registry's SHA-256; None where the
-        loader
-            finds the weights itself.
+            loader finds the weights itself.
         classes: number of classes, background excluded.
         options: whatever else the loader takes.
     """
@@ -60,9 +64,8 @@ class Classifier:
     """A network in its own input space; the harness puts `preprocessing` around it.
 
     Attributes:
-        module: differentiable network in eval mode, input (n, 3, height, width) to logits; None for
-        a
-            model without gradients.
+        module: differentiable network in eval mode, input (n, 3, height, width) to logits; None
+            for a model without gradients.
         forward: the forward pass that predictions and verdicts use where it is not the module's own
             (an ONNX Runtime session); float32 tensors on any device in, logits out.
     """
@@ -73,16 +76,101 @@ class Classifier:
     forward: Callable[[Tensor], Tensor] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """Where a model's weights lie, or how to get them; found out without network.
+
+    Attributes:
+        path: where the file lies; None: it is not here.
+        url: where `ModelLoader.fetch` gets it; None: it cannot be downloaded.
+        bytes: its size, where known.
+        licence: where known.
+        how: the command or setting that gets it, one line.
+    """
+
+    path: Path | None
+    url: str | None = None
+    bytes: int | None = None
+    licence: str = ""
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a loader knows about a model that no registry names: enough for an entry.
+
+    Attributes:
+        name: fit for a registry: letters, digits and ``. _ + -``.
+        architecture: what `ModelSpec.architecture` must say to get this model.
+        parameters: their number, where the loader knows it without building anything.
+        classes: background excluded.
+        weights: a local file; None where the loader finds or fetches it.
+        notes: what was assumed, and how to say otherwise.
+    """
+
+    name: str
+    architecture: str
+    family: str
+    parameters: int | None
+    classes: int
+    preprocessing: Preprocessing
+    weights: Path | None = None
+    notes: str = ""
+
+
+Progress = Callable[[int, int | None], None]
+"""Told the bytes that a download has so far, and all of them where the server says."""
+
+
 class ModelLoader(ABC):
     """Turns registry entries into classifiers."""
 
-    def default_weights(self, spec: ModelSpec) -> Path | None:
-        """Where the loader's own weights for ``spec`` lie, if the registry names no file."""
-        return None
+    def weights(self, spec: ModelSpec) -> WeightsFile:
+        """Where the weights of ``spec`` lie, or how to get them; asked without network.
+
+        Only asked where the registry names no file of its own.
+        """
+        return WeightsFile(None, how="name a file in weights.file")
+
+    def fetch(self, spec: ModelSpec, progress: Progress) -> Path:
+        """Download the weights of ``spec`` to where `weights` finds them, resuming a broken try.
+
+        Raises:
+            MissingError: they cannot be had, or are not what their hash says.
+        """
+        raise MissingError(
+            "the loader downloads nothing",
+            where=f"model {spec.name}",
+            hint="name a file in weights.file",
+        )
+
+    def untrained(self, spec: ModelSpec, device: str) -> Classifier:
+        """The architecture of ``spec`` with random weights, the same ones every time.
+
+        Raises:
+            ModelError: the loader cannot build it.
+        """
+        raise ModelError(
+            "this loader builds nothing without weights",
+            where=f"model {spec.name}",
+            hint="choose a source whose loader builds the architecture",
+        )
+
+    def describe(self, reference: str) -> Described:
+        """A model that no registry names: what follows the loader's name and a colon.
+
+        Raises:
+            ConfigError: the loader knows no such model, or describes none.
+        """
+        raise ConfigError(
+            f"the loader cannot describe {reference!r}",
+            where="--models",
+            hint="write a registry entry for it",
+        )
 
     @abstractmethod
     def load(self, spec: ModelSpec, device: str) -> Classifier:
-        """The classifier on ``device``.
+        """The classifier on ``device``; ``spec.weights`` is the checked file.
 
         Raises:
             ModelError: the file is not what the loader understands.

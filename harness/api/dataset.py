@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,19 @@ class Sample:
 
     id: str
     label: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a model wants its pictures cut out: data of the model's, heard by readers that follow it.
+
+    Attributes:
+        crop: which part of the resized picture's shorter side remains, in (0, 1].
+        interpolation: of the resizing.
+    """
+
+    crop: float
+    interpolation: Literal["bilinear", "bicubic", "lanczos"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +67,13 @@ class Dataset(ABC):
         """
 
     @abstractmethod
-    def read(self, sample: Sample, size: tuple[int, int]) -> NDArray[np.float32]:
+    def read(
+        self, sample: Sample, size: tuple[int, int], cut: Cut | None = None
+    ) -> NDArray[np.float32]:
         """The image as float32 (3, height, width), RGB in [0, 1], at ``size`` = (height, width).
+
+        ``cut`` is what the model asks for, if it does; a reader may have a way of its own. Threads
+        call this side by side.
 
         Raises:
             DataError: the image cannot be read, or does not come in this size.

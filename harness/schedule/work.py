@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from harness.api import DataError, Goal, HarnessError, ModelError, Status
 from harness.engine.attack import attack_images
 from harness.engine.classifier import PixelClassifier
-from harness.engine.clean import CleanPrediction, predict_clean
+from harness.engine.clean import predict_clean
 from harness.engine.jobs import Job, Judged
 from harness.engine.memory import default_batch_size
 from harness.identity import image_seed, random_target
@@ -21,6 +22,7 @@ from harness.schedule.devices import describe
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
 from harness.schedule.resolve import Resolved
+from harness.schedule.rows import clean_result_of, outcome_of, settled
 from harness.store.queries import done_clean
 from harness.store.records import CleanResult, KeptRow, Outcome
 from harness.store.writer import Writer
@@ -98,6 +100,7 @@ class ModelWork:
                 where=f"model {spec.name}",
             ) from error
         self._size = self._asked_size or default_batch_size(self._device, model.shape)
+        self._cut = loaded.preprocessing.cut
         return model
 
     def _fail(self, cells: Sequence[Cell], error: Exception) -> None:
@@ -121,14 +124,14 @@ class ModelWork:
         self._progress.cell(cell.label)
         unreadable: list[CleanResult] = []
 
-        def pictures() -> Iterator[tuple[str, Tensor, int]]:
-            for image_id in ids:
-                try:
-                    picture = self._images.read(image_id, model.shape[1:])
-                except DataError as error:
-                    unreadable.append(CleanResult(image_id, None, None, None, None, str(error)))
-                else:
-                    yield image_id, picture, self._digests[image_id][0]
+        def pictures() -> Generator[tuple[str, Tensor, int], None, None]:
+            with closing(self._images.stream(ids, model.shape[1:], self._cut)) as stream:
+                for image_id, picture in zip(ids, stream, strict=True):
+                    if isinstance(picture, DataError):
+                        row = CleanResult(image_id, None, None, None, None, str(picture))
+                        unreadable.append(row)
+                    else:
+                        yield image_id, picture, self._digests[image_id][0]
 
         def store(rows: Sequence[CleanResult]) -> None:
             self._writer.write_clean(attempts.of(cell), rows)
@@ -139,10 +142,11 @@ class ModelWork:
             self._progress.advance(images=len(rows), forwards=len(rows) - len(errors))
 
         try:
-            for rows in predict_clean(
-                model, pictures(), batch_size=self._size, on_halving=attempts.halved
-            ):
-                store([_clean_result(row) for row in rows])
+            with closing(pictures()) as stream:
+                for rows in predict_clean(
+                    model, stream, batch_size=self._size, on_halving=attempts.halved
+                ):
+                    store([clean_result_of(row) for row in rows])
         except ModelError as error:
             attempts.fail(str(error))
         if unreadable:
@@ -174,17 +178,19 @@ class ModelWork:
         attack = self._resolved.attacks[first.attack.label]
         unreadable: list[tuple[Cell, Outcome]] = []
         try:
-            for judged in attack_images(
-                attack,
-                model,
-                self._jobs(jobs, model.shape[1:], unreadable),
-                batch_size=self._size,
-                on_halving=attempts.halved,
-            ):
-                for cell in cells:
-                    rows = [row for row in judged if row.job.cell == cell.key]
-                    self._store(cell, self._outcomes(cell, rows), attempts)
-                self._progress.advance()
+            with closing(self._jobs(jobs, model.shape[1:], unreadable)) as stream:
+                for judged in attack_images(
+                    attack,
+                    model,
+                    stream,
+                    batch_size=self._size,
+                    on_halving=attempts.halved,
+                    eight_bit=first.attack.eight_bit,
+                ):
+                    for cell in cells:
+                        rows = [row for row in judged if row.job.cell == cell.key]
+                        self._store(cell, self._outcomes(cell, rows), attempts)
+                    self._progress.advance()
         except ModelError as error:
             attempts.fail(str(error))
         for cell, outcome in unreadable:
@@ -202,23 +208,23 @@ class ModelWork:
         jobs: Sequence[tuple[Cell, str, int | None]],
         size: tuple[int, int],
         unreadable: list[tuple[Cell, Outcome]],
-    ) -> Iterator[Job]:
+    ) -> Generator[Job, None, None]:
         """The jobs with their pictures; one that can no longer be read goes to ``unreadable``."""
-        for cell, image_id, target in jobs:
-            assert cell.seed is not None
-            try:
-                picture = self._images.read(image_id, size)
-            except DataError as error:
-                unreadable.append((cell, _settled(image_id, Status.ERROR, str(error))))
-                continue
-            yield Job(
-                cell=cell.key,
-                image_id=image_id,
-                image=picture,
-                label=self._digests[image_id][0],
-                target=target,
-                seed=image_seed(cell_key=cell.key, seed=cell.seed, image_id=image_id),
-            )
+        ids = [image_id for _, image_id, _ in jobs]
+        with closing(self._images.stream(ids, size, self._cut)) as pictures:
+            for (cell, image_id, target), picture in zip(jobs, pictures, strict=True):
+                assert cell.seed is not None
+                if isinstance(picture, DataError):
+                    unreadable.append((cell, settled(image_id, Status.ERROR, str(picture))))
+                    continue
+                yield Job(
+                    cell=cell.key,
+                    image_id=image_id,
+                    image=picture,
+                    label=self._digests[image_id][0],
+                    target=target,
+                    seed=image_seed(cell_key=cell.key, seed=cell.seed, image_id=image_id),
+                )
 
     def _outcomes(self, cell: Cell, rows: Sequence[Judged]) -> list[Outcome]:
         assert cell.attack is not None
@@ -228,7 +234,7 @@ class ModelWork:
             stacked = torch.stack([rows[index].candidate for index in keepable])  # type: ignore[misc]
             stored = self._writer.artifacts.append(cell.key, stacked.contiguous().numpy())
             kept = dict(zip(keepable, stored, strict=True))
-        return [_outcome(row, kept.get(index)) for index, row in enumerate(rows)]
+        return [outcome_of(row, kept.get(index)) for index, row in enumerate(rows)]
 
     def _store(self, cell: Cell, outcomes: Sequence[Outcome], attempts: Attempts) -> None:
         if not outcomes:
@@ -252,9 +258,9 @@ def _aim(
     assert cell.seed is not None
     if clean is None or clean.predicted is None:
         reason = clean.error if clean else "the model could not be evaluated"
-        return _settled(image_id, Status.ERROR, f"no clean prediction: {reason}"), None
+        return settled(image_id, Status.ERROR, f"no clean prediction: {reason}"), None
     if clean.predicted != label:
-        return _settled(image_id, Status.CLEAN_WRONG, None), None
+        return settled(image_id, Status.CLEAN_WRONG, None), None
     if cell.goal is Goal.UNTARGETED:
         return None, None
     target = {Goal.LEAST_LIKELY: clean.least, Goal.SECOND_LIKELY: clean.second}.get(cell.goal)
@@ -267,33 +273,5 @@ def _aim(
             classes=model.classes,
         )
     if target == label:
-        return _settled(image_id, Status.ERROR, "all logits are equal: no such target"), None
+        return settled(image_id, Status.ERROR, "all logits are equal: no such target"), None
     return None, target
-
-
-def _settled(image_id: str, status: Status, error: str | None) -> Outcome:
-    return Outcome(image_id=image_id, status=status, error=error)
-
-
-def _clean_result(row: CleanPrediction) -> CleanResult:
-    return CleanResult(row.image_id, row.predicted, row.margin, row.least, row.second, row.error)
-
-
-def _outcome(row: Judged, kept: KeptRow | None) -> Outcome:
-    return Outcome(
-        image_id=row.job.image_id,
-        status=row.status,
-        target=row.job.target,
-        predicted=row.predicted,
-        margin=row.margin,
-        confident=row.confident,
-        linf=row.linf,
-        l2=row.l2,
-        l1=row.l1,
-        l0=row.l0,
-        forwards=row.forwards,
-        backwards=row.backwards,
-        numbers=row.numbers or {},
-        error=row.error,
-        kept=kept,
-    )

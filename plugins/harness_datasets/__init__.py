@@ -1,4 +1,4 @@
-"""Data set readers: folders of image files."""
+"""Data set readers: folders of image files, and ImageNet's validation images in every layout."""
 
 from __future__ import annotations
 
@@ -14,4 +14,11 @@ def register_datasets(register: Register) -> None:
         "harness_datasets.folder:FolderDataset",
         version="1",
         summary="Image files as <root>/<class>/<file>: ImageNet by wnid, or classes by folder name",
+    )
+    register(
+        "imagenet",
+        "harness_datasets.imagenet:ImagenetDataset",
+        version="1",
+        summary="ILSVRC2012's validation images: folders, flat, Parquet or WebDataset; the "
+        "study's lists",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from harness.api import DataError
+from harness.api import Cut, DataError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
-Cut = Callable[[Image.Image, tuple[int, int]], Image.Image]
+    from harness_datasets.source import Source
+
+Preset = Callable[[Image.Image, tuple[int, int], Cut | None], Image.Image]
 
 MOST_PIXELS = 89_478_485
 """Larger pictures are taken for decompression bombs; Pillow warns of them from the same size on."""
@@ -24,7 +25,9 @@ MOST_PIXELS = 89_478_485
 _FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
 
 
-def read(path: Path, cut: Cut, size: tuple[int, int]) -> NDArray[np.float32]:
+def read(
+    source: Source, preset: Preset, size: tuple[int, int], cut: Cut | None
+) -> NDArray[np.float32]:
     """The picture as float32 (3, height, width) in [0, 1], 8 bits deep, ``size`` = (height, width).
 
     As ImageNet's users do: grey becomes three equal channels, CMYK goes to RGB without a colour
@@ -32,20 +35,22 @@ def read(path: Path, cut: Cut, size: tuple[int, int]) -> NDArray[np.float32]:
     an animation the first frame counts. 16-bit grey is rounded to 8.
 
     Raises:
-        DataError: the file cannot be read, is no picture, is cut short, or is too large.
+        DataError: the source cannot be read, is no picture, is cut short, or is too large.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with source.open() as file, Image.open(file, formats=_FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-            pixels = np.asarray(cut(_rgb(image), size), np.float32)
+            pixels = np.asarray(preset(_rgb(image), size, cut), np.float32)
+    except DataError:
+        raise
     except OSError as error:
-        raise DataError(_cause(error), where=str(path), hint=_HINT) from error
+        raise DataError(_cause(error), where=source.where, hint=_HINT) from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"too large: {error}", where=str(path), hint=_HINT) from error
+        raise DataError(f"too large: {error}", where=source.where, hint=_HINT) from error
     except Exception as error:  # decoders meet garbage with whatever comes to them
         cause = f"cannot be decoded: {type(error).__name__}: {error}"
-        raise DataError(cause, where=str(path), hint=_HINT) from error
+        raise DataError(cause, where=source.where, hint=_HINT) from error
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) / np.float32(255)
 
 
@@ -55,12 +60,8 @@ def paper(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     scale = max(height / image.height, width / image.width)
     across = max(width, round(image.width * scale))
     down = max(height, round(image.height * scale))
-    if across * down > MOST_PIXELS:
-        raise Image.DecompressionBombError(
-            f"{image.width} x {image.height} pixels become {across} x {down}"
-        )
     left, top = (across - width) // 2, (down - height) // 2
-    resized = image.resize((across, down), Image.Resampling.LANCZOS)
+    resized = _resized(image, (across, down), Image.Resampling.LANCZOS)
     return resized.crop((left, top, left + width, top + height))
 
 
@@ -71,10 +72,49 @@ def slim(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return central.resize(size[::-1], Image.Resampling.BILINEAR)
 
 
-CUTS: Mapping[str, Cut] = MappingProxyType({"paper": paper, "slim": slim})
+def timm(image: Image.Image, size: tuple[int, int], cut: Cut | None) -> Image.Image:
+    """timm's way: the shorter side to size / crop with the model's interpolation, then the centre.
+
+    It rounds as timm's evaluation transform does (crop mode "center"), with timm's own defaults
+    where the model says nothing.
+    """
+    cut = cut or TIMM_DEFAULT
+    height, width = size
+    tall, wide = (math.floor(side / cut.crop) for side in size)
+    if tall == wide:
+        shorter = min(image.size)
+        across, down = (int(tall * side / shorter) for side in image.size)
+    else:
+        ratio = min(image.height / tall, image.width / wide)
+        across, down = (round(side / ratio) for side in image.size)
+    left, top = round((across - width) / 2), round((down - height) / 2)
+    resized = _resized(image, (across, down), Image.Resampling[cut.interpolation.upper()])
+    return resized.crop((left, top, left + width, top + height))
+
+
+TIMM_DEFAULT = Cut(0.875, "bicubic")
+
+CUTS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "paper": lambda image, size, cut: paper(image, size),
+        "slim": lambda image, size, cut: slim(image, size),
+        "timm": timm,
+    }
+)
 """The presets of the readers' option ``resize``."""
 
 _HINT = "replace or remove the file"
+
+
+def _resized(
+    image: Image.Image, sides: tuple[int, int], resampling: Image.Resampling
+) -> Image.Image:
+    across, down = sides
+    if across * down > MOST_PIXELS:
+        raise Image.DecompressionBombError(
+            f"{image.width} x {image.height} pixels become {across} x {down}"
+        )
+    return image.resize(sides, resampling)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from harness.api import ConfigError, DataError, Dataset, DatasetSpec, Sample
+from harness.api import ConfigError, Cut, DataError, Dataset, DatasetSpec, Sample
 from harness_digits import data
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ class DigitsDataset(Dataset):
     def digest(self, sample: Sample) -> str:
         return hashlib.sha256(self._image(sample).astype("<f4").tobytes()).hexdigest()
 
-    def read(self, sample: Sample, size: tuple[int, int]) -> NDArray[np.float32]:
+    def read(
+        self, sample: Sample, size: tuple[int, int], cut: Cut | None = None
+    ) -> NDArray[np.float32]:
         image = self._image(sample)
         if tuple(size) != image.shape[1:]:
             raise DataError(

@@ -1,0 +1,119 @@
+"""Parquet shards as Hugging Face has them: the columns ``image`` {bytes, path} and ``label``."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.api import DataError, DatasetSpec, MissingError
+from harness_datasets.names import image_id
+from harness_datasets.shards import DamagedShard, checked_label, gathered
+from harness_datasets.source import Photo, Source
+
+
+def parquet(root: Path, spec: DatasetSpec) -> list[Photo]:
+    """The pictures of ``<root>/*.parquet``.
+
+    Raises:
+        MissingError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise MissingError(
+            "Parquet shards need pyarrow, which is not installed",
+            where=f"data set {spec.name}: {root}",
+            hint="pip install 'frontier-harness[imagenet]'",
+        ) from error
+    return gathered(root, ".parquet", _listed)
+
+
+def _listed(path: Path) -> Iterator[Photo]:
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            shard, metadata = _Shard(path, file.metadata), file.metadata
+            table = file.read(columns=["image.path", "label"], use_threads=False)
+        names = [(row or {}).get("path") for row in table.column("image").to_pylist()]
+        labels = table.column("label").to_pylist()
+    except KeyError as error:
+        raise DamagedShard("has no columns image {bytes, path} and label") from error
+    except (OSError, ArrowException) as error:
+        raise DamagedShard(f"cannot be read: {error}") from error
+    row = 0
+    for group in range(metadata.num_row_groups):
+        for within in range(metadata.row_group(group).num_rows):
+            label = checked_label(labels[row], f"{path}: row {row}")
+            name = image_id(names[row] or "", f"{path.name}/{row}")
+            yield Photo(name, label, _RowSource(shard, group, within, row))
+            row += 1
+
+
+class _Shard:
+    """One file. It is read a row group at a time (100 pictures in the mirror's), by one thread."""
+
+    def __init__(self, path: Path, metadata: Any) -> None:
+        self.path, self._metadata = path, metadata
+        self._lock = threading.Lock()
+        self._digests: dict[int, list[str | None]] = {}
+
+    def digests(self, group: int) -> list[str | None]:
+        """SHA-256 of each picture of the row group: who asks for one soon asks for others."""
+        with self._lock:
+            if group not in self._digests:
+                self._digests[group] = [
+                    hashlib.sha256(content.as_buffer()).hexdigest() if content.is_valid else None
+                    for content in self._contents(group)
+                ]
+            return self._digests[group]
+
+    def content(self, group: int, row: int) -> bytes | None:
+        with self._lock:
+            found: bytes | None = self._contents(group)[row].as_py()
+        return found
+
+    def _contents(self, group: int) -> Any:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+
+        try:
+            with ParquetFile(self.path, metadata=self._metadata) as file:
+                table = file.read_row_group(group, columns=["image.bytes"], use_threads=False)
+                return table.column("image").combine_chunks().field("bytes")
+        except (OSError, ArrowException) as error:
+            cause = f"row group {group} cannot be read: {error}"
+            raise DataError(cause, where=str(self.path), hint="get the shard again") from error
+
+
+class _RowSource(Source):
+    """The picture in one row."""
+
+    __slots__ = ("_group", "_row", "_shard", "_within")
+
+    def __init__(self, shard: _Shard, group: int, within: int, row: int) -> None:
+        self._shard, self._group, self._within, self._row = shard, group, within, row
+
+    @property
+    def where(self) -> str:
+        return f"{self._shard.path}: row {self._row}"
+
+    def open(self) -> io.BytesIO:
+        content = self._shard.content(self._group, self._within)
+        if content is None:
+            raise self._empty()
+        return io.BytesIO(content)
+
+    def digest(self) -> str:
+        found = self._shard.digests(self._group)[self._within]
+        if found is None:
+            raise self._empty()
+        return found
+
+    def _empty(self) -> DataError:
+        return DataError("holds no bytes", where=self.where, hint="get the shard again")
