@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format bench peers clean
 .DEFAULT_GOAL := test
 
 run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
@@ -28,6 +28,11 @@ bench: $(VENV)/.dev  ## the figures of the README: overhead against a bare loop,
 	$(BIN)/harness run --suite digits18
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/overhead.py
+
+peers: $(VENV)/.harness  ## our attacks against other libraries': half an hour on two cores
+	$(PIP) -e '.[bench]'
+	$(PIP) --no-deps adv-lib==0.2.8 torchattacks==3.5.1 adversarial-robustness-toolbox==1.20.1
+	$(BIN)/python -W ignore benchmarks/peers.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

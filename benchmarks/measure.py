@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+SLICE_SECONDS = 1.0
+"""How long a case goes on before the next one has its turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -53,6 +56,45 @@ def interleaved(
         for name, value in spent.items():
             seconds[name].append(value)
     return {name: Measured(seconds[name], peaks[name]) for name in cases}
+
+
+@dataclass
+class Passes:
+    """Image passes through the network."""
+
+    forwards: int = 0
+    backwards: int = 0
+
+
+class Turns:
+    """Lets blocking work take turns: `sliced` runs it, and it calls `breathe` often.
+
+    Attributes:
+        passes: those of the work whose turn it is.
+    """
+
+    def __init__(self) -> None:
+        self.passes = Passes()
+        self._resumed = 0.0
+        self._inside = False
+
+    def sliced(self, work: Callable[[], object], passes: Passes) -> Iterator[None]:
+        """Runs ``work`` in slices of about a second, all in this thread, and counts its passes."""
+        from greenlet import greenlet
+
+        task = greenlet(work)
+        while not task.dead:
+            self._resumed, self._inside, self.passes = time.perf_counter(), True, passes
+            task.switch()
+            self._inside = False
+            yield
+
+    def breathe(self) -> None:
+        """Give the turn away if the slice is over; nothing outside `sliced`."""
+        if self._inside and time.perf_counter() - self._resumed >= SLICE_SECONDS:
+            from greenlet import getcurrent
+
+            getcurrent().parent.switch()
 
 
 def ratio(over: Measured, under: Measured) -> float:

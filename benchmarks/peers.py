@@ -1,0 +1,282 @@
+"""C&W, EAD and the I-FGSM search against other libraries: same model, images, batch and threads.
+
+    python -m pip install -e '.[bench]' && python -m pip install --no-deps adv-lib torchattacks \
+      adversarial-robustness-toolbox          (`make peers` does both, and then this)
+    python benchmarks/peers.py [--quick] [--repeats N] [--imagenet-mini FOLDER]
+
+Everybody attacks through the same network object with frozen weights. All cases of a group go on
+in turn, a second each, in one process; seconds are medians over the repetitions, and ratios medians
+of paired ratios. "nominal" is a bare loop of the nominal budget: forwards, each with
+`autograd.grad` of the input. "made" is what a bare loop needs for the passes really made.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import refill
+import rivals
+import torch
+from measure import Measured, Passes, interleaved, load_line, ratio
+from subjects import Subject, model_a, model_b
+from torch import Tensor
+
+from harness.api import SteppedAttack
+from harness.engine.attack import attack_images
+from harness_attacks.cw import CW
+from harness_attacks.ead import EAD
+from harness_attacks.fgsm import IFGSM
+
+HEADER = (
+    f"{'':34} {'seconds':>8} {'nominal':>8} {'made':>6} {'fwd':>7} {'bwd':>6} {'success':>8}"
+    f" {'l2 med':>7} {'mean':>6} {'l1 med':>7} {'mean':>7} {'linf med':>9} {'mean':>6}"
+)
+NOMINAL, FORWARD = "bare: nominal budget", "bare: forwards only"
+
+Case = Callable[[Subject], Tensor]
+"""Attacks the subject's images; the adversarial ones, in order."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measured case. Distances are over successes; passes are an image's mean."""
+
+    name: str
+    seconds: Measured
+    nominal: float
+    made: float
+    forwards: float
+    backwards: float
+    broken: Tensor
+    l2: Tensor
+    l1: Tensor
+    linf: Tensor
+
+    def text(self) -> str:
+        norms = [
+            f"{norm[self.broken].median():{width}.4g} {norm[self.broken].mean():{width - 1}.4g}"
+            for norm, width in ((self.l2, 7), (self.l1, 8), (self.linf, 8))
+        ]
+        return (
+            f"{self.name:34} {self.seconds.median:8.2f} {self.nominal:8.3f} {self.made:6.2f}"
+            f" {self.forwards:7.1f} {self.backwards:6.1f} {self.broken.float().mean():8.3f} "
+            + " ".join(norms)
+        )
+
+
+def ours(attack: SteppedAttack) -> Case:
+    def run(subject: Subject) -> Tensor:
+        stream = attack_images(
+            attack,
+            subject.model,
+            iter(subject.jobs),
+            batch_size=subject.batch,
+            on_halving=lambda size: None,
+        )
+        judged = sorted(
+            (row for rows in stream for row in rows), key=lambda row: int(row.job.image_id)
+        )
+        return torch.stack([row.candidate for row in judged if row.candidate is not None])
+
+    return run
+
+
+def bare(pairs: int, forwards: int) -> Case:
+    """``pairs`` forwards with a backward, and ``forwards`` without."""
+
+    def run(subject: Subject) -> Tensor:
+        for images in subject.images.split(subject.batch):
+            cotangent = torch.randn(len(images), subject.model.classes)
+            for _ in range(pairs):
+                point = images.detach().requires_grad_(True)
+                torch.autograd.grad(subject.model.forward(point), point, cotangent)
+            with torch.no_grad():
+                for _ in range(forwards):
+                    subject.model.forward(images)
+        return subject.images
+
+    return run
+
+
+def measure(
+    title: str,
+    subject: Subject,
+    cases: Mapping[str, Case],
+    *,
+    pairs: int,
+    forwards: int,
+    repeats: int,
+) -> dict[str, Row]:
+    """Run ``cases`` in turn with the bare loops; print and return a row each.
+
+    The nominal budget is ``pairs`` forwards with a backward and ``forwards`` without.
+    """
+    print(f"\n{subject.name}, {len(subject.images)} images, batch {subject.batch}: {title}")
+    results: dict[str, Tensor] = {}
+    counts: dict[str, Passes] = {}
+
+    def sliced(name: str, case: Case) -> Iterator[None]:
+        def work() -> None:
+            results[name] = case(subject)
+
+        counts[name] = Passes()
+        return subject.network.turns.sliced(work, counts[name])
+
+    every = {NOMINAL: bare(pairs, forwards), FORWARD: bare(0, max(1, pairs // 10)), **cases}
+    seconds = interleaved(
+        {name: partial(sliced, name, case) for name, case in every.items()}, repeats=repeats
+    )
+    forward = seconds[FORWARD].median / max(1, pairs // 10)
+    pair = (seconds[NOMINAL].median - forwards * forward) / pairs
+    print(HEADER)
+    rows = {}
+    for name in every:
+        if name == FORWARD:
+            continue
+        passes, count = counts[name], len(subject.images)
+        made, back = passes.forwards / count, passes.backwards / count
+        row = _row(subject, name, results[name], seconds[name],
+                   nominal=ratio(seconds[name], seconds[NOMINAL]),
+                   made=seconds[name].median / (back * pair + (made - back) * forward),
+                   forwards=made, backwards=back)  # fmt: skip
+        rows[name] = row
+        print(row.text() if name in cases else row.text()[:77], flush=True)
+    print(f"{'':34} {load_line()}")
+    return rows
+
+
+def _row(
+    subject: Subject,
+    name: str,
+    images: Tensor,
+    seconds: Measured,
+    *,
+    nominal: float,
+    made: float,
+    forwards: float,
+    backwards: float,
+) -> Row:
+    logits = torch.cat([subject.model.predict(part) for part in images.split(subject.batch)])
+    delta = (images - subject.images).flatten(1).double()
+    return Row(name, seconds, nominal, made, forwards, backwards,
+               broken=logits.argmax(1) == subject.targets,
+               l2=delta.norm(dim=1), l1=delta.abs().sum(1), linf=delta.abs().amax(1))  # fmt: skip
+
+
+def carlini_wagner(subject: Subject, iterations: int, repeats: int) -> dict[str, Row]:
+    """The full budget, with and without everyone's own early abort; and the warm starts."""
+    settings = CW(learning_rate=1e-2, iterations=iterations, initial_const=1e-3)
+    cold = settings.model_copy(update={"abort_early": False})
+    warm = settings.model_copy(update={"warm_start": True})
+    fast = warm.model_copy(update={"iterations": iterations // 2})
+    return measure(
+        f"C&W l2, 9 x {iterations}",
+        subject,
+        {
+            "harness": ours(cold),
+            "adv-lib": rivals.adv_lib_cw(iterations, abort=False),
+            "foolbox": rivals.foolbox_cw(iterations, abort=False),
+            "harness, abort": ours(settings),
+            "adv-lib, abort": rivals.adv_lib_cw(iterations, abort=True),
+            "foolbox, abort": rivals.foolbox_cw(iterations, abort=True),
+            "harness, abort, warm": ours(warm),
+            f"harness, warm, 9 x {iterations // 2} (fast)": ours(fast),
+        },
+        pairs=9 * iterations,
+        forwards=0,
+        repeats=repeats,
+    )
+
+
+def elastic_net(subject: Subject, iterations: int, repeats: int) -> dict[str, Row]:
+    exact = EAD(iterations=iterations, initial_const=1e-3, abort_early=False)
+    lazy = exact.model_copy(update={"lazy_margin": LAZY})
+    return measure(
+        f"EAD-L1, 9 x {iterations}",
+        subject,
+        {
+            "harness": ours(exact),
+            f"harness, lazy_margin {LAZY:g}": ours(lazy),
+            "foolbox": rivals.foolbox_ead(iterations, abort=False),
+            "torchattacks (leaves the box)": rivals.torchattacks_ead(iterations, abort=False),
+        },
+        pairs=9 * iterations,
+        forwards=0,
+        repeats=repeats,
+    )
+
+
+def smallest_epsilon(subject: Subject, repeats: int) -> dict[str, Row]:
+    return measure(
+        "I-FGSM's search, 9 x 10",
+        subject,
+        {
+            "harness": ours(IFGSM(steps=10, attempts=9)),
+            "adv-lib PGD, step eps/10": rivals.adv_lib_pgd_search(10, 9, 0.02, step=0.1),
+            "adv-lib PGD, step eps/4": rivals.adv_lib_pgd_search(10, 9, 0.02, step=0.25),
+        },
+        pairs=90,
+        forwards=9,
+        repeats=repeats,
+    )
+
+
+def slow_peers(subject: Subject, iterations: int) -> None:
+    """ART evaluates each image several times an iteration: few images, once."""
+    measure(
+        f"ART, 9 x {iterations}",
+        subject,
+        {
+            "ART C&W": rivals.art_cw(iterations),
+            "ART EAD (another algorithm)": rivals.art_ead(iterations),
+        },
+        pairs=9 * iterations,
+        forwards=0,
+        repeats=1,
+    )
+
+
+def refilling(subject: Subject, iterations: int, repeats: int) -> None:
+    attack = CW(learning_rate=1e-2, iterations=iterations, initial_const=1e-3)
+    slots, batches, shares = refill.compare(attack, subject, repeats=repeats)
+    print(
+        f"\n{subject.name}, {len(subject.images)} images: C&W with abort in {subject.batch} slots "
+        f"{slots.median:.2f} s, in fixed batches {batches.median:.2f} s, "
+        f"ratio {ratio(slots, batches):.3f}\n"
+        f"busy share of the rows, by tenths of the rounds: {' '.join(f'{s:.3f}' for s in shares)}"
+    )
+
+
+LAZY = 2.0
+"""Logits of margin: the option of EAD that is measured beside the exact rule."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a tenth of it all, to try it out")
+    parser.add_argument("--imagenet-mini", type=Path, default=Path("../shared/imagenet-mini"))
+    arguments = parser.parse_args()
+    iterations, count, repeats = (10, 32, 1) if arguments.quick else (100, 256, arguments.repeats)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {load_line()}")
+    subject = model_a(4 * count - (0 if arguments.quick else 24), 128)
+    first = subject.first(count)
+    carlini_wagner(first, iterations, repeats)
+    elastic_net(first, iterations, repeats)
+    smallest_epsilon(first, repeats)
+    slow_peers(subject.first(32), iterations)
+    refilling(subject, iterations, repeats)
+    if not arguments.imagenet_mini.is_dir():
+        print(f"\nMobileNet-0.50-160 left out: no {arguments.imagenet_mini}")
+        return
+    photographs = model_b(arguments.imagenet_mini, 32, 16)
+    carlini_wagner(photographs, 10, repeats)
+    elastic_net(photographs, 10, repeats)
+
+
+if __name__ == "__main__":
+    main()
