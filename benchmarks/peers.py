@@ -172,7 +172,7 @@ def carlini_wagner(subject: Subject, iterations: int, repeats: int) -> dict[str,
     settings = CW(learning_rate=1e-2, iterations=iterations, initial_const=1e-3)
     cold = settings.model_copy(update={"abort_early": False})
     warm = settings.model_copy(update={"warm_start": True})
-    fast = warm.model_copy(update={"iterations": iterations // 2})
+    fast = warm.model_copy(update={"iterations": iterations // 2, "initial_const": 0.1})
     return measure(
         f"C&W l2, 9 x {iterations}",
         subject,
@@ -195,12 +195,14 @@ def carlini_wagner(subject: Subject, iterations: int, repeats: int) -> dict[str,
 def elastic_net(subject: Subject, iterations: int, repeats: int) -> dict[str, Row]:
     exact = EAD(iterations=iterations, initial_const=1e-3, abort_early=False)
     lazy = exact.model_copy(update={"lazy_margin": LAZY})
+    port = exact.model_copy(update={"first_k": 0})
     return measure(
         f"EAD-L1, 9 x {iterations}",
         subject,
         {
             "harness": ours(exact),
             f"harness, lazy_margin {LAZY:g}": ours(lazy),
+            "harness, k from 0 as foolbox": ours(port),
             "foolbox": rivals.foolbox_ead(iterations, abort=False),
             "torchattacks (leaves the box)": rivals.torchattacks_ead(iterations, abort=False),
         },
@@ -216,6 +218,7 @@ def smallest_epsilon(subject: Subject, repeats: int) -> dict[str, Row]:
         subject,
         {
             "harness": ours(IFGSM(steps=10, attempts=9)),
+            "harness, step eps/4": ours(IFGSM(steps=10, attempts=9, relative_step=0.25)),
             "adv-lib PGD, step eps/10": rivals.adv_lib_pgd_search(10, 9, 0.02, step=0.1),
             "adv-lib PGD, step eps/4": rivals.adv_lib_pgd_search(10, 9, 0.02, step=0.25),
         },

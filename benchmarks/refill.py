@@ -30,7 +30,9 @@ def refilled(attack: SteppedAttack, subject: Subject) -> Iterator[None]:
     SHARES.clear()
 
     def work() -> None:
-        for _ in Recorded(attack, subject.model, iter(subject.jobs), slots=subject.batch, eight_bit=False).run():
+        for _ in Recorded(
+            attack, subject.model, iter(subject.jobs), slots=subject.batch, eight_bit=False
+        ).run():
             pass
 
     yield from subject.network.turns.sliced(work, Passes())

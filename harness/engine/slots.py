@@ -118,9 +118,12 @@ class SlotEngine:
         if point.rows is not None:
             self._passes[0].index_add_(0, point.rows, active[point.rows].long())
             return
+        if point.gradient and point.asking is None:
+            self._passes += active
+            return
         self._passes[0] += active
-        if point.gradient:
-            self._passes[1] += active if point.asking is None else active & point.asking
+        if point.asking is not None:
+            self._passes[1] += active & point.asking
 
     def _retire(self) -> None:
         """Take finished images out of their slots and put the next ones in."""

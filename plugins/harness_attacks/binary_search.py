@@ -27,7 +27,7 @@ class BinarySearchStepper(Stepper):
     counts rounds, knows when a look at the device can be worth it and makes none in between.
 
     Attributes:
-        const: float64 (slots,), of the current binary-search step.
+        const: float64 (slots,), of the current binary-search step; `_weight` is its float32.
         best: float32 (slots,), the distance of the best success, inf before there is one.
         loss: float32 (slots,), at the last evaluation that computed it.
         search_step: int64 (slots,), the binary-search steps behind it.
@@ -42,7 +42,8 @@ class BinarySearchStepper(Stepper):
         self._interval = settings.check_interval
         self._stride = math.gcd(self._iterations, self._interval or 0)
         self._original, self._best_rows = self._matrix(), self._matrix()
-        self._classes, self._targeted = self._vector(torch.int64), self._vector(torch.bool)
+        self._classes = self._vector(torch.int64)[:, None]
+        self._sign, self._weight = self._vector(torch.float32)[:, None], self._vector(torch.float32)
         self.const, self._lower, self._upper, self._best_const = (
             self._vector(torch.float64) for _ in range(4)
         )
@@ -55,9 +56,10 @@ class BinarySearchStepper(Stepper):
 
     def load(self, rows: Tensor, batch: Batch) -> None:
         self._original[rows] = self._layout.rows(batch.images)
-        self._classes[rows] = batch.classes
-        self._targeted[rows] = batch.targeted
+        self._classes[rows, 0] = batch.classes
+        self._sign[rows, 0] = 2 * batch.targeted.float() - 1
         self.const[rows] = self._first_const
+        self._weight[rows] = self._first_const
         self._lower[rows], self._upper[rows] = 0, LARGEST_CONST
         self._best_const[rows] = torch.nan
         self.best[rows] = torch.inf
@@ -99,7 +101,7 @@ class BinarySearchStepper(Stepper):
         return self._iterations * self._search_steps
 
     def _margin(self, logits: Tensor) -> Margin:
-        return Margin(logits, self._classes, self._targeted)
+        return Margin(logits, self._classes, self._sign)
 
     def _checking(self) -> bool:
         """Whether a row may be at its step's first iteration, at a check or at the step's last."""
@@ -120,12 +122,14 @@ class BinarySearchStepper(Stepper):
         """Take note of ``success`` (slots,) at ``points`` (slots, values), ``distance`` away."""
         success = success & ~self.finished
         self._found |= success
-        better = success & (distance < self.best)
-        self.best = torch.where(better, distance, self.best)
-        self._best_const = torch.where(better, self.const, self._best_const)
-        if points.is_cuda:  # one pass over memory is cheaper than waiting for the row numbers
+        better = success.logical_and_(distance < self.best)
+        if points.is_cuda:  # passes over memory are cheaper than waiting for the row numbers
+            self.best = torch.where(better, distance, self.best)
+            self._best_const = torch.where(better, self.const, self._best_const)
             torch.where(better[:, None], points, self._best_rows, out=self._best_rows)
         elif len(rows := better.nonzero().squeeze(1)):
+            self.best[rows] = distance[rows]
+            self._best_const[rows] = self.const[rows]
             self._best_rows[rows] = points[rows]
 
     def _advance(self) -> None:
@@ -158,6 +162,7 @@ class BinarySearchStepper(Stepper):
         tenfold = (const * 10).clamp_(max=LARGEST_CONST)
         self.const[rows] = torch.where(upper < LARGEST_CONST, (lower + upper) / 2, tenfold)
         self._lower[rows], self._upper[rows] = lower, upper
+        self._weight[rows] = self.const[rows].float()
 
     def _begin(self, rows: Tensor) -> None:
         self._iteration[rows] = 0

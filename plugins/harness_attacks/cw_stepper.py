@@ -56,12 +56,12 @@ class CWStepper(BinarySearchStepper):
         margin = self._margin(logits)
         torch.sub(self._point, self._original, out=self._buffer)
         distance = torch.linalg.vector_norm(self._buffer, dim=1)
-        self.loss = (self.const * margin.loss(self._kappa)).float() + distance.square()
         if self._checking():
+            self.loss = self._weight * margin.loss(self._kappa) + distance.square()
             self._check()
         self._record(self._point, distance, margin.success(self._kappa))
         # The 2 of dx/dw; `step` has it in the distance's gradient too.
-        return margin.cotangent(self._kappa, 2 * self.const)
+        return margin.cotangent(self._kappa, 2 * self._weight)
 
     def step(self, gradient: Tensor) -> None:
         rows, buffer = self._layout.rows(gradient), self._buffer

@@ -25,6 +25,9 @@ class EAD(MinimumNorm):
         1e-2, gt=0, description="the first step size; it falls to 0 with the square root"
     )
     beta: float = Field(1e-3, ge=0, description="the weight of l1, and the shrinkage threshold")
+    first_k: Literal[0, 1] = Field(
+        1, description="k of the momentum k / (k + 3) at the first iteration; some ports take 0"
+    )
     decision_rule: Literal["l1", "en"] = Field(
         "l1", description="which success is the best: smallest l1, or l2^2 + beta * l1"
     )

@@ -43,7 +43,7 @@ class EADStepper(BinarySearchStepper):
         columns = [
             rates,
             [1 - 2 * rate for rate in rates],
-            [1 + k / (k + 3) for k in range(1, total + 1)],
+            [1 + k / (k + 3) for k in range(settings.first_k, settings.first_k + total)],
         ]
         self._schedule = Schedule(columns, slots.device)
 
@@ -60,13 +60,13 @@ class EADStepper(BinarySearchStepper):
             return None
         margin = self._margin(logits)
         if self._checking():
-            self.loss = (self.const * margin.loss(self._kappa)).float()
+            self.loss = self._weight * margin.loss(self._kappa)
             self.loss += self._measure(self._momentum, elastic=True)
             self._check()
         if self._lazy is not None:
             self._lacking = self._kappa - margin.value
         rate, _, _ = self._schedule.at(self._iteration)
-        return margin.cotangent(self._kappa, -self.const * rate.squeeze(1))
+        return margin.cotangent(self._kappa, rate.squeeze(1) * self._weight.neg())
 
     def step(self, gradient: Tensor) -> None:
         rows = self._layout.rows(gradient)
@@ -116,7 +116,7 @@ class EADStepper(BinarySearchStepper):
     def _judge(self, logits: Tensor) -> None:
         """Take the verdict on the iterates of the wanted rows."""
         rows = self._wanted.nonzero().squeeze(1)
-        margin = Margin(logits, self._classes[rows], self._targeted[rows])
+        margin = Margin(logits, self._classes[rows], self._sign[rows])
         success = torch.zeros_like(self._wanted)
         success[rows] = margin.success(self._kappa)
         self._record(self._delta, self._distance, success)

@@ -112,7 +112,8 @@ def _reference(network, job, attack: EAD):
             moved = (y - rate * gradient).detach() - image
             shrunk = moved.sign() * (moved.abs() - beta).clamp(min=0)
             new = (image + shrunk).clamp(0, 1)
-            x, y = new, new + k / (k + 3) * (new - x)
+            momentum = k - 1 + attack.first_k
+            x, y = new, new + momentum / (momentum + 3) * (new - x)
             delta = x - image
             if k == 1:
                 unmoved = not delta.any()
@@ -145,7 +146,7 @@ def _reference(network, job, attack: EAD):
 def test_one_image_follows_an_independent_loop(model, images, abort_early, kappa, rule):
     attack = EAD(
         iterations=40, search_steps=5, learning_rate=2e-2, initial_const=0.1, beta=3e-3,
-        kappa=kappa, abort_early=abort_early, decision_rule=rule,
+        kappa=kappa, abort_early=abort_early, decision_rule=rule, first_k=int(rule == "l1"),
     )  # fmt: skip
     network = copy.deepcopy(model.differentiable).double()
     lengths, broken = set(), 0

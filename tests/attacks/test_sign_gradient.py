@@ -213,7 +213,8 @@ def test_extreme_inputs_end_in_a_verdict(model):
 @pytest.mark.parametrize(
     "wrong",
     [{"steps": 0}, {"epsilon": -0.1}, {"epsilon": 0}, {"epsilon": "find"}, {"attempts": 0},
-     {"initial_epsilon": 0}, {"loss": "hinge"}, {"step": 3}, {"relative_step": 0}, {"epsilon": float("nan")}],
+     {"initial_epsilon": 0}, {"loss": "hinge"}, {"step": 3}, {"relative_step": 0},
+     {"epsilon": float("nan")}],
 )  # fmt: skip
 def test_bad_parameters_are_refused_by_name(wrong):
     with pytest.raises(ValidationError, match=next(iter(wrong))):
