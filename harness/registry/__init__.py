@@ -6,10 +6,9 @@ from harness.registry.entries import (
     AttackEntry,
     DatasetEntry,
     ModelEntry,
-    Published,
     SuiteEntry,
-    Weights,
 )
+from harness.registry.fields import Published, SourceEntry, Weights, models_folder
 from harness.registry.load import builtin, load
 from harness.registry.registry import Registry
 
@@ -19,8 +18,10 @@ __all__ = [
     "ModelEntry",
     "Published",
     "Registry",
+    "SourceEntry",
     "SuiteEntry",
     "Weights",
     "builtin",
     "load",
+    "models_folder",
 ]

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PrivateAttr
+from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
-from harness.api import DatasetSpec, Goal, ModelSpec, Preprocessing
-
-Items = TypeVar("Items", bound=tuple[Hashable, ...])
-
-
-def _distinct(values: Items) -> Items:
-    if len(set(values)) != len(values):
-        raise ValueError("the list names something twice")
-    return values
-
-
-# YAML has lists and text where Python has tuples and enums; everything else is taken strictly.
-Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Positive = Annotated[float, Field(gt=0)]
-Size = Annotated[tuple[Count, Count], Field(strict=False)]
-Mean = Annotated[tuple[float, float, float], Field(strict=False)]
-Deviation = Annotated[tuple[Positive, Positive, Positive], Field(strict=False)]
-Names = Annotated[tuple[Text, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
-Goals = Annotated[
-    tuple[Annotated[Goal, Field(strict=False)], ...],
-    Field(strict=False, min_length=1),
-    AfterValidator(_distinct),
-]
-
-
-class Fields(BaseModel):
-    """Fields of the registry: frozen, strictly typed, nothing unknown, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+from harness.api import ConfigError, DatasetSpec, ModelSpec, Preprocessing
+from harness.registry.fields import (
+    Count,
+    Fields,
+    Goals,
+    Name,
+    Names,
+    PreprocessingEntry,
+    Published,
+    SourceEntry,
+    Text,
+    Weights,
+    models_folder,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,46 +61,20 @@ class Entry(Fields):
         return self.file.parent / text
 
 
-class PreprocessingEntry(Fields):
-    """See `harness.api.Preprocessing`."""
-
-    size: Size
-    mean: Mean = (0.0, 0.0, 0.0)
-    std: Deviation = (1.0, 1.0, 1.0)
-    channels: Literal["rgb", "bgr"] = "rgb"
-    background: Annotated[int, Field(ge=0)] | None = None
-
-
-class Weights(Fields):
-    """A weight file of the registry's own, or the hash that the loader's file must have.
-
-    Attributes:
-        file: relative to the registry file's folder; None: the loader knows where.
-        sha256: 64 hex digits; None: not checked.
-    """
-
-    file: Text | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-
-
-class Published(Fields):
-    """Published accuracies in percent."""
-
-    top1: Percent | None = None
-    top5: Percent | None = None
-
-
 class ModelEntry(Entry):
     """A model: which loader builds it, from what, and for which input.
 
+    Either one loader builds it, or its weights have several sources with a loader each; `chosen`
+    makes the second kind into the first.
+
     Attributes:
-        loader: a model loader plugin's component.
         parameters: their number.
         classes: background excluded.
+        sources: the first one counts unless the user says otherwise.
         options: for the loader, which judges them.
     """
 
-    loader: Text
+    own_loader: Text | None = Field(None, alias="loader")
     own_architecture: Text | None = Field(None, alias="architecture")
     family: Text
     year: int | None = None
@@ -127,9 +83,32 @@ class ModelEntry(Entry):
     classes: Annotated[int, Field(ge=2)]
     input: PreprocessingEntry = Field(alias="preprocessing")
     weights: Weights = Weights()
+    sources: dict[Name, SourceEntry] = Field(default_factory=dict)
     published: Published = Published()
     notes: str = ""
     options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    _chosen: tuple[str, SourceEntry] | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _loader_or_sources(self) -> ModelEntry:
+        if self.own_loader is None and not self.sources:
+            raise ValueError("has neither a loader nor sources: give one")
+        if self.sources:
+            for name, value in (
+                ("loader", self.own_loader),
+                ("architecture", self.own_architecture),
+                ("weights", self.weights != Weights()),
+                ("options", self.options),
+            ):
+                if value:
+                    raise ValueError(f"has sources and {name}: {name} belongs into each source")
+        return self
+
+    @property
+    def loader(self) -> str:
+        """A model loader plugin's component; the first source's where none is chosen yet."""
+        return self.own_loader or next(iter(self.sources.values())).loader
 
     @property
     def architecture(self) -> str:
@@ -138,18 +117,59 @@ class ModelEntry(Entry):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        return Preprocessing(
-            size=self.input.size,
-            mean=self.input.mean,
-            std=self.input.std,
-            channels=self.input.channels,
-            background=self.input.background,
-        )
+        return self.input.value
 
     @property
     def weights_path(self) -> Path | None:
         """The weight file that the registry names; it may not exist."""
+        if self.weights.cached is not None:
+            return models_folder() / self.weights.cached
         return None if self.weights.file is None else self._path(self.weights.file)
+
+    @property
+    def source_name(self) -> str | None:
+        """The source that was chosen; None for an entry without any."""
+        return None if self._chosen is None else self._chosen[0]
+
+    @property
+    def chosen_source(self) -> SourceEntry | None:
+        """What the registry says of the source that was chosen."""
+        return None if self._chosen is None else self._chosen[1]
+
+    @property
+    def fidelity(self) -> Literal["same_weights", "nearest"] | None:
+        """Of the source that was chosen; None for an entry without any."""
+        return None if self._chosen is None else self._chosen[1].fidelity
+
+    def chosen(self, source: str | None) -> ModelEntry:
+        """The entry with one of its sources in place; None: the first. Itself if it has none.
+
+        Raises:
+            ConfigError: it has no such source.
+        """
+        if source is None and not self.sources:
+            return self
+        name = next(iter(self.sources)) if source is None else source
+        if name not in self.sources:
+            known = ", ".join(self.sources) or "none, its loader is fixed"
+            raise ConfigError(
+                f"model {self.name!r} has no source {name!r}",
+                where=self.source,
+                hint=f"its sources: {known}",
+            )
+        taken = self.sources[name]
+        entry = self.model_copy(
+            update={
+                "own_loader": taken.loader,
+                "own_architecture": taken.architecture,
+                "weights": taken.weights,
+                "input": taken.preprocessing or self.input,
+                "options": taken.options,
+                "sources": {},
+            }
+        )
+        entry._chosen = (name, taken)
+        return entry
 
     def spec(self, weights: Path | None) -> ModelSpec:
         """The entry as its loader sees it, with the checked weight file."""
@@ -197,6 +217,7 @@ class AttackEntry(Entry):
     Attributes:
         images: how many of the plan's images are attacked; None: as many as the suite says.
         keep: whether the adversarial images are kept.
+        eight_bit: whether they are judged after rounding to 8 bits too.
     """
 
     attack: Text
@@ -205,6 +226,7 @@ class AttackEntry(Entry):
     preset: Text | None = None
     images: Count | None = None
     keep: bool = False
+    eight_bit: bool = False
 
 
 class SuiteEntry(Entry):

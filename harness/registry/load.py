@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
 
 from pydantic import Field, ValidationError
 
 import harness
 from harness.errors import ConfigError
 from harness.registry.document import Document
-from harness.registry.entries import DatasetEntry, Entry, Fields, ModelEntry, Origin, SuiteEntry
+from harness.registry.entries import DatasetEntry, Entry, ModelEntry, Origin, SuiteEntry
+from harness.registry.fields import Fields, Name
 from harness.registry.messages import complaint
 from harness.registry.registry import Registry
-
-# No commas, no glob characters, no spaces: names stand in comma lists and globs.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 
 
 class File(Fields):

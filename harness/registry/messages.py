@@ -64,6 +64,8 @@ def _explain(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
     message = error["msg"].removeprefix("Value error, ")
     what, remedy = _KINDS.get(error["type"], (f"{message[0].lower()}{message[1:]}", "correct it"))
     given = error["input"]
+    if error["type"] == "value_error" and isinstance(given, dict):
+        return what, remedy  # the message names the fields; the block itself says nothing
     shown = repr(given) if isinstance(given, str | int | float | bool | None) else _kind(given)
     return f"{what}, it is {shown}", remedy
 

@@ -16,34 +16,47 @@ from harness.api import (
     HarnessError,
     Metric,
     MissingError,
+    ModelError,
     ModelLoader,
     ModelSpec,
     PluginError,
     SteppedAttack,
 )
-from harness.identity import file_sha256
 from harness.plan import Component, PlannedAttack
 from harness.plugins import Catalog, Kind, Registration, unknown
 from harness.registry import AttackEntry, DatasetEntry, ModelEntry, SuiteEntry
+from harness.schedule.weights import checked_weights, place
 
 
 def model_component(
-    entry: ModelEntry, catalog: Catalog
+    entry: ModelEntry, catalog: Catalog, *, planning: bool = False
 ) -> tuple[Component, tuple[ModelLoader, ModelSpec]]:
     """A model with its loader and what the loader is told; the weights are there and checked.
+
+    Where ``entry`` has sources and none is chosen, the first one counts. For ``planning`` the
+    weights need not be there: their hash is then the registry's, or unlike any other.
 
     Raises:
         MissingError: the weight file is not there, or not the registry's.
     """
-    where = f"{entry.source}: models.{entry.name}"
-    registration = catalog.get(Kind.MODEL_LOADER, entry.loader, where=f"{where}.loader")
-    loader: ModelLoader = _instance(registration, ModelLoader)
-    weights = entry.weights_path or loader.default_weights(entry.spec(None))
+    entry = entry.chosen(None)
+    where = f"{place(entry)}.loader"
+    registration = catalog.get(Kind.MODEL_LOADER, entry.loader, where=where)
+    loader = model_loader(registration)
+    try:
+        weights, digest = checked_weights(entry, loader)
+    except (MissingError, ModelError):
+        if not planning:
+            raise
+        weights, digest = None, entry.weights.sha256 or f"unknown: {entry.name}"
+    preprocessing = entry.input.model_dump(mode="json")
+    if entry.input.cut is None:
+        del preprocessing["cut"]  # keys are older than cuts
     identity = {
         "loader": {"name": registration.name, "version": registration.version},
         "architecture": entry.architecture,
-        "weights": _weights_hash(weights, entry.weights.sha256, where),
-        "preprocessing": entry.input.model_dump(mode="json"),
+        "weights": digest,
+        "preprocessing": preprocessing,
         "classes": entry.classes,
         "options": dict(entry.options),
     }
@@ -53,31 +66,18 @@ def model_component(
         "layers": entry.layers,
         "parameters": entry.parameters,
         "published": entry.published.model_dump(),
+        "source": entry.source_name,
+        "fidelity": entry.fidelity,
         "shape": [3, *entry.input.size],
         "plugin": _origin(registration),
     }
     return Component(entry.name, identity, about), (loader, entry.spec(weights))
 
 
-def _weights_hash(weights: Path | None, expected: str | None, where: str) -> str:
-    """SHA-256 of the weight file, which must be the registry's where the registry names one."""
-    if weights is None:
-        raise MissingError("no weight file is named", where=where, hint="add weights.file")
-    try:
-        found = file_sha256(weights)
-    except OSError as error:
-        raise MissingError(
-            f"weights {weights}: {error.strerror}",
-            where=where,
-            hint="put the file there, or correct weights.file",
-        ) from error
-    if expected is not None and found != expected:
-        raise MissingError(
-            f"weights {weights} have SHA-256 {found[:12]}…, not {expected[:12]}…",
-            where=where,
-            hint="get the right file, or correct weights.sha256",
-        )
-    return found
+def model_loader(registration: Registration) -> ModelLoader:
+    """The loader that a plugin offers."""
+    loader: ModelLoader = _instance(registration, ModelLoader)
+    return loader
 
 
 def dataset_component(
@@ -147,6 +147,7 @@ def attack_component(
         goals=entry.goals,
         images=suite.images if entry.images is None else entry.images,
         keep=entry.keep,
+        eight_bit=entry.eight_bit,
     )
     return planned, attack
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 from safetensors.torch import load as parse
 
-from harness.api import Classifier, MissingError, ModelError, ModelLoader, ModelSpec
+from harness.api import Classifier, MissingError, ModelError, ModelLoader, ModelSpec, WeightsFile
 from harness_digits.data import CLASSES
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ _PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save's archives and bare pickles
 class DigitsLoader(ModelLoader):
     """The embedded architectures, with the package's weights by default. It takes no option."""
 
-    def default_weights(self, spec: ModelSpec) -> Path | None:
-        return WEIGHTS / f"{spec.architecture}.safetensors"
+    def weights(self, spec: ModelSpec) -> WeightsFile:
+        path = WEIGHTS / f"{spec.architecture}.safetensors"
+        return WeightsFile(path if path.is_file() else None, how="reinstall the harness")
 
     def load(self, spec: ModelSpec, device: str) -> Classifier:
         where = f"model {spec.name}"

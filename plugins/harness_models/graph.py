@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +151,23 @@ def check_input(graph: Graph, path: Path, preprocessing: Preprocessing) -> None:
             where=where,
             hint=f"set preprocessing.size: [{axes[2]}, {axes[3]}]",
         )
+
+
+def input_size(graph: Graph) -> tuple[int, int] | None:
+    """(height, width) that the input declares; None where either is symbolic or missing."""
+    axes = graph.model.graph.input[0].type.tensor_type.shape.dim
+    if len(axes) != 4 or not (axes[2].dim_value and axes[3].dim_value):
+        return None
+    return axes[2].dim_value, axes[3].dim_value
+
+
+def parameters(graph: Graph) -> int:
+    """The number of floating-point constants of the graph, biases and statistics included."""
+    return sum(
+        math.prod(tensor.dims)
+        for tensor in graph.model.graph.initializer
+        if tensor.data_type == TensorProto.FLOAT
+    )
 
 
 def _not_onnx(path: Path) -> ModelError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,17 +13,31 @@ from onnx2torch import convert
 from onnx2torch.node_converters import get_converter
 from torch import Tensor, nn
 
-from harness.api import Classifier, ModelError, ModelLoader, ModelSpec
+from harness.api import (
+    Classifier,
+    ConfigError,
+    Described,
+    ModelError,
+    ModelLoader,
+    ModelSpec,
+    Preprocessing,
+)
 from harness_models import graph as graphs
+from harness_models.network import entry_name
 from harness_models.session import Chunked, Session, in_chunks
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness_models.graph import Graph
 
 TOLERANCE = 1e-3
 """Largest difference of logits between ONNX Runtime and torch, relative to the largest logit."""
+
+_WITH_BACKGROUND = 1001
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_ASSUMED = (
+    "normalisation assumed: ImageNet's mean and standard deviation, as torch's exports want them; "
+    "a registry entry (--registry) says otherwise"
+)
 
 _OPTIONS: dict[str, type] = {"input": str, "output": str, "gradients": bool}
 
@@ -57,6 +72,41 @@ class OnnxLoader(ModelLoader):
             _check_agreement(runner.forward(images), module, images, path)
             module.to(device)
         return Classifier(module, spec.preprocessing, spec.classes, runner.forward)
+
+    def describe(self, reference: str) -> Described:
+        """A file with one input and one output of its own; what a graph cannot say is assumed."""
+        path = Path(reference)
+        if not path.is_file():
+            raise ConfigError("no such file", where=f"--models onnx:{reference}", hint="check it")
+        graph = graphs.select(graphs.read(path), path)
+        size = graphs.input_size(graph)
+        if size is None:
+            raise ConfigError(
+                "the graph does not say the size of its images",
+                where=f"--models onnx:{reference}",
+                hint="write a registry entry with preprocessing.size",
+            )
+        preprocessing = Preprocessing(size, _MEAN, _STD)
+        graphs.check_input(graph, path, preprocessing)
+        spec = ModelSpec(path.stem, path.stem, path, preprocessing, 2, {})
+        outputs = _runner(graph, path, "cpu", _images(spec)).outputs
+        background = 0 if outputs == _WITH_BACKGROUND else None
+        if outputs - (background is not None) < 2:
+            raise ConfigError(
+                f"{outputs} output is no classifier's",
+                where=f"--models onnx:{reference}",
+                hint="export a graph that returns logits",
+            )
+        return Described(
+            name=entry_name(path.stem),
+            architecture=path.stem,
+            family="unknown",
+            parameters=graphs.parameters(graph),
+            classes=outputs - (background is not None),
+            preprocessing=Preprocessing(size, _MEAN, _STD, background=background),
+            weights=path,
+            notes=_ASSUMED,
+        )
 
 
 @dataclass(frozen=True, slots=True)

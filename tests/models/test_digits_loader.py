@@ -49,7 +49,7 @@ def test_the_weights_are_the_files(weights: Path, network: torch.nn.Module) -> N
 
 def test_the_packages_weights_are_the_default() -> None:
     loader = DigitsLoader()
-    path = loader.default_weights(spec(None))
+    path = loader.weights(spec(None)).path
     assert path is not None
     assert path.name == f"{NAME}.safetensors"
     if not path.is_file():

@@ -12,7 +12,14 @@ import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx2torch import convert
 
-from harness.api import Classifier, ModelError, ModelSpec, Preprocessing
+from harness.api import (
+    Classifier,
+    ConfigError,
+    HarnessError,
+    ModelError,
+    ModelSpec,
+    Preprocessing,
+)
 from harness_models import onnx as loader_module
 from harness_models.onnx import OnnxLoader
 
@@ -372,3 +379,42 @@ def test_lack_of_memory_is_torchs_error(tmp_path: Path) -> None:
     assert forward(classifier, images(3)).shape == (3, CLASSES)
     with pytest.raises(torch.OutOfMemoryError):
         forward(classifier, images(500))
+
+
+def test_a_file_describes_itself(tmp_path: Path) -> None:
+    path = save(tiny(), tmp_path)
+    found = OnnxLoader().describe(str(path))
+    assert (found.name, found.architecture, found.family) == ("tiny", "tiny", "unknown")
+    assert (found.classes, found.weights) == (CLASSES, path)
+    assert found.preprocessing.size == (SIZE, SIZE)
+    assert found.preprocessing.background is None
+    assert found.preprocessing.mean == (0.485, 0.456, 0.406)
+    assert "assumed" in found.notes
+    weights = onnx.load(path).graph.initializer
+    assert found.parameters == sum(numpy_helper.to_array(tensor).size for tensor in weights)
+    spec = ModelSpec(found.name, found.architecture, path, found.preprocessing, found.classes, {})
+    assert OnnxLoader().load(spec, "cpu").classes == CLASSES
+
+
+def test_1001_outputs_are_imagenets_with_background_first(tmp_path: Path) -> None:
+    odd = save(tiny(classes=1001, batch=1), tmp_path).rename(tmp_path / "my net (v1).onnx")
+    found = OnnxLoader().describe(str(odd))
+    assert (found.name, found.classes) == ("my-net-v1-", 1000)
+    assert found.preprocessing.background == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (tiny(shape=["n", 3, "h", "w"]), "does not say the size"),
+        (tiny(shape=["n", SIZE, SIZE, 3]), "channels on its second axis"),
+        (tiny(classes=1), "1 output is no classifier's"),
+    ],
+)
+def test_what_a_file_cannot_say_is_asked_for(
+    tmp_path: Path, model: ModelProto, message: str
+) -> None:
+    with pytest.raises(HarnessError, match=message):
+        OnnxLoader().describe(str(save(model, tmp_path)))
+    with pytest.raises(ConfigError, match="no such file"):
+        OnnxLoader().describe(str(tmp_path / "none.onnx"))

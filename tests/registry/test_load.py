@@ -85,9 +85,11 @@ def test_the_built_in_registry_holds_the_study_in_small() -> None:
     assert [model.name for model in registry.match_models(suite.models)] == digits
     assert suite.images is None or suite.images >= 60
     assert suite.accuracy_images is None
-    fgsm, ifgsm = suite.attacks
-    assert (fgsm.attack, fgsm.goals) == ("fgsm", (Goal.UNTARGETED, Goal.RANDOM))
-    assert (ifgsm.attack, ifgsm.goals) == ("ifgsm", (Goal.RANDOM, Goal.LEAST_LIKELY))
+    attacks = {attack.attack: attack for attack in suite.attacks}
+    assert list(attacks) == ["fgsm", "ifgsm", "cw", "ead"]
+    ifgsm = attacks["ifgsm"]
+    assert attacks["fgsm"].goals == (Goal.UNTARGETED, Goal.RANDOM)
+    assert ifgsm.goals == (Goal.RANDOM, Goal.LEAST_LIKELY)
     assert (ifgsm.parameters["attempts"], ifgsm.parameters["steps"]) == (9, 10)
     assert {"accuracy", "success", "linf", "l2", "l1"} <= set(suite.metrics)
 
@@ -228,7 +230,7 @@ WRONG = {
         MODEL + "    name: mine\n",
         "overlay.yaml:8: models.mine.name: unknown field 'name'; known here: loader,"
         " architecture, family, year, layers, parameters, classes, preprocessing, weights,"
-        " published, notes, options",
+        " sources, published, notes, options",
     ),
     "unknown section": (
         "modells: {}\n",

@@ -125,6 +125,7 @@ def test_models(overlay: Path) -> None:
         "published_top1": 12.5,
         "classes": 3,
         "loader": "onnx",
+        "sources": [],
     }
 
 
@@ -146,15 +147,17 @@ def test_the_environment_names_overlays_too(overlay: Path, monkeypatch: pytest.M
 
 def test_suites_as_csv() -> None:
     done = command("suites", "list", "--format", "csv")
-    (row,) = csv.DictReader(io.StringIO(done.stdout))
-    assert (row["name"], row["models"], row["attacks"]) == ("digits18", "18", "fgsm, ifgsm")
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
+    assert list(rows) == ["digits18", "imagenet18", "imagenet18-quick"]
+    assert rows["digits18"]["models"] == rows["imagenet18"]["models"] == "18"
+    assert rows["digits18"]["attacks"] == "fgsm, ifgsm, cw, ead"
 
 
 def test_a_suite_in_full() -> None:
     suite = json.loads(command("suites", "show", "digits18", "--format", "json").stdout)
     assert suite["models"] == ["digits-*"]
     assert len(suite["matching_models"]) == 18
-    assert [attack["attack"] for attack in suite["attacks"]] == ["fgsm", "ifgsm"]
+    assert [attack["attack"] for attack in suite["attacks"]] == ["fgsm", "ifgsm", "cw", "ead"]
     markdown = command("suites", "show", "digits18", "--format", "md").stdout
     assert "| dataset | digits |" in markdown
     assert "| fgsm | untargeted, random |" in markdown

@@ -1,0 +1,129 @@
+"""What the entries of a registry are made of: strict fields, and the blocks inside a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from harness.api import Cut, Goal, Preprocessing
+
+Items = TypeVar("Items", bound=tuple[Hashable, ...])
+
+
+def _distinct(values: Items) -> Items:
+    if len(set(values)) != len(values):
+        raise ValueError("the list names something twice")
+    return values
+
+
+# YAML has lists and text where Python has tuples and enums; everything else is taken strictly.
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Positive = Annotated[float, Field(gt=0)]
+Size = Annotated[tuple[Count, Count], Field(strict=False)]
+Mean = Annotated[tuple[float, float, float], Field(strict=False)]
+Deviation = Annotated[tuple[Positive, Positive, Positive], Field(strict=False)]
+Names = Annotated[tuple[Text, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
+Goals = Annotated[
+    tuple[Annotated[Goal, Field(strict=False)], ...],
+    Field(strict=False, min_length=1),
+    AfterValidator(_distinct),
+]
+# No commas, no glob characters, no spaces: names stand in comma lists and globs.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+
+
+class Fields(BaseModel):
+    """Fields of the registry: frozen, strictly typed, nothing unknown, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class CutEntry(Fields):
+    """See `harness.api.Cut`."""
+
+    crop: Annotated[float, Field(gt=0, le=1)]
+    interpolation: Literal["bilinear", "bicubic", "lanczos"]
+
+
+class PreprocessingEntry(Fields):
+    """See `harness.api.Preprocessing`."""
+
+    size: Size
+    mean: Mean = (0.0, 0.0, 0.0)
+    std: Deviation = (1.0, 1.0, 1.0)
+    channels: Literal["rgb", "bgr"] = "rgb"
+    background: Annotated[int, Field(ge=0)] | None = None
+    cut: CutEntry | None = None
+
+    @property
+    def value(self) -> Preprocessing:
+        """The same as loaders see it."""
+        return Preprocessing(
+            size=self.size,
+            mean=self.mean,
+            std=self.std,
+            channels=self.channels,
+            background=self.background,
+            cut=None if self.cut is None else Cut(self.cut.crop, self.cut.interpolation),
+        )
+
+
+class Weights(Fields):
+    """A weight file of the registry's own, or the hash that the loader's file must have.
+
+    Attributes:
+        file: relative to the registry file's folder.
+        cached: relative to `models_folder`. Neither: the loader knows where.
+        sha256: 64 hex digits; None: not checked.
+    """
+
+    file: Text | None = None
+    cached: Text | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Weights:
+        if self.file is not None and self.cached is not None:
+            raise ValueError("names two places: give file or cached, not both")
+        return self
+
+
+class Published(Fields):
+    """Published accuracies in percent."""
+
+    top1: Percent | None = None
+    top5: Percent | None = None
+
+
+class SourceEntry(Fields):
+    """One of the places that a model's weights come from, with what differs there.
+
+    Attributes:
+        architecture: in the loader's words; None: the model's name.
+        preprocessing: None: the model's own.
+        fidelity: whether they are the study's weights, or the nearest that there are.
+        licence: where the loader does not know it.
+        bytes: about how large the file is, where the loader does not know it.
+    """
+
+    loader: Text
+    architecture: Text | None = None
+    weights: Weights = Weights()
+    preprocessing: PreprocessingEntry | None = None
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    fidelity: Literal["same_weights", "nearest"]
+    licence: str = ""
+    bytes: Count | None = None
+    notes: str = ""
+
+
+def models_folder() -> Path:
+    """Where imported models lie: ``HARNESS_MODELS``, or ``~/.cache/frontier-harness/models``."""
+    named = os.environ.get("HARNESS_MODELS")
+    return Path(named) if named else Path.home() / ".cache" / "frontier-harness" / "models"
