@@ -14,6 +14,7 @@ from harness.errors import ExitCode, HarnessError
 VERBS = {
     "run": "harness.cli.run",
     "plan": "harness.cli.plan",
+    "doctor": "harness.cli.doctor",
     "status": "harness.cli.status",
     "leaderboard": "harness.cli.leaderboard",
     "show": "harness.cli.show",
@@ -30,6 +31,7 @@ VERBS = {
 SUMMARIES = {
     "run": "Run a suite; resumes where it was.",
     "plan": "What a run would do.",
+    "doctor": "What a run needs, and how to get it.",
     "status": "How far the database's runs are.",
     "leaderboard": "Accuracy against robustness, model by model.",
     "show": "One cell, or one image of it.",

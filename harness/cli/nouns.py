@@ -56,6 +56,7 @@ def _model_rows(registry: Registry) -> list[Row]:
             "published_top1": model.published.top1,
             "classes": model.classes,
             "loader": model.loader,
+            "sources": [f"{name} ({source.fidelity})" for name, source in model.sources.items()],
         }
         for model in registry.models.values()
     ]
@@ -63,7 +64,12 @@ def _model_rows(registry: Registry) -> list[Row]:
 
 def _model_facts(registry: Registry, name: str) -> Row:
     model = registry.get_model(name)
-    return {**_entry(model), "architecture": model.architecture, "source": model.source}
+    facts = _entry(model)
+    if model.sources:
+        facts["sources"] = [{"name": name, **source} for name, source in facts["sources"].items()]
+    else:
+        facts["architecture"] = model.architecture
+    return {**facts, "source": model.source}
 
 
 def _dataset_rows(registry: Registry) -> list[Row]:
@@ -182,6 +188,7 @@ models = noun(
         Column("parameters", "parameters", "{:,}".format, right=True),
         Column("published_top1", "published top-1 %", right=True),
         Column("loader", "loader"),
+        Column("sources", "sources"),
     ],
     _registry,
     _model_rows,

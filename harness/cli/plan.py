@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.doctor import to_download
 from harness.cli.options import output_format
+from harness.cli.readiness import demand
 from harness.cli.run import request, selection
 from harness.report.tables import Column, Format, render
 
 if TYPE_CHECKING:
+    from harness.schedule.requirements import Inventory
     from harness.schedule.resolve import Request, Resolved
 
 COLUMNS = (
@@ -46,9 +49,14 @@ def show_plan(
     """Print a row for each attack and goal; writes nothing."""
     from harness.plugins import installed
     from harness.registry import load
+    from harness.schedule.requirements import take_stock
     from harness.schedule.resolve import resolve
 
-    resolved = resolve(asked, load(registry_files), installed())
+    catalog, registry = installed(), load(registry_files)
+    stock = take_stock(asked, registry, catalog)
+    if stock.dataset is None:  # the images are part of the plan, the weights are not
+        stock = demand(stock, available=False)
+    resolved = resolve(asked, registry, catalog, stock, planning=True)
     stored = {} if fresh else _stored(resolved, db, retry_errors)
     rows = _rows(resolved, stored)
     click.echo(render(rows, COLUMNS, format))
@@ -58,8 +66,20 @@ def show_plan(
         f"{images} images, {sum(row['pending'] for row in rows)} to do",
         err=format != "table",
     )
+    for line in _not_here(stock):
+        click.echo(line, err=True)
     for name in resolved.plan.unavailable:
         click.echo(f"no installed plugin offers {name!r}: a run goes on without it", err=True)
+
+
+def _not_here(stock: Inventory) -> list[str]:
+    """The models whose weights are not here."""
+    lines = list(stock.choice.notes)
+    if wanted := stock.all("downloadable"):
+        lines.append(f"{to_download(wanted)}, by the run itself")
+    if names := [row.name for row in stock.all("missing")]:
+        lines.append(f"weights are missing, see `harness doctor`: {', '.join(names)}")
+    return lines
 
 
 def _stored(resolved: Resolved, db: Path, retry_errors: bool) -> dict[str, int]:

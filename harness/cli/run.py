@@ -11,55 +11,83 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from harness.cli.options import database, option, registries
+from harness.cli.options import Decorator, database, option, registries
 from harness.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from harness.display.base import Display
+    from harness.schedule.requirements import Inventory
     from harness.schedule.resolve import Request
     from harness.schedule.run import Summary
 
 
+def _decorated(command: Any, *options: Decorator) -> Any:
+    """``command`` with ``options``, which its help shows in this order."""
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
+
+
+def needs(command: Any) -> Any:
+    """The options that say which models and data a run needs."""
+    return _decorated(
+        command,
+        option("--suite", required=True, metavar="NAME", help="The suite to run."),
+        option(
+            "--models",
+            metavar="GLOB,...",
+            help="Only these models of the registry; LOADER:MODEL names any other one"
+            " (timm:TAG, onnx:FILE).",
+        ),
+        option(
+            "--weights",
+            multiple=True,
+            metavar="[GLOB=]SOURCE",
+            help="Where the weights come from, of all models that have the source or of those that"
+            " the glob matches; may be repeated.",
+        ),
+        option(
+            "--data",
+            multiple=True,
+            metavar="NAME=PATH",
+            help="Where a data set lies; may be repeated.",
+        ),
+        registries(),
+    )
+
+
 def selection(command: Any) -> Any:
     """The options that say what to run; shared by ``run`` and ``plan``."""
-    for decorate in reversed(
-        [
-            option("--suite", required=True, metavar="NAME", help="The suite to run."),
-            option("--models", metavar="GLOB,...", help="Only these models of the registry."),
+    return needs(
+        _decorated(
+            command,
             option("--attacks", metavar="GLOB,...", help="Only these attacks of the suite."),
             option("--goals", metavar="GOAL,...", help="Only these goals."),
             option(
                 "--limit", type=click.IntRange(min=1), metavar="N", help="Images a cell, at most."
             ),
             option("--seed", type=int, metavar="N", help="Instead of the suite's seed."),
-            option(
-                "--data",
-                multiple=True,
-                metavar="NAME=PATH",
-                help="Where a data set lies; may be repeated.",
-            ),
-            registries(),
             database(),
-        ]
-    ):
-        command = decorate(command)
-    return command
+        )
+    )
 
 
 def request(
     *,
     suite: str,
     models: str | None,
-    attacks: str | None,
-    goals: str | None,
-    limit: int | None,
-    seed: int | None,
+    weights: Sequence[str],
     data: Sequence[str],
+    attacks: str | None = None,
+    goals: str | None = None,
+    limit: int | None = None,
+    seed: int | None = None,
+    eight_bit: bool = False,
 ) -> Request:
-    """The selection options as a request.
+    """The selection options as a request, and ``run``'s --eight-bit.
 
     Raises:
-        ConfigError: a goal or a NAME=PATH is malformed.
+        ConfigError: a goal, a NAME=PATH or a GLOB=SOURCE is malformed.
     """
     from harness.api import Goal
     from harness.plugins import unknown
@@ -79,12 +107,22 @@ def request(
     return Request(
         suite=suite,
         models=_listed(models),
+        weights=[_source(item) for item in weights],
         attacks=_listed(attacks),
         goals=wanted,
         limit=limit,
         seed=seed,
         data=places,
+        eight_bit=eight_bit,
     )
+
+
+def _source(item: str) -> tuple[str | None, str]:
+    """``[GLOB=]SOURCE`` as (glob, source)."""
+    glob, equals, name = item.rpartition("=")
+    if not name or (equals and not glob):
+        raise ConfigError(f"{item!r} is not [GLOB=]SOURCE", where="--weights")
+    return glob or None, name
 
 
 def _listed(text: str | None) -> list[str]:
@@ -97,6 +135,8 @@ def _listed(text: str | None) -> list[str]:
 @option("--batch-size", default="auto", metavar="auto|N", help="Images in one pass.")
 @option("--retry-errors", is_flag=True, help="Redo images whose status is error or invalid.")
 @option("--fresh", is_flag=True, help="Forget the stored results of these cells first.")
+@option("--eight-bit", is_flag=True, help="Judge what is attacked now after 8-bit rounding too.")
+@option("--available", is_flag=True, help="Go on without the models whose weights are missing.")
 @option("--dry-run", is_flag=True, help="Say what would be computed, and stop.")
 @option("--fail-fast", is_flag=True, help="Stop at the first model that fails.")
 @option(
@@ -112,6 +152,8 @@ def run(
     batch_size: str,
     retry_errors: bool,
     fresh: bool,
+    eight_bit: bool,
+    available: bool,
     dry_run: bool,
     fail_fast: bool,
     progress: Literal["auto", "rich", "plain", "json"],
@@ -119,27 +161,31 @@ def run(
 ) -> int:
     """Run a suite. What is stored already is not computed again; an interrupted run goes on."""
     size = _batch_size(batch_size)
-    asked = request(**selected)
+    asked = request(**selected, eight_bit=eight_bit)
     if dry_run:
         from harness.cli.plan import show_plan
 
         show_plan(asked, registry_files, db, "table", retry_errors=retry_errors, fresh=fresh)
         return ExitCode.OK
 
+    from harness.cli.placement import placements
+    from harness.cli.readiness import demand, fetch
     from harness.display import make_display
     from harness.plugins import installed
     from harness.registry import load
     from harness.schedule.devices import resolve_device
+    from harness.schedule.requirements import take_stock
     from harness.schedule.resolve import resolve
     from harness.schedule.run import Settings
     from harness.schedule.run import run as run_plan
     from harness.store.writer import Writer
 
-    catalog = installed()
+    catalog, registry = installed(), load(registry_files)
     for report in catalog.broken:
         click.echo(f"warning: plugin {report.name} ({report.distribution} {report.version}) "
                    f"is {report.status}", err=True)  # fmt: skip
-    resolved = resolve(asked, load(registry_files), catalog)
+    wanted = take_stock(asked, registry, catalog)
+    stock = demand(wanted, available=available)
     settings = Settings(
         device=resolve_device(device),
         batch_size=size,
@@ -147,16 +193,35 @@ def run(
         fresh=fresh,
         fail_fast=fail_fast,
     )
+    if stock.all("downloadable"):  # what is wrong is said before gigabytes travel
+        resolve(asked, registry, catalog, stock, planning=True)
     command = ["harness", *sys.argv[1:]]
     signal.signal(signal.SIGTERM, _interrupt)
-    with Writer.open(db, command=command) as writer, make_display(progress) as display:
-        if writer.took_over:
-            display.say(f"taking over from {writer.took_over}, which is gone")
-        for name in resolved.plan.unavailable:
-            display.say(f"no installed plugin offers {name!r}: going on without it")
-        summary = run_plan(resolved, catalog, writer, display, settings, command=command)
+    with make_display(progress) as display:
+        for line in _notes(wanted, stock):
+            display.say(line)
+        stock = fetch(stock, catalog, display, available=available)
+        resolved = resolve(asked, registry, catalog, stock)
+        with Writer.open(db, command=command) as writer:
+            if writer.took_over:
+                display.say(f"taking over from {writer.took_over}, which is gone")
+            for name in resolved.plan.unavailable:
+                display.say(f"no installed plugin offers {name!r}: going on without it")
+            summary = run_plan(resolved, catalog, writer, display, settings, command=command)
         _report(summary, display, db)
+        for line in placements(db, asked.suite, stock.choice.ad_hoc):
+            display.say(line)
     return summary.exit_code
+
+
+def _notes(wanted: Inventory, stock: Inventory) -> list[str]:
+    """What the user should know of the models before the run."""
+    kept = {entry.name for entry in stock.choice.models}
+    out = [entry.name for entry in wanted.choice.models if entry.name not in kept]
+    return [
+        *stock.choice.notes,
+        *([f"left out, for their weights are missing: {', '.join(out)}"] if out else []),
+    ]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

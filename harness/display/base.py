@@ -25,6 +25,9 @@ class Display(Protocol):
     def advance(self, *, images: int = 0, cells: int = 0, forwards: int = 0) -> None:
         """So many more images and cells are done; so many image forward passes were made."""
 
+    def download(self, name: str, done: int, total: int | None) -> None:
+        """So many bytes of ``name`` are here, of so many where that is known. Before `start`."""
+
     def finish(self) -> None:
         """The work is over, or was broken off. A second call does nothing."""
 

@@ -16,7 +16,7 @@ INTERVAL = 1.0
 
 
 class JsonDisplay(Display):
-    """Events ``start``, ``say``, ``cell``, ``progress`` and ``finish``, each with its numbers."""
+    """Events ``download``, ``start``, ``say``, ``cell``, ``progress`` and ``finish``."""
 
     def __init__(self, stream: TextIO | None = None, clock: Clock = time.monotonic) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -24,6 +24,7 @@ class JsonDisplay(Display):
         self._meter = Meter(clock)
         self._running = False
         self._told = 0.0
+        self._file = ""
 
     def start(self, *, cells: int, images: int) -> None:
         self._meter.start(cells=cells, images=images)
@@ -41,6 +42,11 @@ class JsonDisplay(Display):
         if cells or self._clock() - self._told >= INTERVAL:
             self._told = self._clock()
             self._tell("progress", **asdict(self._meter.read()))
+
+    def download(self, name: str, done: int, total: int | None) -> None:
+        if done == total or name != self._file or self._clock() - self._told >= INTERVAL:
+            self._file, self._told = name, self._clock()
+            self._tell("download", name=name, bytes=done, total=total)
 
     def finish(self) -> None:
         if self._running:

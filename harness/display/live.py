@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter, Progress
-from harness.display.text import counts, duration, left, one_line, speed
+from harness.display.text import counts, duration, left, one_line, speed, transfer
 
 
 class LiveDisplay(Display):
@@ -25,8 +25,25 @@ class LiveDisplay(Display):
         # The live thread reads this; it is replaced, never changed.
         self._progress = Progress()
         self._live: Live | None = None
+        self._download: Live | None = None
+        self._transfer: tuple[str, int, int | None] = ("", 0, None)
+
+    def download(self, name: str, done: int, total: int | None) -> None:
+        # The live thread reads this; it is replaced, never changed.
+        self._transfer = (one_line(name), done, total)
+        if self._download is None:
+            self._download = Live(
+                get_renderable=self._transfer_view,
+                console=self._console,
+                refresh_per_second=4,
+                transient=True,
+            )
+            self._download.start()
+        if done == total:
+            self._console.print(Text(f"downloaded {self._transfer[0]}: {transfer(done, total)}"))
 
     def start(self, *, cells: int, images: int) -> None:
+        self._end_downloads()
         self._meter.start(cells=cells, images=images)
         self._progress = self._meter.read()
         self._live = Live(get_renderable=self._view, console=self._console, refresh_per_second=4)
@@ -45,10 +62,16 @@ class LiveDisplay(Display):
         self._progress = self._meter.read()
 
     def finish(self) -> None:
+        self._end_downloads()
         if self._live is not None:
             live, self._live = self._live, None
             self._progress = self._meter.read()
             self._label = f"in {duration(self._progress.elapsed)}"
+            live.stop()
+
+    def _end_downloads(self) -> None:
+        if self._download is not None:
+            live, self._download = self._download, None
             live.stop()
 
     def _redraw(self) -> None:
@@ -61,6 +84,14 @@ class LiveDisplay(Display):
         bar = ProgressBar(total=max(now.images, 1), completed=now.images_done, width=24)
         top.add_row(bar, _cut(self._label))
         return Group(top, _cut(f"{counts(now)}, {speed(now)}, {left(now)} left"))
+
+    def _transfer_view(self) -> RenderableType:
+        name, done, total = self._transfer
+        line = Table.grid(padding=(0, 1))
+        # Without a total the bar only pulses.
+        bar = ProgressBar(total=total, completed=done, width=24, pulse=total is None)
+        line.add_row(bar, _cut(f"{name}: {transfer(done, total)}"))
+        return line
 
 
 def _cut(text: str) -> Text:

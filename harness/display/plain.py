@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter
-from harness.display.text import counts, duration, left, one_line, speed
+from harness.display.text import counts, duration, left, one_line, speed, transfer
 
 INTERVAL = 10.0
 """Seconds between two progress lines, at least."""
@@ -43,6 +43,12 @@ class PlainDisplay(Display):
         self._shown = self._clock()
         now = self._meter.read()
         self._print(f"{counts(now)}, {speed(now)}, {left(now)} left: {self._label}")
+
+    def download(self, name: str, done: int, total: int | None) -> None:
+        if done != total and name == self._label and self._clock() - self._shown < INTERVAL:
+            return
+        self._label, self._shown = name, self._clock()
+        self._print(f"downloading {one_line(name)}: {transfer(done, total)}")
 
     def finish(self) -> None:
         if self._running:

@@ -38,6 +38,12 @@ def left(progress: Progress) -> str:
     return "?" if progress.remaining is None else duration(progress.remaining)
 
 
+def transfer(done: int, total: int | None) -> str:
+    """``12.3 of 45.6 MB``, or as much of that as is known."""
+    known = "" if total is None else f" of {total / 1e6:.1f}"
+    return f"{done / 1e6:.1f}{known} MB"
+
+
 def _rate(value: float | None) -> str:
     if value is None:
         return "-"

@@ -31,26 +31,36 @@ from harness.plan import (
     plan_cells,
 )
 from harness.plugins import Catalog, Kind, unknown
-from harness.registry import ModelEntry, Registry, SuiteEntry
+from harness.registry import Registry, SuiteEntry
+from harness.schedule.choice import choose_dataset, choose_models
 from harness.schedule.components import (
     attack_component,
     dataset_component,
     metric_instances,
     model_component,
 )
+from harness.schedule.requirements import Inventory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the command line asks for; empty selections mean "what the suite says"."""
+    """What the command line asks for; empty selections mean "what the suite says".
+
+    Attributes:
+        models: names, globs, and LOADER:MODEL for models that the registry does not name.
+        weights: (glob of models, source); without a glob the source is for all that have it.
+        eight_bit: whether every attack's candidates are judged after rounding to 8 bits too.
+    """
 
     suite: str
     models: Sequence[str] = ()
+    weights: Sequence[tuple[str | None, str]] = ()
     attacks: Sequence[str] = ()
     goals: Sequence[Goal] = ()
     limit: int | None = None
     seed: int | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
+    eight_bit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +79,20 @@ class Resolved:
     metrics: Mapping[str, Metric]
 
 
-def resolve(request: Request, registry: Registry, catalog: Catalog) -> Resolved:
+def resolve(
+    request: Request,
+    registry: Registry,
+    catalog: Catalog,
+    stock: Inventory | None = None,
+    *,
+    planning: bool = False,
+) -> Resolved:
     """The plan for ``request`` and everything it needs.
+
+    Args:
+        stock: what was found out about the request before; its models are those of the plan.
+        planning: weights need not be here; a model whose weights' hash is not known has a key that
+            no other has, and nothing is stored under it.
 
     Raises:
         ConfigError: a name, a parameter or a goal is wrong. MissingError: weights or data are not
@@ -81,16 +103,17 @@ def resolve(request: Request, registry: Registry, catalog: Catalog) -> Resolved:
     attacks, parameters = _attacks(suite, catalog, unavailable)
     chosen = _chosen(request, suite, attacks)
     metrics = metric_instances(suite.metrics, catalog, unavailable)
-    entries, board = _model_entries(request, suite, registry)
-    dataset_component_, dataset = _dataset(request, suite, registry, catalog)
-    models = [model_component(entry, catalog) for entry in entries]
+    choice = stock.choice if stock else choose_models(request, suite, registry, catalog)
+    found = (stock and stock.dataset) or _dataset(request, suite, registry, catalog)
+    dataset_component_, dataset = found
+    models = [model_component(entry, catalog, planning=planning) for entry in choice.models]
     components = [component for component, _ in models]
     _must_differ(components)
     images = [PlannedImage(sample.id, sample.label) for sample in dataset.samples()]
     seed = suite.seed if request.seed is None else request.seed
     plan = Plan(
         suite=suite.name,
-        definition=_definition(suite, board, attacks, seed),
+        definition=_definition(suite, choice.board, attacks, seed),
         seed=seed,
         cells=plan_cells(
             models=components,
@@ -109,7 +132,7 @@ def resolve(request: Request, registry: Registry, catalog: Catalog) -> Resolved:
 
 def _definition(
     suite: SuiteEntry,
-    models: Sequence[ModelEntry],
+    models: Sequence[str],
     attacks: Sequence[PlannedAttack],
     seed: int,
 ) -> dict[str, Any]:
@@ -117,7 +140,7 @@ def _definition(
     return {
         "name": suite.name,
         "dataset": suite.dataset,
-        "models": [model.name for model in models],
+        "models": list(models),
         "attacks": [
             {
                 "name": attack.component.name,
@@ -136,23 +159,6 @@ def _definition(
     }
 
 
-def _model_entries(
-    request: Request, suite: SuiteEntry, registry: Registry
-) -> tuple[list[ModelEntry], list[ModelEntry]]:
-    """The models to run, and all models of the board: the suite's and those asked for besides.
-
-    A glob chooses among the suite's models; one that matches none of them, among all.
-    """
-    own = registry.match_models(suite.models, where=f"{suite.source}: suites.{suite.name}.models")
-    chosen: dict[str, ModelEntry] = {}
-    for glob in request.models:
-        members = [entry for entry in own if fnmatchcase(entry.name, glob)]
-        found = members or registry.match_models([glob], where="--models")
-        chosen.update((entry.name, entry) for entry in found)
-    models = [entry for entry in registry.models.values() if entry.name in chosen] or own
-    return models, own + [entry for entry in models if entry not in own]
-
-
 def _must_differ(models: Sequence[Component]) -> None:
     """Two names for one network would share every cell."""
     seen: dict[str, str] = {}
@@ -168,10 +174,7 @@ def _must_differ(models: Sequence[Component]) -> None:
 def _dataset(
     request: Request, suite: SuiteEntry, registry: Registry, catalog: Catalog
 ) -> tuple[Component, Dataset]:
-    where = f"{suite.source}: suites.{suite.name}.dataset"
-    entry = registry.get_dataset(suite.dataset, where=where)
-    for name in request.data:
-        registry.get_dataset(name, where="--data")
+    entry = choose_dataset(request, suite, registry)
     return dataset_component(entry, catalog, root=request.data.get(entry.name))
 
 
@@ -200,7 +203,7 @@ def _attacks(
 def _chosen(
     request: Request, suite: SuiteEntry, attacks: Sequence[PlannedAttack]
 ) -> list[PlannedAttack]:
-    """``attacks`` with the goals that are asked for; none where the attack itself is not."""
+    """``attacks`` as asked for: with the goals wanted, none where the attack itself is not."""
     names = [name for attack in attacks for name in (attack.component.name, attack.label)]
     for glob in request.attacks:
         if not _matches([glob], names):
@@ -219,7 +222,11 @@ def _narrowed(attack: PlannedAttack, request: Request) -> PlannedAttack:
     if request.attacks and not _matches(request.attacks, (attack.component.name, attack.label)):
         return replace(attack, goals=())
     wanted = request.goals or attack.goals
-    return replace(attack, goals=tuple(goal for goal in attack.goals if goal in wanted))
+    return replace(
+        attack,
+        goals=tuple(goal for goal in attack.goals if goal in wanted),
+        eight_bit=attack.eight_bit or request.eight_bit,
+    )
 
 
 def _matches(globs: Sequence[str], names: Iterable[str]) -> bool:

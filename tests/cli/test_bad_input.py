@@ -47,6 +47,16 @@ def one_line(result, code: int, *parts: str) -> None:
         assert part in result.err, result.err
 
 
+def a_table(result, *parts: str) -> None:
+    """The command ended with code 3, a table that names ``parts``, and one line."""
+    assert result.code == 3, result.err
+    *table, error = result.err.strip().splitlines()
+    assert error.startswith("error: ")
+    assert "Traceback" not in result.err
+    for part in parts:
+        assert any(part in line for line in table), result.err
+
+
 def odd(tmp_path: Path, file: Path, *, loader: str = "digits", sha: str = "") -> Path:
     path = tmp_path / "odd.yaml"
     path.write_text(MODEL.format(loader=loader, file=file, sha=sha))
@@ -116,11 +126,11 @@ def test_wrong_registries(harness, tmp_path, text, parts):
 
 def test_missing_and_wrong_weights_are_found_before_anything_is_made(harness, tmp_path):
     run = ("run", "--suite", "odd", "--registry")
-    one_line(harness(*run, odd(tmp_path, Path("gone.safetensors"))), 3, "gone.safetensors", "odd")
+    a_table(harness(*run, odd(tmp_path, Path("gone.safetensors"))), "gone.safetensors", "odd")
     wrong = odd(
         tmp_path, WEIGHTS / "digits-mobilenet_v1_025.safetensors", sha=f", sha256: '{'0' * 64}'"
     )
-    one_line(harness(*run, wrong), 3, "SHA-256", "weights.sha256")
+    a_table(harness(*run, wrong), "SHA-256", "weights.sha256")
     assert not Path("harness.db").exists()
 
 
@@ -238,9 +248,9 @@ def test_missing_and_empty_folders(harness, tmp_path):
     pictures(tmp_path)
     (tmp_path / "empty").mkdir()
     run = ("run", "--registry", "folder.yaml", "--suite", "pictures")
-    one_line(harness(*run), 3, "pictures", "--data")
-    one_line(harness(*run, "--data", "pictures=gone"), 3, "gone")
-    one_line(harness(*run, "--data", "pictures=empty"), 3, "empty")
+    a_table(harness(*run), "pictures", "--data")
+    a_table(harness(*run, "--data", "pictures=gone"), "gone")
+    a_table(harness(*run, "--data", "pictures=empty"), "empty")
 
 
 def test_a_database_that_is_none(harness, overlay, tmp_path):

@@ -1,0 +1,89 @@
+"""``harness doctor``: what a run needs, what is here, and how to get the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import output_format
+from harness.cli.run import needs, request
+from harness.errors import ExitCode
+from harness.report.tables import Column, Format, render
+
+if TYPE_CHECKING:
+    from harness.schedule.requirements import Inventory, Requirement
+
+_COLUMNS = (
+    Column("kind", "kind"),
+    Column("name", "name"),
+    Column("source", "source"),
+    Column("fidelity", "fidelity"),
+    Column("state", "state"),
+    Column("bytes", "MB", lambda size: f"{size / 1e6:,.1f}", right=True),
+    Column("licence", "licence"),
+    Column("problem", "problem"),
+    Column("how", "how to get it"),
+)
+_DATA = (*_COLUMNS, Column("path", "path"), Column("url", "url"))
+
+
+@click.command()
+@needs
+@output_format()
+def doctor(registry_files: Sequence[Path], format: Format, **selected: Any) -> int:
+    """What a run needs: weights and data, and how to get what is not here.
+
+    Makes nothing and uses no network. The exit code is 3 where something is missing that the run
+    cannot download by itself.
+    """
+    from harness.plugins import installed
+    from harness.registry import load
+    from harness.schedule.requirements import take_stock
+
+    asked = request(**selected)
+    stock = take_stock(asked, load(registry_files), installed())
+    click.echo(requirements_table(stock.rows, format))
+    for line in (*stock.choice.notes, *_verdict(stock, asked.suite)):
+        click.echo(line, err=format in ("json", "csv"))
+    return ExitCode.MISSING if stock.all("missing") else ExitCode.OK
+
+
+def requirements_table(rows: Sequence[Requirement], format: Format) -> str:
+    """A row a model and data set; for people without the columns that would be empty."""
+    found = [
+        {
+            name: str(value) if isinstance(value, Path) else value if value != "" else None
+            for name, value in asdict(row).items()
+        }
+        for row in rows
+    ]
+    columns = [c for c in _COLUMNS if any(row[c.key] is not None for row in found)]
+    return render(found, columns if format in ("table", "md") else _DATA, format)
+
+
+def _verdict(stock: Inventory, suite: str) -> list[str]:
+    """The total download, and what to do."""
+    wanted, missing = stock.all("downloadable"), stock.all("missing")
+    lines = [to_download(wanted)] if wanted else []
+    if missing:
+        todo = "get them as the table says"
+        if any(row.kind == "model" for row in missing):
+            todo += ", choose another source with --weights"
+            todo += ", or go on without them (--available)" if stock.dataset else ""
+        return [*lines, f"{len(missing)} of {len(stock.rows)} needed things missing: {todo}"]
+    first = "downloads them first" if wanted else "has all it needs"
+    return [*lines, f"`harness run --suite {suite}` {first}"]
+
+
+def to_download(rows: Sequence[Requirement]) -> str:
+    """How much will be downloaded: ``to download: 3 files, 12.3 MB``."""
+    total = sum(row.bytes or 0 for row in rows)
+    unknown = sum(row.bytes is None for row in rows)
+    files = "1 file" if len(rows) == 1 else f"{len(rows)} files"
+    size = f"{total / 1e6:,.1f} MB" if unknown < len(rows) else "of unknown size"
+    more = f", and {unknown} of unknown size" if 0 < unknown < len(rows) else ""
+    return f"to download: {files}, {size}{more}"

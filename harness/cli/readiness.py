@@ -1,0 +1,63 @@
+"""The doctor's check before a run: stop, leave models out, or download what is not here."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.doctor import requirements_table, to_download
+from harness.errors import MissingError
+
+if TYPE_CHECKING:
+    from harness.display.base import Display
+    from harness.plugins import Catalog
+    from harness.schedule.requirements import Inventory
+
+
+def demand(stock: Inventory, *, available: bool) -> Inventory:
+    """``stock`` if a run can begin with it; if ``available``, without the models that are missing.
+
+    Raises:
+        MissingError: something required is missing, and the table on stderr says what.
+    """
+    missing = stock.all("missing")
+    names = [row.name for row in missing if row.kind == "model"]
+    without = stock.without(names)
+    if not missing or (available and stock.dataset and without.choice.models):
+        return without
+    click.echo(requirements_table(missing, "table"), err=True)
+    hint = "get them as the table says"
+    if stock.dataset and without.choice.models:
+        hint += ", or leave them out with --available"
+    if available and stock.dataset:
+        raise MissingError("no model is left", hint=hint)
+    raise MissingError(f"{len(missing)} of {len(stock.rows)} needed things missing", hint=hint)
+
+
+def fetch(stock: Inventory, catalog: Catalog, display: Display, *, available: bool) -> Inventory:
+    """Download what can be; if ``available``, models whose download fails are left out.
+
+    Raises:
+        MissingError: a download failed, or no model is left.
+    """
+    from harness.schedule.download import download
+
+    rows = stock.all("downloadable")
+    entries = {entry.name: entry for entry in stock.choice.models}
+    failed = []
+    if rows:
+        display.say(to_download(rows))
+    for row in rows:
+        try:
+            download(entries[row.name], catalog, partial(display.download, row.name))
+        except MissingError as error:
+            if not available:
+                raise
+            display.say(f"left out: {error}")
+            failed.append(row.name)
+    kept = stock.without(failed)
+    if not kept.choice.models:
+        raise MissingError("no model is left", hint="see `harness doctor`")
+    return kept

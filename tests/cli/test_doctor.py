@@ -1,0 +1,242 @@
+"""What a run needs: the doctor's rows, the check before every run, downloads."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from harness.identity import file_sha256
+
+WEIGHTS = Path(__import__("harness_digits").__file__).parent / "weights"
+
+NAMES = ("digits-alexnet", "digits-vgg16", "digits-mobilenet_v1_025")
+DIGITS = "family: F, classes: 10, preprocessing: {size: [32, 32], mean: [0.5, 0.5, 0.5], "
+DIGITS += "std: [0.5, 0.5, 0.5]}"
+SUITE = """\
+suites:
+  mixed:
+    dataset: {dataset}
+    models: [{models}]
+    images: 4
+    accuracy_images: 4
+    attacks:
+      - {{attack: fgsm, goals: [untargeted]}}
+    metrics: [accuracy]
+"""
+
+
+def sha(name: str) -> str:
+    return file_sha256(WEIGHTS / f"{name}.safetensors")
+
+
+MODELS = {
+    "here": f"  here: {{loader: digits, architecture: {NAMES[0]}, {DIGITS}}}\n",
+    "far": f"  far: {{loader: cloud, architecture: {NAMES[1]}, {DIGITS},\n"
+    f"        weights: {{sha256: '{sha(NAMES[1])}'}}}}\n",
+    "far2": f"  far2: {{loader: cloud, architecture: {NAMES[2]}, {DIGITS}}}\n",
+    "odd": f"  odd: {{loader: cloud, {DIGITS}}}\n",
+    "gone": f"  gone: {{loader: digits, {DIGITS}, weights: {{file: nowhere/x.onnx}}}}\n",
+    "kept": f"  kept: {{loader: digits, {DIGITS}, weights: {{cached: paper/x.onnx}}}}\n",
+    "other": f"  other: {{loader: digits, architecture: {NAMES[0]}, {DIGITS},\n"
+    f"          weights: {{sha256: '{'0' * 64}'}}}}\n",
+}
+"""Entries; all but the first are not here, each for a reason of its own."""
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Writes an overlay with suite ``mixed`` of some of the models; returns the options."""
+
+    def write(*models: str, dataset: str = "digits") -> tuple[object, ...]:
+        text = "models:\n" + "".join(MODELS[name] for name in models)
+        text += "datasets:\n  photos: {reader: folder, version: '1', classes: 10, licence: ask}\n"
+        text += SUITE.format(dataset=dataset, models=", ".join(models))
+        (tmp_path / "mixed.yaml").write_text(text)
+        return ("--registry", "mixed.yaml", "--suite", "mixed")
+
+    return write
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def doctor(harness, *options: object) -> tuple[int, dict[str, dict[str, object]]]:
+    done = harness("doctor", *options, "--format", "json")
+    return done.code, {row["name"]: row for row in json.loads(done.out)}
+
+
+def test_what_is_here_is_present(harness, mixed):
+    code, rows = doctor(harness, *mixed("here"))
+    size = (WEIGHTS / f"{NAMES[0]}.safetensors").stat().st_size
+    assert code == 0
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "here": "present",
+        "digits": "present",
+    }
+    assert (rows["here"]["kind"], rows["here"]["bytes"]) == ("model", size)
+    assert rows["digits"]["kind"] == "data set"
+    assert "UCI" in rows["digits"]["licence"]
+    assert "has all it needs" in harness("doctor", *mixed("here")).out
+
+
+def test_every_way_to_be_missing_has_its_row_and_its_remedy(harness, mixed, cloud, tmp_path):
+    options = mixed(*MODELS, dataset="photos")
+    before = files(tmp_path)
+    code, rows = doctor(harness, *options)
+    assert code == 3
+    assert list(rows) == [*MODELS, "photos"]
+    states = {name: row["state"] for name, row in rows.items()}
+    assert states == dict.fromkeys(rows, "missing") | {
+        "here": "present",
+        "far": "downloadable",
+        "far2": "downloadable",
+    }
+    expected = {
+        "far": ("", "from the cloud"),
+        "odd": ("no such thing", "look it up"),
+        "gone": ("x.onnx", "weights.file"),
+        "kept": ("x.onnx", "harness models import frozen_imagenet_models_v1.1.tar.gz -o "),
+        "other": ("SHA-256", "weights.sha256"),
+        "photos": ("has no folder", "--data photos=PATH"),
+    }
+    for name, (problem, how) in expected.items():
+        assert problem in (rows[name]["problem"] or "")
+        assert how in rows[name]["how"]
+    assert (rows["far"]["bytes"], rows["far"]["licence"]) == (1000, "free")
+    assert rows["photos"]["licence"] == "ask"
+    said = harness("doctor", *options).out
+    assert "to download: 2 files, 0.0 MB" in said
+    assert "5 of 8 needed things missing" in said
+    assert cloud.asked == []
+    assert files(tmp_path) == before
+
+
+def test_offline_nothing_can_be_downloaded(harness, mixed, cloud, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    code, rows = doctor(harness, *mixed("here", "far"))
+    assert (code, rows["far"]["state"]) == (3, "missing")
+    assert "offline" in rows["far"]["problem"]
+    assert "HF_HUB_OFFLINE" in rows["far"]["how"]
+
+
+@pytest.mark.parametrize("available", [(), ("--available",)])
+def test_a_run_without_its_data_makes_nothing(harness, mixed, cloud, tmp_path, available):
+    options = mixed("here", "far", "gone", dataset="photos")
+    before = files(tmp_path)
+    done = harness("run", *options, *available)
+    assert done.code == 3
+    *table, error = done.err.strip().splitlines()
+    assert error.startswith("error: 2 of 4 needed things missing")
+    assert [line.split()[:2] for line in table[2:4]] == [["model", "gone"], ["data", "set"]]
+    assert not any("far" in line for line in table)
+    assert (files(tmp_path), cloud.asked, done.out) == (before, [], "")
+
+
+def test_available_goes_on_with_what_is_there(harness, mixed, tmp_path):
+    options = mixed("here", "gone")
+    before = files(tmp_path)
+    refused = harness("run", *options)
+    assert refused.code == 3
+    assert "--available" in refused.err
+    assert files(tmp_path) == before
+    done = harness("run", *options, "--available")
+    assert done.code == 0, done.err
+    assert "left out, for their weights are missing: gone" in done.err
+    board = json.loads(harness("leaderboard", "--format", "json").out)
+    assert {row["model"]: row["status"] for row in board} == {
+        "here": "complete",
+        "gone": "not run",
+    }
+    assert harness("run", *options, "--available", "--models", "gone").code == 3
+
+
+def test_downloads_come_first_and_once(harness, mixed, cloud):
+    cloud.offer(*NAMES)
+    options = mixed("here", "far", "far2")
+    done = harness("run", *options, "--progress", "json")
+    assert done.code == 0, done.err
+    events = [json.loads(line) for line in done.err.splitlines()]
+    kinds = [event["event"] for event in events]
+    told = {e["name"]: (e["bytes"], e["total"]) for e in events if e["event"] == "download"}
+    sizes = [(WEIGHTS / f"{name}.safetensors").stat().st_size for name in NAMES[1:]]
+    assert told == {"far": (sizes[0], sizes[0]), "far2": (sizes[1], sizes[1])}
+    assert max(i for i, kind in enumerate(kinds) if kind == "download") < kinds.index("start")
+    assert len(cloud.asked) == 2
+    assert doctor(harness, *options)[1]["far"]["state"] == "present"
+    assert "nothing to do" in harness("run", *options).err
+    assert len(cloud.asked) == 2
+
+
+def test_plain_progress_names_the_file_and_its_size(harness, mixed, cloud):
+    cloud.offer(NAMES[1])
+    done = harness("run", *mixed("far"))
+    size = (WEIGHTS / f"{NAMES[1]}.safetensors").stat().st_size / 1e6
+    assert "to download: 1 file, 0.0 MB" in done.err
+    assert f"downloading far: {size:.1f} of {size:.1f} MB" in done.err
+
+
+def test_a_download_that_fails(harness, mixed, cloud, tmp_path):
+    cloud.offer(NAMES[2])
+    options = mixed("here", "far", "far2")
+    before = files(tmp_path)
+    done = harness("run", *options)
+    assert done.code == 3
+    assert done.err.splitlines()[-1].startswith("error: model far:")
+    assert "404" in done.err
+    assert files(tmp_path) == before
+    done = harness("run", *options, "--available")
+    assert done.code == 0, done.err
+    assert "left out: model far" in done.err
+    with sqlite3.connect("harness.db") as db:
+        assert db.execute("SELECT DISTINCT model FROM samples").fetchall() == [
+            ("here",),
+            ("far2",),
+        ]
+
+
+@pytest.mark.parametrize("available", [False, True])
+def test_a_download_with_another_hash_is_not_used(harness, mixed, cloud, tmp_path, available):
+    cloud.offer(NAMES[0])
+    (cloud.folder / f"{NAMES[0]}.safetensors").rename(cloud.folder / f"{NAMES[1]}.safetensors")
+    done = harness("run", *mixed("here", "far"), *(["--available"] if available else []))
+    assert done.code == (0 if available else 3), done.err
+    assert "SHA-256" in done.err
+    assert ("left out: " in done.err) == available
+    assert (tmp_path / "harness.db").exists() == available
+
+
+def test_wrong_names_are_said_before_anything_is_downloaded(harness, mixed, cloud):
+    cloud.offer(*NAMES)
+    assert harness("run", *mixed("far"), "--attacks", "fgms").code == 2
+    assert cloud.asked == []
+
+
+def test_a_plan_needs_no_weights(harness, mixed, cloud, tmp_path):
+    cloud.offer(*NAMES)
+    options = mixed("here", "far", "far2", "gone")
+    before = files(tmp_path)
+
+    def rows() -> list[tuple[int, int]]:
+        done = harness("plan", *options, "--format", "json")
+        assert done.code == 0, done.err
+        assert "missing, see `harness doctor`: gone" in done.err
+        return [(row["images"], row["stored"]) for row in json.loads(done.out)]
+
+    assert rows() == [(16, 0), (16, 0)]
+    assert files(tmp_path) == before
+    assert harness("run", *options, "--available").code == 0
+    assert rows() == [(16, 12), (16, 12)]
+    # Without the files, what is stored is known only where the registry names the hash.
+    for file in cloud.cache.iterdir():
+        file.unlink()
+    assert rows() == [(16, 8), (16, 8)]
+
+
+def test_a_plan_needs_the_data(harness, mixed):
+    done = harness("plan", *mixed("here", dataset="photos"))
+    assert done.code == 3
+    assert "--data photos=PATH" in done.err
