@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test check format bench peers clean
+.PHONY: run test test-import check format bench peers clean
 .DEFAULT_GOAL := test
 
 run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
@@ -13,6 +13,10 @@ run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
 
 test: check  ## everything that CI runs
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --durations=10
+
+test-import: $(VENV)/.dev  ## the import of frozen TensorFlow graphs, with TensorFlow
+	$(PIP) -e '.[dev,paper]'
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/importing
 
 check: $(VENV)/.dev  ## style, types, arrows between the rooms
 	$(BIN)/ruff check
