@@ -110,6 +110,22 @@ def load_line() -> str:
     return f"load {load:.1f} on {cores} cores ({verdict})"
 
 
+class Presence:
+    """How much of its threads' time the process was given since this was made.
+
+    Unlike the machine's load it is about us alone: others on other cores take nothing away.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads, self._wall, self._own = threads, time.perf_counter(), time.process_time()
+
+    def __str__(self) -> str:
+        wall = time.perf_counter() - self._wall
+        share = (time.process_time() - self._own) / wall / self._threads
+        verdict = "quiet" if share >= 0.97 else "BUSY: do not trust the ratios"
+        return f"{share:.1%} of the time of {self._threads} threads was ours ({verdict})"
+
+
 def _forget_peak() -> None:
     clear = Path("/proc/self/clear_refs")
     if clear.exists():

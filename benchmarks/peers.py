@@ -21,7 +21,7 @@ from pathlib import Path
 import refill
 import rivals
 import torch
-from measure import Measured, Passes, interleaved, load_line, ratio
+from measure import Measured, Passes, Presence, interleaved, load_line, ratio
 from subjects import Subject, model_a, model_b
 from torch import Tensor
 
@@ -109,6 +109,7 @@ def measure(
     *,
     pairs: int,
     forwards: int,
+    norm: str,
     repeats: int,
 ) -> dict[str, Row]:
     """Run ``cases`` in turn with the bare loops; print and return a row each.
@@ -127,6 +128,7 @@ def measure(
         return subject.network.turns.sliced(work, counts[name])
 
     every = {NOMINAL: bare(pairs, forwards), FORWARD: bare(0, max(1, pairs // 10)), **cases}
+    presence = Presence(torch.get_num_threads())
     seconds = interleaved(
         {name: partial(sliced, name, case) for name, case in every.items()}, repeats=repeats
     )
@@ -145,8 +147,16 @@ def measure(
                    forwards=made, backwards=back)  # fmt: skip
         rows[name] = row
         print(row.text() if name in cases else row.text()[:77], flush=True)
-    print(f"{'':34} {load_line()}")
+    print(_on_common(rows, cases, norm))
+    print(f"{presence}", flush=True)
     return rows
+
+
+def _on_common(rows: Mapping[str, Row], cases: Mapping[str, Case], norm: str) -> str:
+    """A mean over successes flatters who has few: here over what everybody broke."""
+    common = torch.stack([rows[name].broken for name in cases]).all(0)
+    means = (f"{name} {getattr(rows[name], norm)[common].mean():.4g}" for name in cases)
+    return f"mean {norm} of the {int(common.sum())} images that all broke: {', '.join(means)}"
 
 
 def _row(
@@ -188,6 +198,7 @@ def carlini_wagner(subject: Subject, iterations: int, repeats: int) -> dict[str,
         },
         pairs=9 * iterations,
         forwards=0,
+        norm="l2",
         repeats=repeats,
     )
 
@@ -208,6 +219,7 @@ def elastic_net(subject: Subject, iterations: int, repeats: int) -> dict[str, Ro
         },
         pairs=9 * iterations,
         forwards=0,
+        norm="l1",
         repeats=repeats,
     )
 
@@ -224,6 +236,7 @@ def smallest_epsilon(subject: Subject, repeats: int) -> dict[str, Row]:
         },
         pairs=90,
         forwards=9,
+        norm="linf",
         repeats=repeats,
     )
 
@@ -239,6 +252,7 @@ def slow_peers(subject: Subject, iterations: int) -> None:
         },
         pairs=9 * iterations,
         forwards=0,
+        norm="l1",
         repeats=1,
     )
 
