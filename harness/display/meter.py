@@ -59,7 +59,7 @@ class Meter:
         while self._recent and now - self._recent[0][0] > WINDOW:
             self._recent.popleft()
         elapsed = now - self._began
-        images_rate = self._rate(1, elapsed)
+        images_rate = self._rate(1, self._images_done, elapsed)
         left = max(self._images - self._images_done, 0)
         return Progress(
             cells_done=self._cells_done,
@@ -69,10 +69,13 @@ class Meter:
             forwards=self._forwards,
             elapsed=elapsed,
             images_per_second=images_rate,
-            forwards_per_second=self._rate(2, elapsed),
+            forwards_per_second=self._rate(2, self._forwards, elapsed),
             remaining=left / images_rate if images_rate else None,
         )
 
-    def _rate(self, column: int, elapsed: float) -> float | None:
-        seconds = min(elapsed, WINDOW)
-        return sum(event[column] for event in self._recent) / seconds if seconds > 0 else None
+    def _rate(self, column: int, done: float, elapsed: float) -> float | None:
+        """Over the window; over all the time where a long attack has finished nothing in it."""
+        if elapsed <= 0:
+            return None
+        recent = sum(event[column] for event in self._recent)
+        return recent / min(elapsed, WINDOW) if recent else done / elapsed
