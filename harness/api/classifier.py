@@ -172,6 +172,9 @@ class ModelLoader(ABC):
     def load(self, spec: ModelSpec, device: str) -> Classifier:
         """The classifier on ``device``; ``spec.weights`` is the checked file.
 
+        May be called on another thread while an earlier model is at work, never twice at a time: it
+        must not patch or trace (torch.fx) what other models use.
+
         Raises:
             ModelError: the file is not what the loader understands.
         """

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
 from harness.api import Classifier, ModelError, Preprocessing
+from harness.engine.folding import folded
 
 
 class PixelSpace(nn.Module):
@@ -138,27 +137,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )
-
-
-def folded(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
-    """``network`` with batch norms folded into convolutions, where that is exact; else itself.
-
-    The folding is done in float64. A network that torch.fx cannot trace, or whose folded form
-    differs by more than float32 rounding explains, is left as it is.
-    """
-    from torch.fx.experimental.optimization import fuse
-
-    if not any(isinstance(part, nn.BatchNorm2d) for part in network.modules()):
-        return network
-    try:
-        folded = fuse(copy.deepcopy(network).double()).float().requires_grad_(False)
-        generator = torch.Generator().manual_seed(0)
-        probe = torch.rand((2, *shape), generator=generator) * 2 - 1
-        probe = probe.to(next(network.parameters()).device)
-        with torch.inference_mode():
-            before, after = network(probe), folded(probe)
-        if (before - after).abs().max() <= 1e-4 * before.abs().max():
-            return folded
-    except Exception:  # any network that tracing does not understand is simply not folded
-        return network
-    return network

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import torch
 
 from harness.api import CellRows, Status
+from harness.engine.memory import default_model_memory
 from harness.errors import ExitCode
 from harness.plan import Cell
 from harness.plugins import Catalog
 from harness.schedule.environment import environment
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
+from harness.schedule.residency import Loaded, Residency, file_bytes, load_model
 from harness.schedule.resolve import Resolved
 from harness.schedule.work import ModelWork
 from harness.store.queries import cell_rows, done_clean, done_outcomes
@@ -77,16 +80,18 @@ def run(
     writer.record_plugin_errors(number, catalog.broken)
     if settings.fresh:
         writer.forget(cell.key for cell in plan.cells)
-    try:
-        computed, found, stopped = _work(
-            resolved, writer, progress, settings, images=images, digests=digests, run=number
-        )
-    except KeyboardInterrupt:
-        writer.finish_run(number, status="interrupted", exit_code=ExitCode.INTERRUPTED)
-        raise
-    except BaseException:
-        writer.finish_run(number, status="failed", exit_code=ExitCode.CELLS_FAILED)
-        raise
+    # The run's end is written down before a load that has begun is waited for.
+    with _models(resolved, settings.device) as models:
+        try:
+            computed, found, stopped = _work(
+                resolved, models, writer, progress, settings, images, digests, number
+            )
+        except KeyboardInterrupt:
+            writer.finish_run(number, status="interrupted", exit_code=ExitCode.INTERRUPTED)
+            raise
+        except BaseException:
+            writer.finish_run(number, status="failed", exit_code=ExitCode.CELLS_FAILED)
+            raise
     failures = _score(resolved, writer, number) + stopped
     code = _exit_code(failures, resolved, catalog)
     writer.finish_run(number, status="failed" if code else "done", exit_code=code)
@@ -108,12 +113,25 @@ def digests_of(cells: Sequence[Cell], images: Images) -> dict[str, tuple[int, st
     return {image.id: (image.label, images.digest(image.id)) for image in longest}
 
 
+def _models(resolved: Resolved, device: torch.device) -> Residency:
+    """The models of the plan, none of them loaded yet."""
+    fold = {cell.model.name: cell.policy.fold_batch_norm for cell in resolved.plan.cells}
+
+    def load(name: str) -> Loaded:
+        return load_model(*resolved.models[name], device, fold_batch_norm=fold[name])
+
+    def estimate(name: str) -> int:
+        return file_bytes(resolved.models[name][1])
+
+    return Residency(load, estimate, limit=default_model_memory(device))
+
+
 def _work(
     resolved: Resolved,
+    models: Residency,
     writer: Writer,
     progress: Progress,
     settings: Settings,
-    *,
     images: Images,
     digests: Mapping[str, tuple[int, str]],
     run: int,
@@ -128,12 +146,11 @@ def _work(
     missing = sum(len(ids) for ids in todo.values())
     progress.start(cells=sum(1 for ids in todo.values() if ids), images=missing)
     computed = 0
-    for model in plan.models:
-        cells = plan.of(model)
-        if not any(todo[cell.key] for cell in cells):
-            continue
+    turns = [m for m in plan.models if any(todo[cell.key] for cell in plan.of(m))]
+    for model, after in zip_longest(turns, turns[1:]):
         work = ModelWork(
             resolved,
+            models,
             writer,
             progress,
             device=settings.device,
@@ -142,7 +159,7 @@ def _work(
             digests=digests,
             run=run,
         )
-        failed = work.do(cells, todo)
+        failed = work.do(plan.of(model), todo, after.name if after else None)
         computed += work.computed
         if failed and settings.fail_fast:
             return computed, planned - missing, [f"stopped at {model.name}: --fail-fast"]

@@ -1,15 +1,15 @@
-"""The work on one model: load it once, predict, then attack, goals of one attack side by side."""
+"""The work on one model: predict, then attack, goals of one attack side by side."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 
 import torch
 from torch import Tensor
 
-from harness.api import DataError, Goal, HarnessError, ModelError, Status
+from harness.api import DataError, Goal, ModelError, Status
 from harness.engine.attack import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.clean import predict_clean
@@ -21,6 +21,7 @@ from harness.schedule.attempts import Attempts
 from harness.schedule.devices import describe
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
+from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
 from harness.schedule.rows import clean_result_of, outcome_of, settled
 from harness.store.queries import done_clean
@@ -38,6 +39,7 @@ class ModelWork:
     def __init__(
         self,
         resolved: Resolved,
+        models: Residency,
         writer: Writer,
         progress: Progress,
         *,
@@ -47,17 +49,23 @@ class ModelWork:
         digests: Mapping[str, tuple[int, str]],
         run: int,
     ) -> None:
-        self._resolved, self._writer, self._progress = resolved, writer, progress
+        self._resolved, self._models = resolved, models
+        self._writer, self._progress = writer, progress
         self._device, self._asked_size, self._run = device, batch_size, run
         self._images, self._digests = images, digests
         self.computed = 0
 
-    def do(self, cells: Sequence[Cell], todo: Mapping[str, list[str]]) -> bool:
-        """Work on ``cells``, the clean one first; whether any of it failed."""
+    def do(
+        self, cells: Sequence[Cell], todo: Mapping[str, list[str]], then: str | None = None
+    ) -> bool:
+        """Work on ``cells``, the clean one first; whether any of it failed.
+
+        ``then`` is the model whose turn comes next.
+        """
         clean, *attacked = cells
         self._progress.cell(clean.model.name)
         try:
-            model = self._load(clean)
+            model = self._ready(clean.model.name, then)
         except Exception as error:
             self._fail([cell for cell in cells if todo[cell.key]], error)
             return True
@@ -85,23 +93,20 @@ class ModelWork:
             self._progress.advance(cells=len(pending))
         return failed
 
-    def _load(self, cell: Cell) -> PixelClassifier:
-        loader, spec = self._resolved.models[cell.model.name]
-        try:
-            loaded = loader.load(spec, str(self._device))
-            model = PixelClassifier(
-                loaded, device=self._device, fold_batch_norm=cell.policy.fold_batch_norm
-            )
-        except HarnessError:
-            raise
-        except Exception as error:
-            raise ModelError(
-                f"loader {type(loader).__name__} raised {type(error).__name__}: {error}",
-                where=f"model {spec.name}",
-            ) from error
-        self._size = self._asked_size or default_batch_size(self._device, model.shape)
-        self._cut = loaded.preprocessing.cut
-        return model
+    def _ready(self, name: str, then: str | None) -> PixelClassifier:
+        loaded = self._models.use(name, then)
+        self._size = self._asked_size or default_batch_size(self._device, loaded.model.shape)
+        self._cut = loaded.cut
+        return loaded.model
+
+    def _halved(self, attempts: Attempts) -> Callable[[int], None]:
+        """What to do when there was no memory for a batch: models that only wait must go."""
+
+        def note(batch_size: int) -> None:
+            self._models.give_way()
+            attempts.halved(batch_size)
+
+        return note
 
     def _fail(self, cells: Sequence[Cell], error: Exception) -> None:
         """The model cannot be loaded: every pending cell gets an attempt that says so."""
@@ -144,7 +149,7 @@ class ModelWork:
         try:
             with closing(pictures()) as stream:
                 for rows in predict_clean(
-                    model, stream, batch_size=self._size, on_halving=attempts.halved
+                    model, stream, batch_size=self._size, on_halving=self._halved(attempts)
                 ):
                     store([clean_result_of(row) for row in rows])
         except ModelError as error:
@@ -184,7 +189,7 @@ class ModelWork:
                     model,
                     stream,
                     batch_size=self._size,
-                    on_halving=attempts.halved,
+                    on_halving=self._halved(attempts),
                     eight_bit=first.attack.eight_bit,
                 ):
                     for cell in cells:
