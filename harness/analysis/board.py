@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import Literal
 
+from harness.analysis.common import Common, common_images
 from harness.analysis.entry import AccuracyOf, Entry, entry_of
 from harness.analysis.frontier import Frontier, Point, frontier
 from harness.analysis.selection import Selection, chosen_suite, select
 from harness.store import board as queries
 
 SortBy = Literal["frontier", "accuracy", "distortion"]
+ImagesOf = Literal["all", "common"]
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """All models of a suite under one attack and goal, ranked."""
+    """All models of a suite under one attack and goal, ranked.
+
+    Attributes:
+        common: the only images whose outcomes count; None: all.
+    """
 
     selection: Selection
     accuracy: AccuracyOf
     sort: SortBy
     frontier: Frontier
     entries: tuple[Entry, ...]
+    common: Common | None = None
 
 
 def leaderboard(
@@ -35,8 +42,12 @@ def leaderboard(
     goal: str | None = None,
     accuracy: AccuracyOf = "measured",
     sort: SortBy = "frontier",
+    images: ImagesOf = "all",
 ) -> Board:
     """The board of a database; by default of the latest run's suite.
+
+    With ``common`` images only the outcomes of those that every model classifies correctly count;
+    accuracies stay those of all images.
 
     Raises:
         ConfigError: there are no runs, or no such suite, attack or goal.
@@ -49,11 +60,25 @@ def leaderboard(
         attack=attack,
         goal=goal,
     )
-    return build(selection, _entries(db, selection, accuracy), accuracy=accuracy, sort=sort)
+    images_of = _images_of(db)
+    predictions = {
+        model: _predictions(db, selection, model, images_of) for model in selection.models
+    }
+    common = common_images(predictions) if images == "common" else None
+    entries = [
+        _entry(db, selection, model, predictions[model], images_of, accuracy, common)
+        for model in selection.models
+    ]
+    return build(selection, entries, accuracy=accuracy, sort=sort, common=common)
 
 
 def build(
-    selection: Selection, entries: Sequence[Entry], *, accuracy: AccuracyOf, sort: SortBy
+    selection: Selection,
+    entries: Sequence[Entry],
+    *,
+    accuracy: AccuracyOf,
+    sort: SortBy,
+    common: Common | None = None,
 ) -> Board:
     """The frontier through ``entries``, their distances from it, and their ranks."""
     points = {entry.model: point for entry in entries if (point := _point(entry, accuracy))}
@@ -71,7 +96,7 @@ def build(
         else entry
         for entry in entries
     ]
-    return Board(selection, accuracy, sort, curve, _ranked(placed, sort))
+    return Board(selection, accuracy, sort, curve, _ranked(placed, sort), common)
 
 
 def _frontier(selection: Selection, points: Sequence[Point]) -> Frontier:
@@ -113,33 +138,57 @@ def _ranked(entries: Sequence[Entry], sort: SortBy) -> tuple[Entry, ...]:
     )
 
 
-def _entries(db: Connection, selection: Selection, accuracy: AccuracyOf) -> list[Entry]:
-    facts = queries.model_facts(db)
-    images: dict[queries.Runs, frozenset[int]] = {}
+_ImagesOf = Callable[[queries.StoredCell], frozenset[int]]
 
-    def images_of(cell: queries.StoredCell) -> frozenset[int]:
+
+def _images_of(db: Connection) -> _ImagesOf:
+    """The images that a cell takes in its suite's runs."""
+    known: dict[queries.Runs, frozenset[int]] = {}
+
+    def find(cell: queries.StoredCell) -> frozenset[int]:
         # Nearly always all models took the same images.
-        if cell.runs not in images:
-            images[cell.runs] = queries.images_of(db, cell.runs)
-        return images[cell.runs]
+        if cell.runs not in known:
+            known[cell.runs] = queries.images_of(db, cell.runs)
+        return known[cell.runs]
 
-    entries = []
-    for model in selection.models:
-        clean, cell = selection.clean.get(model), selection.cells.get(model)
-        version = cell or clean
-        about = queries.model_about(db, version.model_id) if version else facts.get(model, {})
-        predicted = queries.clean_rows(db, clean.id) if clean else {}
-        outcomes = queries.outcome_rows(db, cell.id, selection.attack.norm) if cell else {}
-        entry = entry_of(
-            model,
-            about,
-            predictions={i: predicted.get(i) for i in images_of(clean)} if clean else {},
-            outcomes={i: outcomes.get(i) for i in images_of(cell)} if cell else {},
-            metrics=queries.scores(db, cell) if cell else {},
-            accuracy=accuracy,
-        )
-        if not entry.complete and version:
-            kin = [known.id for known in (cell, clean) if known]
-            entry = replace(entry, error=queries.last_error(db, kin))
-        entries.append(entry)
-    return entries
+    return find
+
+
+def _predictions(
+    db: Connection, selection: Selection, model: str, images_of: _ImagesOf
+) -> dict[int, bool | None]:
+    """Whether the model classifies each image of its clean cell correctly."""
+    clean = selection.clean.get(model)
+    if clean is None:
+        return {}
+    predicted = queries.clean_rows(db, clean.id)
+    return {image: predicted.get(image) for image in images_of(clean)}
+
+
+def _entry(
+    db: Connection,
+    selection: Selection,
+    model: str,
+    predictions: Mapping[int, bool | None],
+    images_of: _ImagesOf,
+    accuracy: AccuracyOf,
+    common: Common | None,
+) -> Entry:
+    clean, cell = selection.clean.get(model), selection.cells.get(model)
+    version = cell or clean
+    about = queries.model_about(db, version.model_id) if version else None
+    outcomes = queries.outcome_rows(db, cell.id, selection.attack.norm) if cell else {}
+    entry = entry_of(
+        model,
+        queries.model_facts(db).get(model, {}) if about is None else about,
+        predictions=predictions,
+        outcomes={image: outcomes.get(image) for image in images_of(cell)} if cell else {},
+        # Stored metrics are those of all images.
+        metrics=queries.scores(db, cell) if cell and common is None else {},
+        accuracy=accuracy,
+        images=common.images if common else None,
+    )
+    if entry.complete or not version:
+        return entry
+    kin = [known.id for known in (cell, clean) if known]
+    return replace(entry, error=queries.last_error(db, kin))

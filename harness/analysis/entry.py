@@ -132,6 +132,7 @@ def entry_of(
     outcomes: Mapping[int, tuple[str, float | None] | None],
     metrics: Mapping[str, float | None],
     accuracy: AccuracyOf,
+    images: frozenset[int] | None = None,
 ) -> Entry:
     """One model's numbers.
 
@@ -139,6 +140,9 @@ def entry_of(
         predictions: of each image of the clean cell, whether it is classified correctly; None where
             there is no prediction.
         outcomes: of each image of the attack's cell, status and distortion; None where missing.
+        metrics: what is stored of the cell as a whole.
+        images: the only ones whose outcomes count; None for all. The accuracy is that of all images
+            either way.
     """
     published = about.get("published") or {}
     percent = published.get("top1")
@@ -149,6 +153,9 @@ def entry_of(
         missing=right[None],
         published=None if percent is None else percent / 100,
     )
+    ran = any(row is not None for row in outcomes.values())
+    if images is not None:
+        outcomes = {image: row for image, row in outcomes.items() if image in images}
     attacked = _attacked(predictions, outcomes)
     return Entry(
         model=model,
@@ -156,7 +163,7 @@ def entry_of(
         parameters=about.get("parameters"),
         accuracy=clean,
         attack=attacked,
-        status=_status(clean, attacked),
+        status=_status(clean, attacked) if ran else "not run",
         error=None,
         top1=clean.measured if accuracy == "measured" else clean.published,
         metrics=metrics,
@@ -189,7 +196,5 @@ def _attacked(
 
 
 def _status(clean: Accuracy, attacked: Attacked) -> RunStatus:
-    if attacked.missing == attacked.images:
-        return "not run"
     without = attacked.missing + attacked.errors + attacked.invalid + clean.missing
     return "incomplete" if without or not clean.images else "complete"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from harness.analysis.board import Board, SortBy
+    from harness.analysis.board import Board, ImagesOf, SortBy
     from harness.analysis.entry import AccuracyOf
     from harness.analysis.optimality import Contest
     from harness.report.tables import Format
@@ -41,6 +41,13 @@ if TYPE_CHECKING:
     default="measured",
     help="The accuracy that the frontier is over.",
 )
+@option(
+    "--images",
+    type=click.Choice(["all", "common"]),
+    default="all",
+    help="Whose outcomes count: those of all images, or of the ones that every model of the board"
+    " classifies correctly. Accuracies stay those of all images.",
+)
 @click.option(
     "--attacks",
     is_flag=True,
@@ -57,6 +64,7 @@ def leaderboard(
     goal: str | None,
     sort: SortBy,
     accuracy: AccuracyOf,
+    images: ImagesOf,
     attacks: bool,
     format: Format,
 ) -> None:
@@ -79,14 +87,20 @@ def leaderboard(
         # One snapshot: a run may be writing meanwhile.
         stored.conn.execute("BEGIN")
         board = analysis.leaderboard(
-            stored.conn, suite=suite, attack=attack, goal=goal, accuracy=accuracy, sort=sort
+            stored.conn,
+            suite=suite,
+            attack=attack,
+            goal=goal,
+            accuracy=accuracy,
+            sort=sort,
+            images=images,
         )
     _print(report, board, format)
 
 
 def _refuse_model_options(context: click.Context) -> None:
     """Options that say how models are compared; a default from the environment may stay."""
-    for name in ("attack", "sort", "accuracy"):
+    for name in ("attack", "sort", "accuracy", "images"):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             raise ConfigError(
                 "--attacks compares all attacks of the suite, not its models",

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import click
 
 from harness import __version__
+from harness.cli.warned import one_line_warnings
 from harness.errors import ExitCode, HarnessError
 
 VERBS = {
     "run": "harness.cli.run",
     "plan": "harness.cli.plan",
     "doctor": "harness.cli.doctor",
+    "bench": "harness.cli.bench",
     "status": "harness.cli.status",
     "leaderboard": "harness.cli.leaderboard",
     "show": "harness.cli.show",
@@ -30,8 +32,9 @@ VERBS = {
 
 SUMMARIES = {
     "run": "Run a suite; resumes where it was.",
-    "plan": "What a run would do.",
+    "plan": "What a run would do, and its cost.",
     "doctor": "What a run needs, and how to get it.",
+    "bench": "How fast models and attacks run here.",
     "status": "How far the database's runs are.",
     "leaderboard": "Accuracy against robustness, model by model.",
     "show": "One cell, or one image of it.",
@@ -85,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(argv, prog_name="harness", standalone_mode=False)
+        with one_line_warnings():
+            code = cli.main(argv, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
         if _debugging(argv):
             raise

@@ -100,6 +100,8 @@ def _record(board: Board, entry: Entry) -> dict[str, Any]:
         "frontier_fitted": entry.fitted,
         "on_frontier": entry.on_frontier,
         "extrapolated": entry.extrapolated,
+        "common_images": len(board.common.images) if board.common else None,
+        "common_images_of": board.common.of if board.common else None,
         "images": attack.images,
         "attacked": attack.attacked,
         "broken": attack.broken,
@@ -128,13 +130,15 @@ def csv_columns(rows: list[dict[str, Any]]) -> list[Column]:
 def title(board: Board) -> str:
     """What the board is about, on one line."""
     choice = board.selection
-    return f"{choice.suite}: {choice.attack.label}, goal {choice.goal}"
+    images = f", {len(board.common.images)} common images" if board.common else ""
+    return f"{choice.suite}: {choice.attack.label}, goal {choice.goal}{images}"
 
 
 def footnotes(board: Board) -> list[str]:
     """All that the columns do not say, one line each."""
     return [
         _about(board),
+        *_common_notes(board),
         *_accuracy_notes(board),
         *_frontier_notes(board),
         *_success_notes(board),
@@ -146,11 +150,32 @@ def footnotes(board: Board) -> list[str]:
 def _about(board: Board) -> str:
     choice = board.selection
     kind = "" if choice.attack.budget is None else f" (fixed budget {choice.attack.budget:g})"
+    which = "of the cell" if board.common is None else "common ones of the cell"
     return (
         f"attack {choice.attack.label}{kind}, goal {choice.goal}, seed {choice.seed}, data set"
         f" {choice.dataset}; mean and median {choice.attack.norm} distortion over successes, in"
-        " pixel space [0, 1]; med. all: failures are infinite; images: attacked/all of the cell"
+        " pixel space [0, 1]; med. all: failures are infinite; images: attacked/all"
+        f" {which}"
     )
+
+
+def _common_notes(board: Board) -> Iterable[str]:
+    common = board.common
+    if common is None:
+        return
+    yield (
+        f"common images: {len(common.images)} of {common.of}, which all of {len(common.models)}"
+        " models classify correctly by their stored clean predictions; everything but top-1 is over"
+        " these alone, and stored metrics, being over all images, are left out"
+    )
+    if common.unpredicted:
+        counts = ", ".join(f"{model} ({count})" for model, count in common.unpredicted.items())
+        yield f"without a clean prediction for some images, which cannot be common: {counts}"
+    if common.without:
+        yield (
+            "no clean predictions at all, so no say in which images are common:"
+            f" {', '.join(common.without)}"
+        )
 
 
 def _accuracy_notes(board: Board) -> Iterable[str]:

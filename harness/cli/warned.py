@@ -1,0 +1,42 @@
+"""Warnings of the harness and its plugins, one line each; those of other libraries stay theirs."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import click
+
+
+@contextmanager
+def one_line_warnings() -> Iterator[None]:
+    """Show ``UserWarning`` from modules of the project without path and source line."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, UserWarning) and _is_ours(filename):
+                click.echo("warning: " + " ".join(str(message).split()), err=True)
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
+
+
+def _is_ours(filename: str) -> bool:
+    """Whether the file is a module of the core or of a bundled plugin."""
+    return any(
+        name.startswith("harness") and getattr(module, "__file__", None) == filename
+        for name, module in list(sys.modules.items())
+    )
