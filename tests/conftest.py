@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HARNESS_NO_CALIBRATION"] = "1"
 
 Harness = Callable[..., "Result"]
 

@@ -69,6 +69,18 @@ class Candidates:
     numbers: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Passes through the model for one image; those of the harness's verdict do not count.
+
+    Attributes:
+        backwards: each of them belongs to one of the ``forwards``.
+    """
+
+    forwards: int
+    backwards: int
+
+
 class AttackParameters(BaseModel):
     """What all attacks have in common: hyper-parameters and capabilities.
 
@@ -98,6 +110,11 @@ class AttackParameters(BaseModel):
     def confidence(self) -> float:
         """The margin kappa that the attack aims for; 0 unless the attack knows the notion."""
         return 0.0
+
+    @property
+    def passes(self) -> Passes | None:
+        """The most passes that one image takes, for ``harness plan``; None: unknown."""
+        return None
 
 
 class Attack(AttackParameters, ABC):

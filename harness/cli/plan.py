@@ -1,40 +1,78 @@
-"""``harness plan``: what a run would do, and how much of it is stored already."""
+"""``harness plan``: what a run would do, how much of it is stored already, what the rest costs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.doctor import to_download
-from harness.cli.options import output_format
+from harness.cli.options import option, output_format
 from harness.cli.readiness import demand
 from harness.cli.run import request, selection
+from harness.report.quantities import flop, si, size, span
 from harness.report.tables import Column, Format, render
 
 if TYPE_CHECKING:
+    from harness.plan import Cell
+    from harness.schedule.calibrate import Calibration
+    from harness.schedule.cost import Cost
     from harness.schedule.requirements import Inventory
     from harness.schedule.resolve import Request, Resolved
 
-COLUMNS = (
+_COST = (
+    Column("pending", "to do", right=True),
+    Column("forwards", "fwd.", si, right=True),
+    Column("backwards", "bwd.", si, right=True),
+    Column("flops", "FLOPs", flop, right=True),
+    Column("seconds", "time", span, right=True),
+    Column("kept_bytes", "kept", size, right=True),
+)
+ATTACKS = (
     Column("attack", "attack"),
     Column("goal", "goal"),
     Column("cells", "cells", right=True),
     Column("images", "images", right=True),
     Column("stored", "stored", right=True),
-    Column("pending", "to do", right=True),
-    Column("kept", "kept MB", "{:.1f}".format, right=True),
+    *_COST,
+)
+MODELS = (
+    Column("model", "model"),
+    Column("source", "source"),
+    Column("forward_flops", "fwd. of one", flop, right=True),
+    Column("gradient_flops", "with bwd.", flop, right=True),
+    *_COST,
 )
 
 
 @click.command()
 @selection
+@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where it would compute.")
+@option(
+    "--no-calibration",
+    is_flag=True,
+    help="Measure nothing now: FLOPs and times only of models that were measured before.",
+)
 @output_format()
-def plan(db: Path, registry_files: Sequence[Path], format: Format, **selected: Any) -> None:
-    """What `harness run` with the same options would do."""
-    show_plan(request(**selected), registry_files, db, format)
+def plan(
+    db: Path,
+    registry_files: Sequence[Path],
+    device: str,
+    no_calibration: bool,
+    format: Format,
+    **selected: Any,
+) -> None:
+    """What `harness run` with the same options would do, and what it costs.
+
+    Passes are the most that the attacks may take. The first time, passes of each model are
+    measured for a few seconds, with random weights; the figures are kept in the user's cache.
+    """
+    asked = request(**selected)
+    show_plan(asked, registry_files, db, format, device=device, measure=not no_calibration)
 
 
 def show_plan(
@@ -43,12 +81,15 @@ def show_plan(
     db: Path,
     format: Format,
     *,
+    device: str,
     retry_errors: bool = False,
     fresh: bool = False,
+    measure: bool = False,
 ) -> None:
-    """Print a row for each attack and goal; writes nothing."""
+    """Print a row for each attack and goal, and for each model; the database stays as it is."""
     from harness.plugins import installed
     from harness.registry import load
+    from harness.schedule.calibrate import calibrate
     from harness.schedule.requirements import take_stock
     from harness.schedule.resolve import resolve
 
@@ -58,18 +99,91 @@ def show_plan(
         stock = demand(stock, available=False)
     resolved = resolve(asked, registry, catalog, stock, planning=True)
     stored = {} if fresh else _stored(resolved, db, retry_errors)
-    rows = _rows(resolved, stored)
-    click.echo(render(rows, COLUMNS, format))
-    cells, images = len(resolved.plan.cells), sum(row["images"] for row in rows)
-    click.echo(
-        f"suite {resolved.plan.suite}: {len(resolved.plan.models)} models, {cells} cells, "
-        f"{images} images, {sum(row['pending'] for row in rows)} to do",
-        err=format != "table",
+    left = {cell.key: len(cell.images) - stored.get(cell.key, 0) for cell in resolved.plan.cells}
+    busy = {cell.model.name for cell in resolved.plan.cells if left[cell.key]}
+    calibration = calibrate(
+        resolved, busy, device, measure=measure, say=lambda line: click.echo(line, err=True)
     )
+    priced = _priced(resolved, left, calibration)
+    _print(resolved, priced, calibration, format)
     for line in _not_here(stock):
         click.echo(line, err=True)
     for name in resolved.plan.unavailable:
         click.echo(f"no installed plugin offers {name!r}: a run goes on without it", err=True)
+
+
+def _priced(
+    resolved: Resolved, left: Mapping[str, int], calibration: Calibration
+) -> list[tuple[Cell, Cost]]:
+    """Every cell with what its images that are not stored yet cost."""
+    from harness.schedule.cost import CLEAN, cell_cost
+    from harness.schedule.figures import Figures
+
+    priced = []
+    for cell in resolved.plan.cells:
+        passes = CLEAN if cell.attack is None else resolved.attacks[cell.attack.label].passes
+        figures = calibration.figures.get(cell.model.name, Figures())
+        priced.append((cell, cell_cost(cell, left[cell.key], passes, figures)))
+    return priced
+
+
+def _print(
+    resolved: Resolved,
+    priced: Sequence[tuple[Cell, Cost]],
+    calibration: Calibration,
+    format: Format,
+) -> None:
+    from harness.schedule.cost import total
+
+    attacks, models = _by_attack(priced), _by_model(priced, calibration)
+    overall = total(cost for _, cost in priced)
+    if format == "json":
+        whole = {
+            "suite": resolved.plan.suite,
+            "device": calibration.device,
+            "attacks": attacks,
+            "models": models,
+            "total": _row(list(priced)),
+            "unknown_models": calibration.without,
+            "unknown_attacks": sorted(overall.without_passes),
+            "unavailable": list(resolved.plan.unavailable),
+        }
+        click.echo(json.dumps(whole, indent=2, allow_nan=False))
+    else:
+        click.echo(render(attacks, ATTACKS, format))
+    if format in ("table", "md"):
+        click.echo("\n" + render(models, MODELS, format))
+    click.echo(
+        f"suite {resolved.plan.suite}: {len(models)} models, {len(priced)} cells, "
+        f"{sum(row['images'] for row in attacks)} images, {overall.images} to do",
+        err=format != "table",
+    )
+    for line in _totals(overall, calibration):
+        click.echo(line, err=format != "table")
+
+
+def _totals(overall: Cost, calibration: Calibration) -> list[str]:
+    """The cost of it all, and what it leaves out."""
+    if not overall.images:
+        return []
+    price = [
+        *([flop(overall.flops)] if overall.flops else []),
+        *([f"{span(overall.seconds)} on {calibration.device}"] if overall.seconds else []),
+    ]
+    lines = [
+        f"at most {si(overall.forwards)} forwards and {si(overall.backwards)} backwards"
+        + "".join(f", {part}" for part in price)
+        + f"; {size(overall.kept_bytes)} of adversarial images kept"
+    ]
+    if names := overall.without_passes:
+        lines.append(f"without the passes that attacks do not tell: {', '.join(sorted(names))}")
+    reasons: dict[str, list[str]] = {}
+    for name in sorted(overall.without_flops | overall.without_seconds):
+        reasons.setdefault(calibration.without.get(name, "incomplete"), []).append(name)
+    for reason, members in reasons.items():
+        count = "1 model" if len(members) == 1 else f"{len(members)} models"
+        lines.append(f"FLOPs and time without {count}, {reason}: {', '.join(members)}")
+    return lines
 
 
 def _not_here(stock: Inventory) -> list[str]:
@@ -99,21 +213,54 @@ def _stored(resolved: Resolved, db: Path, retry_errors: bool) -> dict[str, int]:
         }
 
 
-def _rows(resolved: Resolved, stored: dict[str, int]) -> list[dict[str, Any]]:
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for cell in resolved.plan.cells:
+def _by_attack(priced: Sequence[tuple[Cell, Cost]]) -> list[dict[str, Any]]:
+    groups: dict[tuple[str, str], list[tuple[Cell, Cost]]] = {}
+    for cell, cost in priced:
         attack = cell.attack.label if cell.attack else "clean prediction"
         goal = str(cell.goal) if cell.goal else "–"
-        row = rows.setdefault(
-            (attack, goal),
-            {"attack": attack, "goal": goal, "cells": 0, "images": 0, "stored": 0, "kept": 0.0},
-        )
-        row["cells"] += 1
-        row["images"] += len(cell.images)
-        row["stored"] += stored.get(cell.key, 0)
-        if cell.attack and cell.attack.keep:
-            channels, height, width = cell.model.about["shape"]
-            row["kept"] += len(cell.images) * channels * height * width * 4 / 1e6
-    for row in rows.values():
-        row["pending"] = row["images"] - row["stored"]
-    return list(rows.values())
+        groups.setdefault((attack, goal), []).append((cell, cost))
+    return [
+        {"attack": attack, "goal": goal, **_row(members)}
+        for (attack, goal), members in groups.items()
+    ]
+
+
+def _by_model(
+    priced: Sequence[tuple[Cell, Cost]], calibration: Calibration
+) -> list[dict[str, Any]]:
+    from harness.schedule.figures import Figures
+
+    groups: dict[str, list[tuple[Cell, Cost]]] = {}
+    for cell, cost in priced:
+        groups.setdefault(cell.model.name, []).append((cell, cost))
+    return [
+        {
+            "model": name,
+            "source": members[0][0].model.about["source"],
+            **asdict(calibration.figures.get(name, Figures())),
+            **_row(members),
+        }
+        for name, members in groups.items()
+    ]
+
+
+def _row(members: Sequence[tuple[Cell, Cost]]) -> dict[str, Any]:
+    """The cost of some cells, JSON-like; None where nothing of it is known."""
+    from harness.schedule.cost import total
+
+    cost = total(cost for _, cost in members)
+    images = sum(len(cell.images) for cell, _ in members)
+    return {
+        "cells": len(members),
+        "images": images,
+        "stored": images - cost.images,
+        "pending": cost.images,
+        "forwards": None if cost.without_passes and not cost.forwards else cost.forwards,
+        "backwards": None if cost.without_passes and not cost.forwards else cost.backwards,
+        "flops": None if cost.without_flops and not cost.flops else cost.flops,
+        "seconds": None if cost.without_seconds and not cost.seconds else cost.seconds,
+        "kept_bytes": cost.kept_bytes,
+        "without_passes": sorted(cost.without_passes),
+        "without_flops": sorted(cost.without_flops),
+        "without_seconds": sorted(cost.without_seconds),
+    }

@@ -100,15 +100,15 @@ def request(
             raise ConfigError(f"{item!r} is not NAME=PATH", where="--data")
         places[name] = Path(path)
     wanted = []
-    for goal in _listed(goals):
+    for goal in listed(goals):
         if goal not in set(Goal):
             raise unknown("goal", goal, Goal, where="--goals", see="`harness attacks show NAME`")
         wanted.append(Goal(goal))
     return Request(
         suite=suite,
-        models=_listed(models),
+        models=listed(models),
         weights=[_source(item) for item in weights],
-        attacks=_listed(attacks),
+        attacks=listed(attacks),
         goals=wanted,
         limit=limit,
         seed=seed,
@@ -125,7 +125,8 @@ def _source(item: str) -> tuple[str | None, str]:
     return glob or None, name
 
 
-def _listed(text: str | None) -> list[str]:
+def listed(text: str | None) -> list[str]:
+    """The items of a comma list."""
     return [item.strip() for item in (text or "").split(",") if item.strip()]
 
 
@@ -160,12 +161,20 @@ def run(
     **selected: Any,
 ) -> int:
     """Run a suite. What is stored already is not computed again; an interrupted run goes on."""
-    size = _batch_size(batch_size)
+    size = batch_size_of(batch_size)
     asked = request(**selected, eight_bit=eight_bit)
     if dry_run:
         from harness.cli.plan import show_plan
 
-        show_plan(asked, registry_files, db, "table", retry_errors=retry_errors, fresh=fresh)
+        show_plan(
+            asked,
+            registry_files,
+            db,
+            "table",
+            device=device,
+            retry_errors=retry_errors,
+            fresh=fresh,
+        )
         return ExitCode.OK
 
     from harness.cli.placement import placements
@@ -228,7 +237,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _batch_size(text: str) -> int | None:
+def batch_size_of(text: str) -> int | None:
+    """What --batch-size says; None: auto.
+
+    Raises:
+        ConfigError: it is neither ``auto`` nor a number above 0.
+    """
     if text == "auto":
         return None
     if not text.isdigit() or int(text) < 1:

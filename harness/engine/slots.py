@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from harness.api import Candidates, Point, Slots, SteppedAttack
+from harness.api import Candidates, Point, Slots, SteppedAttack, Stepper
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job, Judged, to_batch
 from harness.engine.verify import judge
@@ -19,6 +19,19 @@ ROUNDS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 8}
 """How many rounds the host lets pass between looks at the finished mask."""
 SECONDS_BETWEEN_VERDICTS = 1.0
 """How long a finished image may wait for company on its way to the judging pass."""
+
+
+def evaluate(stepper: Stepper, model: PixelClassifier, point: Point) -> None:
+    """A forward, and where asked for a backward, at the stepper's ``point``; the stepper moves."""
+    if not point.gradient:
+        with torch.no_grad():
+            stepper.observe(model.forward(point.images))
+        return
+    images = point.images.detach().requires_grad_(True)
+    logits = model.forward(images)
+    cotangent = stepper.observe(logits.detach())
+    (gradient,) = torch.autograd.grad(logits, images, cotangent)
+    stepper.step(gradient)
 
 
 class SlotEngine:
@@ -99,18 +112,9 @@ class SlotEngine:
 
     def _round(self) -> None:
         """One evaluation of the model at the stepper's point, without a look from the host."""
-        stepper = self._stepper
-        point = stepper.point()
+        point = self._stepper.point()
         self._count(point)
-        if not point.gradient:
-            with torch.no_grad():
-                stepper.observe(self._model.forward(point.images))
-            return
-        images = point.images.detach().requires_grad_(True)
-        logits = self._model.forward(images)
-        cotangent = stepper.observe(logits.detach())
-        (gradient,) = torch.autograd.grad(logits, images, cotangent)
-        stepper.step(gradient)
+        evaluate(self._stepper, self._model, point)
 
     def _count(self, point: Point) -> None:
         """Idle and finished slots are not counted: an image's passes do not depend on its mates."""

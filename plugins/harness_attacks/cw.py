@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from harness.api import Norm, Slots, Stepper
+from harness.api import Norm, Passes, Slots, Stepper
 from harness_attacks.minimum_norm import MinimumNorm
 
 
@@ -31,6 +31,11 @@ class CW(MinimumNorm):
     warm_start: bool = Field(
         False, description="keep the perturbation between binary-search steps (Adam starts anew)"
     )
+
+    @property
+    def passes(self) -> Passes:
+        rounds = self.iterations * self.search_steps
+        return Passes(rounds, rounds)
 
     def stepper(self, slots: Slots) -> Stepper:
         from harness_attacks.cw_stepper import CWStepper

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.api import Norm, Slots, Stepper
+from harness.api import Norm, Passes, Slots, Stepper
 from harness_attacks.minimum_norm import MinimumNorm
 
 
@@ -37,6 +37,12 @@ class EAD(MinimumNorm):
         description="while a binary-search step has found nothing, do not try iterates whose "
         "momentum point lacks more than this many logits of margin (none: try all)",
     )
+
+    @property
+    def passes(self) -> Passes:
+        """A second forward in every iteration, which few images need."""
+        rounds = self.iterations * self.search_steps
+        return Passes(2 * rounds, rounds)
 
     def stepper(self, slots: Slots) -> Stepper:
         from harness_attacks.ead_stepper import EADStepper

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.api import Norm, Slots, SteppedAttack, Stepper
+from harness.api import Norm, Passes, Slots, SteppedAttack, Stepper
 
 Epsilon = Annotated[float, Field(gt=0)] | Literal["search"]
 EPSILON = "radius of the linf ball, or 'search' for each image's smallest one"
@@ -29,6 +29,12 @@ class _SignGradient(SteppedAttack):
     def budget(self) -> float | None:
         return None if self.epsilon == "search" else self.epsilon
 
+    def _passes(self, steps: int) -> Passes:
+        """All attempts of a search share the clean image's gradient; each ends with a verdict."""
+        if self.epsilon != "search":
+            return Passes(steps, steps)
+        return Passes(self.attempts * steps + 1, self.attempts * (steps - 1) + 1)
+
     def _stepper(self, slots: Slots, steps: int, relative_step: float) -> Stepper:
         from harness_attacks.sign_gradient import SignGradientStepper
 
@@ -49,6 +55,10 @@ class FGSM(_SignGradient):
 
     epsilon: Epsilon = Field(0.3, description=EPSILON)
 
+    @property
+    def passes(self) -> Passes:
+        return self._passes(1)
+
     def stepper(self, slots: Slots) -> Stepper:
         return self._stepper(slots, steps=1, relative_step=1)
 
@@ -61,6 +71,10 @@ class IFGSM(_SignGradient):
     relative_step: float | None = Field(
         None, gt=0, le=2, description="the size of a step over epsilon (none: 1 / T, the paper's)"
     )
+
+    @property
+    def passes(self) -> Passes:
+        return self._passes(self.steps)
 
     def stepper(self, slots: Slots) -> Stepper:
         step = 1 / self.steps if self.relative_step is None else self.relative_step

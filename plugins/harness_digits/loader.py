@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
-from safetensors.torch import load as parse
 
 from harness.api import Classifier, MissingError, ModelError, ModelLoader, ModelSpec, WeightsFile
 from harness_digits.data import CLASSES
@@ -27,30 +26,42 @@ class DigitsLoader(ModelLoader):
         path = WEIGHTS / f"{spec.architecture}.safetensors"
         return WeightsFile(path if path.is_file() else None, how="reinstall the harness")
 
+    def untrained(self, spec: ModelSpec, device: str) -> Classifier:
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module = _build(spec)
+        return _finished(module, spec, device)
+
     def load(self, spec: ModelSpec, device: str) -> Classifier:
-        where = f"model {spec.name}"
-        if spec.options:
-            raise ModelError(
-                f"unknown option {next(iter(spec.options))!r}",
-                where=where,
-                hint="the loader takes none",
-            )
-        if spec.classes != CLASSES:
-            raise ModelError(
-                f"has {CLASSES} classes, not {spec.classes}",
-                where=where,
-                hint=f"set classes: {CLASSES}",
-            )
-        module = _build(spec.architecture, where)
+        module = _build(spec)
         path = spec.weights or WEIGHTS / f"{spec.architecture}.safetensors"
         _fill(module, _read(path), path, spec.architecture)
-        module.eval().requires_grad_(False).to(device)
-        return Classifier(module, spec.preprocessing, spec.classes)
+        return _finished(module, spec, device)
 
 
-def _build(name: str, where: str) -> nn.Module:
+def _finished(module: nn.Module, spec: ModelSpec, device: str) -> Classifier:
+    module.eval().requires_grad_(False).to(device)
+    return Classifier(module, spec.preprocessing, spec.classes)
+
+
+def _build(spec: ModelSpec) -> nn.Module:
     from harness_digits.architectures import ARCHITECTURES, build
 
+    name, where = spec.architecture, f"model {spec.name}"
+    if spec.options:
+        raise ModelError(
+            f"unknown option {next(iter(spec.options))!r}",
+            where=where,
+            hint="the loader takes none",
+        )
+    if spec.classes != CLASSES:
+        raise ModelError(
+            f"has {CLASSES} classes, not {spec.classes}",
+            where=where,
+            hint=f"set classes: {CLASSES}",
+        )
     if name not in ARCHITECTURES:
         near = difflib.get_close_matches(name, ARCHITECTURES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(ARCHITECTURES)}"
@@ -59,6 +70,8 @@ def _build(name: str, where: str) -> nn.Module:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load as parse
+
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -224,7 +224,7 @@ def test_a_plan_needs_no_weights(harness, mixed, cloud, tmp_path):
         done = harness("plan", *options, "--format", "json")
         assert done.code == 0, done.err
         assert "missing, see `harness doctor`: gone" in done.err
-        return [(row["images"], row["stored"]) for row in json.loads(done.out)]
+        return [(row["images"], row["stored"]) for row in json.loads(done.out)["attacks"]]
 
     assert rows() == [(16, 0), (16, 0)]
     assert files(tmp_path) == before

@@ -119,13 +119,13 @@ def test_fresh_forgets_and_dry_run_only_looks(harness, overlay):
 
 def test_plan_as_json_counts_what_is_stored(harness, overlay):
     plan = ("plan", "--registry", overlay, "--suite", "small", "--limit", 4, "--format", "json")
-    listed = json.loads(harness(*plan).out)
+    listed = json.loads(harness(*plan).out)["attacks"]
     assert [row["goal"] for row in listed] == [
         "–", "untargeted", "random", "random", "least-likely"
     ]  # fmt: skip
     assert all(row["pending"] == 8 for row in listed)
     assert harness("run", "--registry", overlay, "--suite", "small", "--limit", 3).code == 0
-    assert all(row["pending"] == 2 for row in json.loads(harness(*plan).out))
+    assert all(row["pending"] == 2 for row in json.loads(harness(*plan).out)["attacks"])
 
 
 def test_clean_wrong_images_are_excluded_not_attacked(harness, overlay):

@@ -142,7 +142,7 @@ def test_sources_that_do_not_exist(sources, option, parts):
 def test_sources_are_networks_of_their_own(harness, sources):
     known = ("--registry", "sources.yaml", "--suite", "sources", "--models", "both")
     plan = harness("plan", *known, "--weights", "paper", "--format", "json")
-    assert [row["pending"] for row in json.loads(plan.out)] == [3, 3]
+    assert [row["pending"] for row in json.loads(plan.out)["attacks"]] == [3, 3]
     for name in ("near", "paper"):
         assert "6 images computed" in harness("run", *known, "--weights", f"both={name}").err
         assert "nothing to do" in harness("run", *known, "--weights", name).err

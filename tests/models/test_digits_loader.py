@@ -120,3 +120,27 @@ def test_what_the_registry_may_get_wrong(weights: Path) -> None:
         loader.load(spec(weights, classes=7), "cpu")
     with pytest.raises(ModelError, match=r"unknown option 'depth'; the loader takes none"):
         loader.load(spec(weights, depth=3), "cpu")
+
+
+def test_random_weights_are_the_same_every_time_and_leave_torchs_generator_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    one = DigitsLoader().untrained(spec(None), "cpu").module
+    assert torch.equal(torch.rand(3), expected)
+    two = DigitsLoader().untrained(spec(None), "cpu").module
+    trained = DigitsLoader().load(spec(None), "cpu").module
+    assert one is not None
+    assert two is not None
+    assert trained is not None
+    assert not one.training
+    assert not any(parameter.requires_grad for parameter in one.parameters())
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.equal(one(images), two(images))
+    assert not torch.equal(one(images), trained(images))
+
+
+@pytest.mark.parametrize("wrong", [{"classes": 7}, {"architecture": "nosuch"}, {"depth": 3}])
+def test_random_weights_for_what_does_not_exist(wrong: dict[str, int]) -> None:
+    with pytest.raises(ModelError):
+        DigitsLoader().untrained(spec(None, **wrong), "cpu")  # type: ignore[arg-type]

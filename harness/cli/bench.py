@@ -1,0 +1,179 @@
+"""``harness bench``: how fast models and attacks run on this machine, without weights or data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from harness.cli.options import option, output_format, registries
+from harness.cli.run import batch_size_of, listed
+from harness.errors import ExitCode
+from harness.report.quantities import si
+from harness.report.quantities import size as in_bytes
+from harness.report.tables import Column, Format, render
+
+if TYPE_CHECKING:
+    from harness.schedule.bench import Speed
+
+_MODEL = (
+    Column("model", "model"),
+    Column("source", "source"),
+    Column("parameters", "params", si, right=True),
+    Column("size", "size", right=True),
+    Column("batch_size", "batch", right=True),
+    Column("forward", "forward", si, right=True),
+    Column("gradient", "with bwd.", si, right=True),
+)
+_DATA = (
+    "model", "source", "loader", "architecture", "weights", "parameters", "size", "batch_size",
+    "forward", "gradient",
+)  # fmt: skip
+_MACHINE = ("device", "processor", "cores", "threads", "torch", "precision", "seconds", "problem")
+
+
+@click.command()
+@option("--models", metavar="GLOB,...", help="Only these models; LOADER:MODEL names any other one.")
+@option(
+    "--suite",
+    default="imagenet18",
+    metavar="NAME",
+    help="Whose models and attacks; the first of each attack counts.",
+)
+@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where to compute.")
+@option("--batch-size", default="auto", metavar="auto|N", help="Images in one pass.")
+@option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2.0,
+    metavar="S",
+    help="Of each measurement, about; at least five passes.",
+)
+@option(
+    "--precision",
+    type=click.Choice(["fp32", "tf32"]),
+    default="fp32",
+    help="Of convolutions and matrix products; a run computes in fp32.",
+)
+@registries()
+@output_format()
+def bench(
+    models: str | None,
+    suite: str,
+    device: str,
+    batch_size: str,
+    seconds: float,
+    precision: Literal["fp32", "tf32"],
+    registry_files: Sequence[Path],
+    format: Format,
+) -> int:
+    """How fast models and attacks run here: images a second with random weights, on noise.
+
+    Needs no weights and no data, and keeps nothing. The exit code is 3 where no model could be
+    built, 1 where one failed at work.
+    """
+    size = batch_size_of(batch_size)
+
+    from harness.plugins import installed
+    from harness.registry import load
+    from harness.schedule.bench import Bench, bench_model, stepped_attacks
+    from harness.schedule.bench import precision as arithmetic
+    from harness.schedule.choice import choose_models
+    from harness.schedule.devices import describe, resolve_device
+    from harness.schedule.machine import machine
+    from harness.schedule.resolve import Request
+
+    catalog, registry = installed(), load(registry_files)
+    entry = registry.get_suite(suite)
+    choice = choose_models(Request(suite=suite, models=listed(models)), entry, registry, catalog)
+    chosen = [registry.models.get(each.name, each) for each in choice.models]
+    place = resolve_device(device)
+    plan = Bench(
+        device=place,
+        attacks=stepped_attacks(entry, catalog),
+        batch_size=size,
+        seconds=seconds,
+    )
+    known = machine()
+    facts = {
+        "device": describe(place),
+        **{name: known[name] for name in ("processor", "cores", "torch")},
+        "threads": _threads(),
+        "precision": precision,
+        "seconds": seconds,
+    }
+    found: list[Speed] = []
+    interrupted = False
+    with arithmetic(precision, place):
+        for number, each in enumerate(chosen, start=1):
+            click.echo(f"measuring {each.name} ({number} of {len(chosen)})", err=True)
+            try:
+                found.append(bench_model(each, catalog, plan))
+            except KeyboardInterrupt:  # what is known is worth a table
+                interrupted = True
+                break
+    _print(found, list(plan.attacks), facts, format)
+    if interrupted:
+        click.echo(f"interrupted after {len(found)} of {len(chosen)} models", err=True)
+        return ExitCode.INTERRUPTED
+    return _exit_code(found)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _print(
+    found: Sequence[Speed], attacks: Sequence[str], facts: dict[str, Any], format: Format
+) -> None:
+    if not found:
+        return
+    rows = [_row(speed, attacks, facts) for speed in found]
+    steps = [Column(f"{name}_steps", name, si, right=True) for name in attacks]
+    if format in ("table", "md"):
+        columns = [*_MODEL, *steps, Column("memory", "memory", in_bytes, right=True)]
+    else:
+        names = [*_DATA, *(column.key for column in steps), "memory", *_MACHINE]
+        columns = [Column(name, name) for name in names]
+    click.echo(render(rows, columns, format))
+    for line in _notes(found, facts):
+        click.echo(line, err=format in ("json", "csv"))
+
+
+def _row(speed: Speed, attacks: Sequence[str], facts: dict[str, Any]) -> dict[str, Any]:
+    row = asdict(speed)
+    steps = row.pop("steps")
+    row["size"] = speed.size and "x".join(map(str, speed.size))
+    return {**row, **{f"{name}_steps": steps.get(name) for name in attacks}, **facts}
+
+
+def _notes(found: Sequence[Speed], facts: dict[str, Any]) -> list[str]:
+    on = facts["device"]
+    if on.startswith("cpu"):
+        on += f", {facts['processor']}, {facts['cores']} cores"
+    lines = [
+        "",
+        f"{on}, torch {facts['torch']}, {facts['precision']}, {facts['seconds']:g} s a measurement:"
+        " medians of images a second; attacks: images times rounds a second",
+    ]
+    lines += [
+        f"{speed.model}: not measured, {speed.problem}"
+        if speed.missing
+        else f"{speed.model}: {speed.problem}"
+        for speed in found
+        if speed.problem
+    ]
+    if loaded := [speed.model for speed in found if speed.weights == "loaded"]:
+        lines.append(f"with their own weights, for no source builds without: {', '.join(loaded)}")
+    return lines
+
+
+def _exit_code(found: Sequence[Speed]) -> ExitCode:
+    if any(speed.problem and not speed.missing for speed in found):
+        return ExitCode.CELLS_FAILED
+    return ExitCode.MISSING if all(speed.missing for speed in found) else ExitCode.OK

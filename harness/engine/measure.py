@@ -1,0 +1,185 @@
+"""What the passes of a model cost on its device: FLOPs, time, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import itertools
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from harness.engine.classifier import PixelClassifier, is_out_of_memory
+
+Work = Callable[[], int]
+"""Queues some work on the device and returns how many images it was for."""
+
+BLOCKS = 5
+"""Into how many parts a measurement's time is divided, for the median; three at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassCost:
+    """What a pass costs for one image; ``gradient`` is a forward and a backward to the pixels.
+
+    None: unknown, or the model has no gradients.
+    """
+
+    forward: float | None
+    gradient: float | None
+
+
+def random_images(model: PixelClassifier, count: int) -> Tensor:
+    """``count`` fixed images of uniform noise on the model's device, in its layout."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand((count, *model.shape), generator=generator)
+    return images.to(model.device).contiguous(memory_format=model.memory_format)
+
+
+def forward_pass(model: PixelClassifier, images: Tensor) -> Work:
+    """The pass that predictions and verdicts are made with."""
+
+    def work() -> int:
+        model.predict(images)
+        return len(images)
+
+    return work
+
+
+def gradient_pass(model: PixelClassifier, images: Tensor) -> Work:
+    """A forward, and a backward to the pixels."""
+    point = images.detach().requires_grad_(True)
+
+    def work() -> int:
+        logits = model.forward(point)
+        torch.autograd.grad(logits, point, torch.ones_like(logits))
+        return len(images)
+
+    return work
+
+
+def count_flops(model: PixelClassifier) -> PassCost:
+    """FLOPs of a pass for one image, as torch counts them: two for a multiplication and addition.
+
+    They are those of the network in torch: a model that torch cannot run has none.
+    """
+    if model.differentiable is None:
+        return PassCost(None, None)
+    images = random_images(model, 1)
+    with torch.no_grad():
+        forward = _flops(lambda: model.forward(images))
+    images.requires_grad_(True)
+    # Not autograd.grad: the counter's hooks cannot be at a leaf then.
+    return PassCost(forward, _flops(lambda: torch.autograd.backward(model.forward(images).sum())))
+
+
+def _flops(work: Callable[[], object]) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        work()
+    total: int = counter.get_total_flops()
+    return total
+
+
+def seconds_an_image(model: PixelClassifier, *, batch_size: int, seconds: float) -> PassCost:
+    """A quick look at how long passes take for an image, in batches of ``batch_size`` if it can.
+
+    Batches are doubled from a single image on, as long as the next one can be expected to end
+    within ``seconds``, which each of the two kinds of passes has.
+    """
+    forward = _quick(model, forward_pass, batch_size, seconds)
+    if model.differentiable is None:
+        return PassCost(forward, None)
+    return PassCost(forward, _quick(model, gradient_pass, batch_size, seconds))
+
+
+def _quick(
+    model: PixelClassifier,
+    kind: Callable[[PixelClassifier, Tensor], Work],
+    largest: int,
+    seconds: float,
+) -> float:
+    alone = kind(model, random_images(model, 1))
+    _timed(alone, model.device)  # the first pass of all sets things up
+    begun = time.perf_counter()
+    size, took = 1, _timed(alone, model.device)
+    while size < largest and time.perf_counter() - begun + 2 * took <= seconds:
+        try:
+            work = kind(model, random_images(model, min(2 * size, largest)))
+            took = _timed(work, model.device)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            break
+        size = min(2 * size, largest)
+    work, times = kind(model, random_images(model, size)), [took]
+    while time.perf_counter() - begun + took <= seconds:
+        times.append(_timed(work, model.device))
+    return min(times) / size  # others on the machine only ever make it slower
+
+
+def images_a_second(work: Work, device: torch.device, *, seconds: float) -> float:
+    """The median over blocks of calls, after a first one that warms up.
+
+    Takes about ``seconds``, and three calls of ``work`` at least.
+    """
+    _timed(work, device)
+    once = _timed(work, device)
+    calls = max(1, int(seconds / BLOCKS / once))
+    speeds: list[float] = []
+    begun = time.perf_counter()
+    while len(speeds) < 3 or time.perf_counter() - begun < seconds:
+        before = time.perf_counter()
+        images = sum(work() for _ in itertools.repeat(None, calls))
+        _finish(device)
+        speeds.append(images / (time.perf_counter() - before))
+    return statistics.median(speeds)
+
+
+def _timed(work: Work, device: torch.device) -> float:
+    begun = time.perf_counter()
+    work()
+    _finish(device)
+    return time.perf_counter() - begun
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+_LINUX = Path("/proc/self")
+
+
+def forget_peak(device: torch.device) -> None:
+    """`peak_bytes` counts from here on, where the system allows it."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError, AttributeError):  # not Linux with glibc: since the start
+        ctypes.CDLL(None).malloc_trim(0)
+        _LINUX.joinpath("clear_refs").write_text("5")
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory since `forget_peak`: torch's on a GPU, else all that the process held."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        status = _LINUX.joinpath("status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024

@@ -1,0 +1,61 @@
+"""A model to measure passes with: its weights do not matter, so they may be random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from harness.api import HarnessError, ModelError, ModelLoader, ModelSpec
+from harness.engine.classifier import PixelClassifier
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A network as a run has it.
+
+    Attributes:
+        parameters: their number before batch norms are folded; None where torch does not see them.
+        random: whether the weights are random.
+    """
+
+    model: PixelClassifier
+    parameters: int | None
+    random: bool
+
+
+def build(
+    loader: ModelLoader, spec: ModelSpec, device: torch.device, *, random: bool = True
+) -> Built:
+    """The network of ``spec`` with random weights, or with its own.
+
+    Raises:
+        HarnessError: the loader's own, or ModelError for anything else that it raises.
+    """
+    try:
+        made = (loader.untrained if random else loader.load)(spec, str(device))
+        module = made.module
+        count = None if module is None else sum(part.numel() for part in module.parameters())
+        model = PixelClassifier(made, device=device, fold_batch_norm=True)
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"loader {type(loader).__name__} raised {type(error).__name__}: {error}",
+            where=f"model {spec.name}",
+        ) from error
+    return Built(model, count, random)
+
+
+def build_either(loader: ModelLoader, spec: ModelSpec, device: torch.device) -> Built:
+    """With random weights where the loader can, else with its own where they are here.
+
+    Raises:
+        HarnessError: it can do neither.
+    """
+    try:
+        return build(loader, spec, device)
+    except ModelError:
+        if spec.weights is None:
+            raise
+        return build(loader, spec, device, random=False)
