@@ -124,6 +124,6 @@ class SourceEntry(Fields):
 
 
 def models_folder() -> Path:
-    """Where imported models lie: ``HARNESS_MODELS``, or ``~/.cache/frontier-harness/models``."""
-    named = os.environ.get("HARNESS_MODELS")
+    """Where imported models lie: ``HARNESS_IMPORTED``, or ``~/.cache/frontier-harness/models``."""
+    named = os.environ.get("HARNESS_IMPORTED")
     return Path(named) if named else Path.home() / ".cache" / "frontier-harness" / "models"

@@ -93,11 +93,11 @@ def test_a_cached_file_lies_in_the_folder_of_imported_models(
 ) -> None:
     assert model.chosen("near").weights_path is None
     paper = model.chosen("paper")
-    monkeypatch.delenv("HARNESS_MODELS", raising=False)
+    monkeypatch.delenv("HARNESS_IMPORTED", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert models_folder() == tmp_path / ".cache" / "frontier-harness" / "models"
     assert paper.weights_path == models_folder() / "mine.onnx"
-    monkeypatch.setenv("HARNESS_MODELS", str(tmp_path / "imported"))
+    monkeypatch.setenv("HARNESS_IMPORTED", str(tmp_path / "imported"))
     assert paper.weights_path == tmp_path / "imported" / "mine.onnx"
 
 
