@@ -29,6 +29,7 @@ from harness.api.classifier import (
 )
 from harness.api.dataset import Cut, Dataset, DatasetSpec, Sample
 from harness.api.goal import Access, Goal, Norm
+from harness.api.measurement import Later, Measurement, Pair, Probe, Reading, Subject
 from harness.api.metric import CellRows, CleanRow, Metric, OutcomeRow, Score, Status
 from harness.api.registration import Register
 from harness.api.target import Target
@@ -64,6 +65,8 @@ __all__ = [
     "Described",
     "Goal",
     "HarnessError",
+    "Later",
+    "Measurement",
     "Metric",
     "MissingError",
     "ModelError",
@@ -71,10 +74,13 @@ __all__ = [
     "ModelSpec",
     "Norm",
     "OutcomeRow",
+    "Pair",
     "PluginError",
     "Point",
     "Preprocessing",
+    "Probe",
     "Progress",
+    "Reading",
     "Register",
     "Sample",
     "Score",
@@ -82,6 +88,7 @@ __all__ = [
     "Status",
     "SteppedAttack",
     "Stepper",
+    "Subject",
     "Target",
     "WeightsFile",
     "hookimpl",
