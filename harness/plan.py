@@ -87,6 +87,10 @@ class PlannedMeasurement:
     images: int | None
 
 
+Task = PlannedAttack | PlannedMeasurement
+"""What is done to images."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedImage:
     """An image of the run: id and 0-based label; its digest is read when work begins."""
@@ -110,7 +114,7 @@ class Cell:
     measurement: PlannedMeasurement | None = None
 
     @property
-    def task(self) -> PlannedAttack | PlannedMeasurement | None:
+    def task(self) -> Task | None:
         """What is done to the images; None for a clean prediction."""
         return self.attack or self.measurement
 
@@ -128,7 +132,7 @@ class Plan:
     Attributes:
         suite: the suite's name; ``definition`` is its resolved content as JSON-like data.
         cells: model by model, the clean cell first.
-        unavailable: attacks, measurements and metrics that the suite names and no installed plugin offers.
+        unavailable: attacks, measurements and metrics that the suite names and no plugin offers.
     """
 
     suite: str
@@ -235,7 +239,7 @@ def plan_cells(
     ordered = tuple(images)
     for model in models:
         clean = clean_key(model=model, dataset=dataset, policy=policy)
-        tasks = (*attacks, *measurements)
+        tasks: tuple[Task, ...] = (*attacks, *measurements)
         needed = _most(clean_images, *(task.images for task in tasks))
         cells.append(Cell(clean, model, dataset, policy, ordered[:needed]))
         for attack in attacks:

@@ -90,9 +90,7 @@ class Probe(ABC):
         """The logits, float32 (n, classes). Access: scores or white box."""
 
     @abstractmethod
-    def gradient(
-        self, images: Tensor, loss: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def gradient(self, images: Tensor, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Logits, and the gradient of each image's loss with respect to its pixels.
 
         ``loss`` maps logits (n, classes) to one number an image, (n,). One forward and one backward

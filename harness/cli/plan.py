@@ -102,7 +102,7 @@ def _stored(resolved: Resolved, db: Path, retry_errors: bool) -> dict[str, int]:
 def _rows(resolved: Resolved, stored: dict[str, int]) -> list[dict[str, Any]]:
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for cell in resolved.plan.cells:
-        attack = cell.attack.label if cell.attack else "clean prediction"
+        attack = cell.task.label if cell.task else "clean prediction"
         goal = str(cell.goal) if cell.goal else "–"
         row = rows.setdefault(
             (attack, goal),

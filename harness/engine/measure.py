@@ -86,9 +86,7 @@ def measure_images(
                 waiting.append(_Waiting(job, *passes, workers.submit(reading)))
             else:
                 yield [_judged(job, *passes, reading)]
-            while waiting and (
-                waiting[0].result.done() or len(waiting) > AHEAD * workers.count
-            ):
+            while waiting and (waiting[0].result.done() or len(waiting) > AHEAD * workers.count):
                 yield [waiting.popleft().finished()]
     except ModelError:
         yield [each.finished() for each in waiting]

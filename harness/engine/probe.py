@@ -47,9 +47,7 @@ class CountingProbe(Probe):
         (logits,) = self._batched(images, lambda part: (self._model.predict(part).clone(),), 0)
         return logits
 
-    def gradient(
-        self, images: Tensor, loss: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def gradient(self, images: Tensor, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         self._allow("gradients", Access.WHITE_BOX)
 
         def run(part: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,8 @@
-"""The tables of measurements, and their view for people: the third migration's script."""
+"""The tables of measurements, and their view for people: the third migration's script.
+
+A measurement's cell names its component, of kind ``measurement``, in ``cells.attack_id``; its
+numbers are in ``measurements``, as an attack's further ones.
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def m003_measured(db: Database) -> None:
 TABLES = """
 CREATE TABLE components (
   id INTEGER PRIMARY KEY,
-  kind TEXT NOT NULL,              -- model, dataset, attack, measurement
+  kind TEXT NOT NULL,              -- model, dataset, attack
   name TEXT NOT NULL,
   digest TEXT NOT NULL,            -- hash of kind and identity
   identity TEXT NOT NULL,          -- JSON: what makes results differ
@@ -87,8 +87,8 @@ CREATE TABLE cells (
   key TEXT NOT NULL UNIQUE,        -- tagged content hash: see harness/plan.py
   model_id INTEGER NOT NULL REFERENCES components(id),
   dataset_id INTEGER NOT NULL REFERENCES components(id),
-  attack_id INTEGER REFERENCES components(id),  -- or a measurement; NULL: the clean cell
-  label TEXT NOT NULL,             -- attack or measurement with its parameters; 'clean'
+  attack_id INTEGER REFERENCES components(id),  -- NULL: the model's clean cell
+  label TEXT NOT NULL,             -- the attack with its parameters; 'clean'
   goal TEXT,
   seed INTEGER,
   policy TEXT NOT NULL,            -- JSON: the numeric policy
@@ -167,7 +167,7 @@ CREATE TABLE outcomes (
   PRIMARY KEY (cell_id, image_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE measurements (        -- an image's measured numbers, or an attack's further ones
+CREATE TABLE measurements (        -- an attack's further numbers for each image
   cell_id INTEGER NOT NULL REFERENCES cells(id),
   image_id INTEGER NOT NULL REFERENCES images(id),
   name TEXT NOT NULL,

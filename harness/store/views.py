@@ -143,7 +143,8 @@ def _image_error(db: Database, cell: int, counts: dict[str, int]) -> str | None:
         return None
     row = db.execute(
         "SELECT error FROM (SELECT cell_id, error FROM outcomes UNION ALL"
-        " SELECT cell_id, error FROM measured UNION ALL SELECT cell_id, error FROM clean) WHERE cell_id = ? AND error IS NOT NULL LIMIT 1",
+        " SELECT cell_id, error FROM measured UNION ALL SELECT cell_id, error FROM clean)"
+        " WHERE cell_id = ? AND error IS NOT NULL LIMIT 1",
         [cell],
     ).fetchone()
     return row[0] if row else None
