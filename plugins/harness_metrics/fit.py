@@ -22,6 +22,14 @@ ROUNDING = 1e-6
 """Maxima that differ by less, relatively, are equal: it is the rounding of float32 sums."""
 
 
+FARTHEST = 100.0
+"""A location further beyond the largest maximum, in spans of all maxima, is no estimate.
+
+Where the maxima look like a Gumbel distribution's, the likelihood grows as location and shape run
+off to infinity together; the p-value is then as good as any, and the score 0.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """The reverse Weibull distribution of batch maxima, in the units of the gradients' norms.
@@ -54,6 +62,8 @@ def fit(maxima: np.ndarray, starts: Sequence[float] = STARTS) -> Fit:
     p, best = -1.0, (0.0, 0.0, 0.0)
     for start in starts:
         shape, location, scale = _weibull(scaled, start)
+        if not abs(location) <= FARTHEST:
+            continue
         here = _agreement(scaled, shape, location, scale)
         if here > p:  # not where it is NaN
             p, best = here, (shape, location, scale)

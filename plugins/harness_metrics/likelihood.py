@@ -1,7 +1,7 @@
-"""scipy's maximum likelihood fit of `weibull_min` with its objective written out: 4 times faster.
+"""scipy's maximum likelihood fit of `weibull_min` with its objective written out: it is faster.
 
-scipy's objective spends nearly all of its time on argument handling. This is the same function of the
-same numbers, so that its optimiser takes the same steps to the same end; a test compares them.
+scipy's objective spends nearly all of its time on argument handling. This is the same function of
+the same numbers, so that its optimiser takes the same steps to the same end; a test compares them.
 """
 
 from __future__ import annotations
