@@ -138,6 +138,5 @@ def test_a_model_that_fails_ends_the_stream_after_what_is_finished(model, monkey
         batch_size=8, on_halving=print, on_pass=lambda: None,
     )  # fmt: skip
     with pytest.raises(ModelError, match="it broke"):
-        for each in stream:
-            rows += each
+        rows.extend(row for each in stream for row in each)
     assert [row.status for row in rows] == [Status.MEASURED] * 2
