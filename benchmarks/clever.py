@@ -5,8 +5,8 @@
 The bare loop makes the same forwards and backwards through the same module, in batches of the same
 size, on one fixed batch: no samples are drawn, nothing is reduced. Ratios are medians of
 repetitions in one process, in which all go on in turn. The fits run in another process, as in a
-run; the time until the last of them is done counts. Against ART 1.20.1 (if it is installed) both score l2,
-untargeted, at the same number of batches and samples; its scores are shown without judging either.
+run; the time until the last of them is done counts. Against ART 1.20.1 (if it is installed) both
+score l2, untargeted, at the same number of batches and samples; the scores are shown, not judged.
 """
 
 from __future__ import annotations

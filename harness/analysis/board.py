@@ -10,6 +10,7 @@ from typing import Literal
 
 from harness.analysis.entry import AccuracyOf, Entry, entry_of
 from harness.analysis.frontier import Frontier, Point, frontier
+from harness.analysis.readings import model_readings
 from harness.analysis.selection import Selection, chosen_suite, select
 from harness.store import board as queries
 
@@ -124,6 +125,7 @@ def _entries(db: Connection, selection: Selection, accuracy: AccuracyOf) -> list
         return images[cell.runs]
 
     entries = []
+    readings = model_readings(db, selection)
     for model in selection.models:
         clean, cell = selection.clean.get(model), selection.cells.get(model)
         version = cell or clean
@@ -138,6 +140,7 @@ def _entries(db: Connection, selection: Selection, accuracy: AccuracyOf) -> list
             metrics=queries.scores(db, cell) if cell else {},
             accuracy=accuracy,
         )
+        entry = replace(entry, readings=readings[model])
         if not entry.complete and version:
             kin = [known.id for known in (cell, clean) if known]
             entry = replace(entry, error=queries.last_error(db, kin))

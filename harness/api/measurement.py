@@ -128,7 +128,11 @@ class Measurement(BaseModel, ABC):
 
     @property
     def scores(self) -> Mapping[str, str]:
-        """The numbers whose means over the measured images stand for a model, with their units."""
+        """The numbers whose means over the measured images stand for a model, with their units.
+
+        A name that begins with a norm and a dot, such as ``l2.score``, says that the number bounds
+        distortions in that norm from below: boards show it beside what attacks found.
+        """
         return {}
 
     @abstractmethod
