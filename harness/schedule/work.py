@@ -68,7 +68,8 @@ class ModelWork:
             self._fail([cell for cell in cells if todo[cell.key]], error)
             return True
         failed = False
-        groups = itertools.groupby(tasks, key=lambda cell: id(cell.task))
+        # Goals of one attack share batches; measurements go one by one.
+        groups = itertools.groupby(tasks, key=lambda cell: (cell.attack or cell).label)
         for group in [[clean], *(list(members) for _, members in groups)]:
             pending = [cell for cell in group if todo[cell.key]]
             if not pending:
@@ -86,8 +87,8 @@ class ModelWork:
                 elif pending[0].attack:
                     self._attack(model, pending, todo, attempts)
                 else:
-                    for cell in pending:
-                        self._measure(model, cell, todo[cell.key], attempts)
+                    (cell,) = pending
+                    self._measure(model, cell, todo[cell.key], attempts)
             if attempts.error:
                 failed = True
                 self._progress.say(f"{pending[0].label}: {attempts.error}")
