@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from harness.api import Status
+from harness.api import Status, Subject
 from harness.engine.jobs import Job
 from harness.testing.fakes import jobs_for, linear_model, measure_all, pixel_model, plane_model
 from harness_metrics.clever import Clever
@@ -215,6 +215,19 @@ def test_the_sequential_stop_saves_batches_and_changes_none_of_those_made(curved
     (name,) = loose.arrays
     np.testing.assert_allclose(loose.arrays[name], whole.arrays[name][:made], rtol=1e-5)
     assert loose.numbers["l2.score"] == pytest.approx(whole.numbers["l2.score"], rel=0.5)
+
+
+@pytest.mark.parametrize("ball", ["l1", "l2", "linf"])
+def test_no_two_samples_are_alike(ball):
+    from harness_metrics.samples import blocks
+
+    subject = Subject(torch.full((3, 2, 2), 0.5), 0, None, seed=4)
+    drawn = list(blocks(subject, ball, range(3), 150, radius=0.2, radial=False, clip=False))
+    assert [batch for batch, _ in drawn] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    samples = torch.cat([block for _, block in drawn]).flatten(1)
+    assert len(samples) == len({tuple(row) for row in samples.tolist()}) == 450
+    later = list(blocks(subject, ball, range(2, 3), 150, radius=0.2, radial=False, clip=False))
+    assert torch.equal(torch.cat([block for _, block in later]).flatten(1), samples[300:])
 
 
 def test_samples_lie_in_their_balls():

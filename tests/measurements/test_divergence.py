@@ -96,7 +96,12 @@ def test_more_steps_or_restarts_never_find_less(curved, steps, more, restarts, f
     label = int(curved.predict(image[None]).argmax())
     job = Job("cell", "0", image, label, None, seed=seed)
     found = [
-        measure_all(Divergence(steps=n, restarts=r), curved, [job], Workers(1))[0].numbers
+        measure_all(
+            Divergence(steps=n, restarts=r, epsilon=0.6, relative_step=1.7),
+            curved,
+            [job],
+            Workers(1),
+        )[0].numbers
         for n, r in ((steps, restarts), (steps + more, restarts), (steps, restarts + further))
     ]
     few, longer, wider = (numbers["divergence"] for numbers in found)
