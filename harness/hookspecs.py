@@ -31,3 +31,8 @@ def register_datasets(register: Register) -> None:
 @hookspec
 def register_metrics(register: Register) -> None:
     """Offer metrics: subclasses of `harness.api.Metric`."""
+
+
+@hookspec
+def register_measurements(register: Register) -> None:
+    """Offer measurements: subclasses of `harness.api.Measurement`."""

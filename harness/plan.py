@@ -39,7 +39,7 @@ class NumericPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A model, data set or attack as the plan and the store know it.
+    """A model, data set, attack or measurement as the plan and the store know it.
 
     Attributes:
         name: the registry's or the plugin's name.
@@ -78,6 +78,20 @@ class PlannedAttack:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedMeasurement:
+    """One measurement of a suite; see `PlannedAttack`."""
+
+    component: Component
+    label: str
+    goals: tuple[Goal, ...]
+    images: int | None
+
+
+Task = PlannedAttack | PlannedMeasurement
+"""What is done to images."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedImage:
     """An image of the run: id and 0-based label; its digest is read when work begins."""
 
@@ -87,7 +101,7 @@ class PlannedImage:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One row of work. ``attack`` and ``goal`` are None for a model's clean cell."""
+    """One row of work: a model's clean cell, or one of an attack or a measurement for a goal."""
 
     key: str
     model: Component
@@ -97,12 +111,18 @@ class Cell:
     attack: PlannedAttack | None = None
     goal: Goal | None = None
     seed: int | None = None
+    measurement: PlannedMeasurement | None = None
+
+    @property
+    def task(self) -> Task | None:
+        """What is done to the images; None for a clean prediction."""
+        return self.attack or self.measurement
 
     @property
     def label(self) -> str:
-        if self.attack is None:
+        if self.task is None:
             return f"{self.model.name} clean"
-        return f"{self.model.name} {self.attack.label} {self.goal}"
+        return f"{self.model.name} {self.task.label} {self.goal}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +132,7 @@ class Plan:
     Attributes:
         suite: the suite's name; ``definition`` is its resolved content as JSON-like data.
         cells: model by model, the clean cell first.
-        unavailable: attacks and metrics that the suite names and no installed plugin offers.
+        unavailable: attacks, measurements and metrics that the suite names and no plugin offers.
     """
 
     suite: str
@@ -175,10 +195,35 @@ def cell_key(
     )
 
 
+def measurement_key(
+    *,
+    model: Component,
+    dataset: Component,
+    measurement: Component,
+    goal: Goal,
+    seed: int,
+    policy: NumericPolicy,
+) -> str:
+    """The key of a measurement's cell; see `cell_key`."""
+    return tagged_hash(
+        "measurement",
+        {
+            "version": KEY_VERSION,
+            "model": model.identity,
+            "dataset": dataset.identity,
+            "measurement": measurement.identity,
+            "goal": goal.value,
+            "seed": seed,
+            "policy": policy.identity,
+        },
+    )
+
+
 def plan_cells(
     *,
     models: Sequence[Component],
     attacks: Sequence[PlannedAttack],
+    measurements: Sequence[PlannedMeasurement] = (),
     dataset: Component,
     images: Sequence[PlannedImage],
     clean_images: int | None,
@@ -188,13 +233,14 @@ def plan_cells(
     """All cells, model by model.
 
     ``images`` come in plan order; ``clean_images`` of them (None: all) measure the accuracy, and
-    each attack takes its own number from the front.
+    each attack and measurement takes its own number from the front.
     """
     cells: list[Cell] = []
     ordered = tuple(images)
     for model in models:
         clean = clean_key(model=model, dataset=dataset, policy=policy)
-        needed = _most(clean_images, *(attack.images for attack in attacks))
+        tasks: tuple[Task, ...] = (*attacks, *measurements)
+        needed = _most(clean_images, *(task.images for task in tasks))
         cells.append(Cell(clean, model, dataset, policy, ordered[:needed]))
         for attack in attacks:
             for goal in attack.goals:
@@ -208,6 +254,24 @@ def plan_cells(
                 )
                 taken = ordered[: attack.images]
                 cells.append(Cell(key, model, dataset, policy, taken, attack, goal, seed))
+        for measurement in measurements:
+            for goal in measurement.goals:
+                key = measurement_key(
+                    model=model,
+                    dataset=dataset,
+                    measurement=measurement.component,
+                    goal=goal,
+                    seed=seed,
+                    policy=policy,
+                )
+                cells.append(
+                    Cell(
+                        *(key, model, dataset, policy, ordered[: measurement.images]),
+                        goal=goal,
+                        seed=seed,
+                        measurement=measurement,
+                    )
+                )
     return tuple(cells)
 
 

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     MODEL_LOADER = "model_loader"
     DATASET = "dataset"
     METRIC = "metric"
+    MEASUREMENT = "measurement"
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def test_views_and_statuses(tmp_path):
     migrations.apply(database)
     database.close()
     connection = sqlite3.connect(path)
-    for view in ("samples", "clean_predictions", "leaderboard_rows"):
+    for view in ("samples", "clean_predictions", "leaderboard_rows", "readings"):
         columns = [column[1] for column in connection.execute(f"PRAGMA table_info({view})")]
         (listed,) = re.findall(rf"- `{view}`:[^:]*:(.*?)[;.]\n", text, re.S)
         assert re.findall(r"`(\w+)`", listed) == columns

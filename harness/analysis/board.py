@@ -11,6 +11,7 @@ from typing import Literal
 from harness.analysis.common import Common, common_images
 from harness.analysis.entry import AccuracyOf, Entry, entry_of
 from harness.analysis.frontier import Frontier, Point, frontier
+from harness.analysis.readings import model_readings
 from harness.analysis.selection import Selection, chosen_suite, select
 from harness.store import board as queries
 
@@ -69,6 +70,9 @@ def leaderboard(
         _entry(db, selection, model, predictions[model], images_of, accuracy, common)
         for model in selection.models
     ]
+    if common is None:  # as stored metrics, readings are those of all images
+        readings = model_readings(db, selection)
+        entries = [replace(entry, readings=readings[entry.model]) for entry in entries]
     return build(selection, entries, accuracy=accuracy, sort=sort, common=common)
 
 

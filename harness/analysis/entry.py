@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.analysis.readings import ModelReading
 from harness.analysis.statistics import bounds, mean, median_with_failures, wilson
 
 AccuracyOf = Literal["measured", "published"]
@@ -97,6 +98,7 @@ class Entry:
         error: where not complete, the line that the last failure left.
         top1: the accuracy that the board is over, measured or published.
         metrics: further stored metrics of the cell.
+        readings: what measurements of the suite say of the model.
     """
 
     model: str
@@ -108,6 +110,7 @@ class Entry:
     error: str | None
     top1: float | None
     metrics: Mapping[str, float | None]
+    readings: tuple[ModelReading, ...] = ()
     rank: int | None = None
     on_frontier: bool = False
     fitted: float | None = None

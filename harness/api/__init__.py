@@ -30,6 +30,7 @@ from harness.api.classifier import (
 )
 from harness.api.dataset import Cut, Dataset, DatasetSpec, Sample
 from harness.api.goal import Access, Goal, Norm
+from harness.api.measurement import Later, Measurement, Pair, Probe, Reading, Subject
 from harness.api.metric import CellRows, CleanRow, Metric, OutcomeRow, Score, Status
 from harness.api.registration import Register
 from harness.api.target import Target
@@ -65,6 +66,8 @@ __all__ = [
     "Described",
     "Goal",
     "HarnessError",
+    "Later",
+    "Measurement",
     "Metric",
     "MissingError",
     "ModelError",
@@ -72,11 +75,14 @@ __all__ = [
     "ModelSpec",
     "Norm",
     "OutcomeRow",
+    "Pair",
     "Passes",
     "PluginError",
     "Point",
     "Preprocessing",
+    "Probe",
     "Progress",
+    "Reading",
     "Register",
     "Sample",
     "Score",
@@ -84,6 +90,7 @@ __all__ = [
     "Status",
     "SteppedAttack",
     "Stepper",
+    "Subject",
     "Target",
     "WeightsFile",
     "hookimpl",

@@ -21,6 +21,8 @@ class Status(StrEnum):
     """The attack's candidate holds NaN, leaves [0, 1] or exceeds its budget: neither of the two."""
     ERROR = "error"
     """The attack, the model or the reader failed: neither of the two."""
+    MEASURED = "measured"
+    """Measured, not attacked; a measurement that came to nothing is ``invalid``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What an attack's or a metric's class says of itself; this imports the class."""
+"""What an attack's, a measurement's or a metric's class says of itself; this imports the class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.api import AttackParameters, Goal, Metric, PluginError
+from harness.api import AttackParameters, Goal, Measurement, Metric, PluginError
 from harness.plugins import Registration
 
 _BOUNDS = {
@@ -35,6 +35,22 @@ def attack_facts(registration: Registration) -> dict[str, Any]:
         "stochastic": attack.stochastic,
         "presets": {name: dict(values) for name, values in attack.presets.items()},
         "hyper_parameters": _hyper_parameters(attack),
+    }
+
+
+def measurement_facts(registration: Registration) -> dict[str, Any]:
+    """Capabilities and hyper-parameters of a measurement.
+
+    Raises:
+        PluginError: the class cannot be imported, or is no measurement.
+    """
+    measurement = _class(registration, Measurement)
+    return {
+        "goals": [goal.value for goal in Goal if goal in measurement.goals],
+        "access": measurement.access.value,
+        "stochastic": measurement.stochastic,
+        "presets": {name: dict(values) for name, values in measurement.presets.items()},
+        "hyper_parameters": _hyper_parameters(measurement),
     }
 
 
@@ -67,8 +83,10 @@ def _kind(attack: type[AttackParameters]) -> str:
     return f"{kind} (with the default parameters)"
 
 
-def _hyper_parameters(attack: type[AttackParameters]) -> list[dict[str, Any]]:
-    schema = attack.model_json_schema()
+def _hyper_parameters(
+    component: type[AttackParameters] | type[Measurement],
+) -> list[dict[str, Any]]:
+    schema = component.model_json_schema()
     shared, required = schema.get("$defs", {}), schema.get("required", [])
     return [
         {

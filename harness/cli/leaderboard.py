@@ -131,6 +131,6 @@ def _print(report: ModuleType, found: Board | Contest, format: Format) -> None:
         click.echo(render(rows, report.csv_columns(rows), format))
         click.echo("\n".join(notes), err=True)
         return
-    text = render(report.text_rows(found), report.TABLE, format, title=report.title(found))
+    text = render(report.text_rows(found), report.columns(found), format, title=report.title(found))
     bullet = "- " if format == "md" else ""
     click.echo(f"{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))

@@ -1,4 +1,4 @@
-"""``harness models|attacks|metrics|datasets|suites|plugins list|show``; ``models import``."""
+"""``harness NOUN list|show``: models, attacks, measurements, metrics ...; ``models import``."""
 
 from __future__ import annotations
 
@@ -89,6 +89,7 @@ def _suite_rows(registry: Registry) -> list[Row]:
             "models": len(registry.match_models(suite.models)),
             "images": suite.images,
             "attacks": [attack.attack for attack in suite.attacks],
+            "measurements": [each.measurement for each in suite.measurements],
             "metrics": list(suite.metrics),
             "summary": suite.summary,
         }
@@ -116,6 +117,20 @@ def _attack_rows(catalog: Catalog) -> list[Row]:
     from harness.plugins import Kind
 
     return [_component(attack) for attack in catalog.all(Kind.ATTACK)]
+
+
+def _measurement_rows(catalog: Catalog) -> list[Row]:
+    from harness.plugins import Kind
+
+    return [_component(measurement) for measurement in catalog.all(Kind.MEASUREMENT)]
+
+
+def _measurement_facts(catalog: Catalog, name: str) -> Row:
+    from harness.cli.describe import measurement_facts
+    from harness.plugins import Kind
+
+    registration = catalog.get(Kind.MEASUREMENT, name)
+    return {**_component(registration), **measurement_facts(registration)}
 
 
 def _metric_rows(catalog: Catalog) -> list[Row]:
@@ -236,6 +251,13 @@ attacks = noun(
     _components,
     _attack_rows,
     _attack_facts,
+)
+measurements = noun(
+    "The measurements that plugins offer.",
+    [Column("name", "measurement"), *_COMPONENT_COLUMNS],
+    _components,
+    _measurement_rows,
+    _measurement_facts,
 )
 metrics = noun(
     "The metrics that plugins offer.",

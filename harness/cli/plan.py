@@ -121,7 +121,9 @@ def _priced(
 
     priced = []
     for cell in resolved.plan.cells:
-        passes = CLEAN if cell.attack is None else resolved.attacks[cell.attack.label].passes
+        passes = CLEAN if cell.task is None else None  # measurements do not say
+        if cell.attack is not None:
+            passes = resolved.attacks[cell.attack.label].passes
         figures = calibration.figures.get(cell.model.name, Figures())
         priced.append((cell, cell_cost(cell, left[cell.key], passes, figures)))
     return priced
@@ -176,7 +178,8 @@ def _totals(overall: Cost, calibration: Calibration) -> list[str]:
         + f"; {size(overall.kept_bytes)} of adversarial images kept"
     ]
     if names := overall.without_passes:
-        lines.append(f"without the passes that attacks do not tell: {', '.join(sorted(names))}")
+        untold = ", ".join(sorted(names))
+        lines.append(f"without the passes that attacks and measurements do not tell: {untold}")
     reasons: dict[str, list[str]] = {}
     for name in sorted(overall.without_flops | overall.without_seconds):
         reasons.setdefault(calibration.without.get(name, "incomplete"), []).append(name)
@@ -216,7 +219,7 @@ def _stored(resolved: Resolved, db: Path, retry_errors: bool) -> dict[str, int]:
 def _by_attack(priced: Sequence[tuple[Cell, Cost]]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[tuple[Cell, Cost]]] = {}
     for cell, cost in priced:
-        attack = cell.attack.label if cell.attack else "clean prediction"
+        attack = cell.task.label if cell.task else "clean prediction"
         goal = str(cell.goal) if cell.goal else "–"
         groups.setdefault((attack, goal), []).append((cell, cost))
     return [

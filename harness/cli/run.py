@@ -61,7 +61,7 @@ def selection(command: Any) -> Any:
     return needs(
         _decorated(
             command,
-            option("--attacks", metavar="GLOB,...", help="Only these attacks of the suite."),
+            option("--attacks", metavar="GLOB,...", help="Only these attacks and measurements."),
             option("--goals", metavar="GOAL,...", help="Only these goals."),
             option(
                 "--limit", type=click.IntRange(min=1), metavar="N", help="Images a cell, at most."

@@ -55,7 +55,7 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
         curves: list[SecurityCurve] = []
         if image is None:
             whole = details.cell_detail(connection, found)
-            if whole["goal"] is not None:
+            if whole["kind"] == "attack":
                 moved = details.distances(connection, found, (*CURVES, whole["norm"]))
                 curves = [
                     security_curve(norm, values, attacked=whole["attacked"])
@@ -90,7 +90,9 @@ def cell_facts(cell: Mapping[str, Any], curves: Sequence[SecurityCurve]) -> Fact
         ("data set", cell["dataset"]),
         ("numeric policy", pairs(cell["policy"])),
     ]
-    if cell["goal"] is None:
+    if cell["kind"] == "measurement":
+        facts += _measurement_facts(cell)
+    elif cell["kind"] == "clean":
         facts += [("images", str(cell["images"])), ("statuses", counts(cell["statuses"]))]
         facts.append(("accuracy", rate(cell["correct"], cell["judged"])))
     else:
@@ -132,6 +134,19 @@ def _attack_facts(cell: Mapping[str, Any]) -> Facts:
     ]  # fmt: skip
 
 
+def _measurement_facts(cell: Mapping[str, Any]) -> Facts:
+    return [
+        ("measurement", f"{cell['attack']} (version {cell['version']})"),
+        ("parameters", pairs(cell["parameters"]) or "all default"),
+        ("goal", cell["goal"]),
+        ("seed", str(cell["seed"])),
+        ("images", str(cell["images"])),
+        ("statuses", counts(cell["statuses"])),
+        ("forwards an image", number(cell["forwards_per_image"])),
+        ("backwards an image", number(cell["backwards_per_image"])),
+    ]
+
+
 def _curve_facts(curves: Sequence[SecurityCurve]) -> Facts:
     """The budgets that break half and nearly all of the attacked images."""
     return [
@@ -149,7 +164,7 @@ def image_facts(row: Mapping[str, Any]) -> Facts:
     """The lines of ``harness show CELL IMAGE``: everything but what the title says."""
     facts: list[tuple[str, str | None]] = []
     for name, value in row.items():
-        if name in ("numbers", "clean", "kept"):
+        if name in ("numbers", "arrays", "clean", "kept"):
             facts += [(f"{name} {part}", _text(item)) for part, item in (value or {}).items()]
         else:
             facts.append((name, _text(value)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.registry.entries import (
     AttackEntry,
     DatasetEntry,
+    MeasurementEntry,
     ModelEntry,
     SuiteEntry,
 )
@@ -15,6 +16,7 @@ from harness.registry.registry import Registry
 __all__ = [
     "AttackEntry",
     "DatasetEntry",
+    "MeasurementEntry",
     "ModelEntry",
     "Published",
     "Registry",

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
-from harness.api import ConfigError, DatasetSpec, ModelSpec, Preprocessing
+from harness.api import ConfigError, DatasetSpec, Goal, ModelSpec, Preprocessing
 from harness.registry.fields import (
     Count,
     Fields,
@@ -229,6 +229,20 @@ class AttackEntry(Entry):
     eight_bit: bool = False
 
 
+class MeasurementEntry(Entry):
+    """A measurement of a suite. Its class judges ``parameters`` and ``preset``, later.
+
+    Attributes:
+        images: how many of the plan's images are measured; None: as many as the suite says.
+    """
+
+    measurement: Text
+    goals: Goals = (Goal.UNTARGETED,)
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    preset: Text | None = None
+    images: Count | None = None
+
+
 class SuiteEntry(Entry):
     """What a run does.
 
@@ -245,4 +259,5 @@ class SuiteEntry(Entry):
     accuracy_images: Count | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     attacks: Annotated[tuple[AttackEntry, ...], Field(strict=False)] = ()
+    measurements: Annotated[tuple[MeasurementEntry, ...], Field(strict=False)] = ()
     metrics: Names

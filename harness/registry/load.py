@@ -83,6 +83,8 @@ def _entries(file: File) -> Iterator[tuple[tuple[str | int, ...], str, Entry]]:
         yield ("suites", name), name, suite
         for position, attack in enumerate(suite.attacks):
             yield ("suites", name, "attacks", position), attack.attack, attack
+        for position, each in enumerate(suite.measurements):
+            yield ("suites", name, "measurements", position), each.measurement, each
 
 
 def _check_references(registry: Registry, suite: SuiteEntry, document: Document) -> None:

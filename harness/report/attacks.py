@@ -112,6 +112,11 @@ def title(contest: Contest) -> str:
     return f"{contest.suite}: its attacks"
 
 
+def columns(contest: Contest) -> tuple[Column, ...]:
+    """`TABLE`."""
+    return TABLE
+
+
 def footnotes(contest: Contest) -> list[str]:
     """All that the columns do not say, one line each."""
     return [

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from harness.analysis.board import Board
 from harness.analysis.entry import ENOUGH_SUCCESS, Entry
+from harness.report import readings
 from harness.report.tables import Column
 
 EXTRAPOLATED, FEW_SUCCESSES, INCOMPLETE = "*", "†", "‡"
@@ -27,7 +28,17 @@ TABLE = (
     Column("frontier_distance", "distance", right=True),
     Column("images", "images", right=True),
 )
-"""What people see; `text_rows` has these keys."""
+"""What people see of every board; `text_rows` has these keys."""
+
+
+def columns(board: Board) -> list[Column]:
+    """`TABLE`, and two columns for each measurement: its mean, and the attacks' side of it."""
+    found = list(TABLE)
+    for title, bounded in readings.titles(board).items():
+        found.append(Column(title, title, right=True))
+        if bounded:
+            found.append(Column(f"{title} bound", "≤ attacks' / above", right=True))
+    return found
 
 
 def text_rows(board: Board) -> list[dict[str, str | None]]:
@@ -53,6 +64,7 @@ def _text_row(entry: Entry) -> dict[str, str | None]:
             EXTRAPOLATED,
         ),
         "images": f"{attack.attacked}/{attack.images}",
+        **readings.texts(entry, _number),
     }
 
 
@@ -119,12 +131,17 @@ def _record(board: Board, entry: Entry) -> dict[str, Any]:
         "norm": choice.attack.norm,
         "seed": choice.seed,
         "metrics": {name: _finite(value) for name, value in entry.metrics.items()},
+        "measurements": {each.title: readings.record(each) for each in entry.readings},
     }
 
 
 def csv_columns(rows: list[dict[str, Any]]) -> list[Column]:
     """A column for each plain value of the records."""
-    return [Column(key, key) for key in (rows[0] if rows else ()) if key != "metrics"]
+    return [
+        Column(key, key)
+        for key in (rows[0] if rows else ())
+        if key not in ("metrics", "measurements")
+    ]
 
 
 def title(board: Board) -> str:
@@ -142,6 +159,7 @@ def footnotes(board: Board) -> list[str]:
         *_accuracy_notes(board),
         *_frontier_notes(board),
         *_success_notes(board),
+        *readings.notes(board),
         *_completeness_notes(board),
         *board.selection.notes,
     ]
@@ -166,7 +184,7 @@ def _common_notes(board: Board) -> Iterable[str]:
     yield (
         f"common images: {len(common.images)} of {common.of}, which all of {len(common.models)}"
         " models classify correctly by their stored clean predictions; everything but top-1 is over"
-        " these alone, and stored metrics, being over all images, are left out"
+        " these alone, and stored metrics and measurements, being over all images, are left out"
     )
     if common.unpredicted:
         counts = ", ".join(f"{model} ({count})" for model, count in common.unpredicted.items())

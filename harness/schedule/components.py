@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from harness.api import (
     Attack,
     AttackParameters,
-    ConfigError,
     Dataset,
     HarnessError,
+    Measurement,
     Metric,
     MissingError,
     ModelError,
@@ -22,9 +21,16 @@ from harness.api import (
     PluginError,
     SteppedAttack,
 )
-from harness.plan import Component, PlannedAttack
-from harness.plugins import Catalog, Kind, Registration, unknown
-from harness.registry import AttackEntry, DatasetEntry, ModelEntry, SuiteEntry
+from harness.plan import Component, PlannedAttack, PlannedMeasurement
+from harness.plugins import Catalog, Kind, Registration
+from harness.registry import (
+    AttackEntry,
+    DatasetEntry,
+    MeasurementEntry,
+    ModelEntry,
+    SuiteEntry,
+)
+from harness.schedule.parameters import Stated, changed
 from harness.schedule.weights import checked_weights, place
 
 
@@ -119,29 +125,14 @@ def attack_component(
     Raises:
         ConfigError: a parameter, preset or goal is wrong.
     """
-    kind = _imported(registration, AttackParameters)
-    attack = _validated(entry, suite, kind)
+    stated = Stated(Kind.ATTACK, entry.attack, suite, entry)
+    attack = stated.checked(_imported(registration, AttackParameters))
     if not isinstance(attack, Attack | SteppedAttack):
         raise _broken(registration, TypeError("it is neither an Attack nor a SteppedAttack"))
-    for goal in entry.goals:
-        if goal not in attack.goals:
-            raise ConfigError(
-                f"attack {entry.attack!r} cannot pursue goal {goal.value!r}",
-                where=_where(suite, entry),
-                hint=f"see `harness attacks show {entry.attack}`",
-            )
-    changed = _changed(attack)
-    extra = " ".join(f"{name}={_spelled(value)}" for name, value in changed.items())
-    identity = {"name": registration.name, "version": registration.version, "parameters": changed}
-    about = {
-        "plugin": _origin(registration),
-        "summary": registration.summary,
-        "parameters": attack.model_dump(mode="json"),
-        "confidence": attack.confidence,
-    }
+    component, label = _parametrised(registration, attack)
     planned = PlannedAttack(
-        component=Component(registration.name, identity, about),
-        label=f"{registration.name} {extra}".strip(),
+        component=replace(component, about={**component.about, "confidence": attack.confidence}),
+        label=label,
         norm=attack.norm,
         budget=attack.budget,
         goals=entry.goals,
@@ -152,40 +143,39 @@ def attack_component(
     return planned, attack
 
 
-def _validated(
-    entry: AttackEntry, suite: SuiteEntry, kind: type[AttackParameters]
-) -> AttackParameters:
-    where, see = _where(suite, entry), f"`harness attacks show {entry.attack}`"
-    given = dict(entry.parameters)
-    if entry.preset is not None:
-        if entry.preset not in kind.presets:
-            raise unknown(f"preset of {entry.attack}", entry.preset, kind.presets, where, see)
-        given = {**kind.presets[entry.preset], **given}
-    for name in given:
-        if name not in kind.model_fields:
-            raise unknown(f"parameter of {entry.attack}", name, kind.model_fields, where, see)
-    try:
-        return kind(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else "parameters"
-        raise ConfigError(
-            f"{field}: {first['msg']} (given: {first['input']!r})", where=where, hint=f"see {see}"
-        ) from error
+def measurement_component(
+    entry: MeasurementEntry, suite: SuiteEntry, registration: Registration
+) -> tuple[PlannedMeasurement, Measurement]:
+    """A measurement of ``suite``, as `attack_component`."""
+    stated = Stated(Kind.MEASUREMENT, entry.measurement, suite, entry)
+    measurement = stated.checked(_imported(registration, Measurement))
+    component, label = _parametrised(registration, measurement)
+    images = suite.images if entry.images is None else entry.images
+    return PlannedMeasurement(component, label, entry.goals, images), measurement
 
 
-def _changed(attack: AttackParameters) -> dict[str, Any]:
-    """The parameters that differ from their defaults, in the order of the class."""
-    given = attack.model_dump(mode="json")
-    return {
-        name: given[name]
-        for name, info in type(attack).model_fields.items()
-        if info.is_required()
-        or getattr(attack, name) != info.get_default(call_default_factory=True)
+def _parametrised(
+    registration: Registration, instance: AttackParameters | Measurement
+) -> tuple[Component, str]:
+    """The component, and its label: the name with the parameters that are not their defaults."""
+    parameters = changed(instance)
+    identity = {
+        "name": registration.name,
+        "version": registration.version,
+        "parameters": parameters,
     }
+    about = {
+        "plugin": _origin(registration),
+        "summary": registration.summary,
+        "parameters": instance.model_dump(mode="json"),
+    }
+    extra = " ".join(f"{name}={_spelled(value)}" for name, value in parameters.items())
+    return Component(registration.name, identity, about), f"{registration.name} {extra}".strip()
 
 
 def _spelled(value: Any) -> str:
+    if isinstance(value, list):
+        return "+".join(map(_spelled, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -201,10 +191,6 @@ def metric_instances(
         else:
             metrics[name] = _instance(registration, Metric)
     return metrics
-
-
-def _where(suite: SuiteEntry, entry: AttackEntry) -> str:
-    return f"{entry.source}: suites.{suite.name}.attacks ({entry.attack})"
 
 
 def _origin(registration: Registration) -> str:

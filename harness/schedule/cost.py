@@ -23,7 +23,7 @@ class Cost:
         forwards, backwards: of their attacks, at most, as outcomes count them.
         flops, seconds: of these passes and of the verdicts'. Not of the attacks' own arithmetic.
         kept_bytes: of the adversarial images that are kept, those of all images.
-        without_passes: labels of attacks that do not say how many passes they take.
+        without_passes: labels of attacks and measurements that do not say how many they take.
         without_flops, without_seconds: names of models; those of ``without_passes`` count too.
     """
 
@@ -60,7 +60,7 @@ def cell_cost(cell: Cell, pending: int, passes: Passes | None, figures: Figures)
     """The cost of a cell's ``pending`` images.
 
     Args:
-        passes: the most that an image takes; None where the attack does not say.
+        passes: the most that an image takes; None where the attack or measurement does not say.
     """
     kept = len(cell.images) * kept_bytes(cell)
     if not pending:
@@ -70,7 +70,7 @@ def cell_cost(cell: Cell, pending: int, passes: Passes | None, figures: Figures)
         return Cost(
             images=pending,
             kept_bytes=kept,
-            without_passes=frozenset({attack.label if attack else model}),
+            without_passes=frozenset({cell.task.label if cell.task else model}),
             without_flops=frozenset({model}),
             without_seconds=frozenset({model}),
         )

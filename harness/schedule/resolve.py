@@ -16,6 +16,7 @@ from harness.api import (
     ConfigError,
     Dataset,
     Goal,
+    Measurement,
     Metric,
     ModelLoader,
     ModelSpec,
@@ -27,6 +28,8 @@ from harness.plan import (
     Plan,
     PlannedAttack,
     PlannedImage,
+    PlannedMeasurement,
+    Task,
     image_order,
     plan_cells,
 )
@@ -36,6 +39,7 @@ from harness.schedule.choice import choose_dataset, choose_models
 from harness.schedule.components import (
     attack_component,
     dataset_component,
+    measurement_component,
     metric_instances,
     model_component,
 )
@@ -48,6 +52,7 @@ class Request:
 
     Attributes:
         models: names, globs, and LOADER:MODEL for models that the registry does not name.
+        attacks: names or labels, or globs, of attacks and measurements.
         weights: (glob of models, source); without a glob the source is for all that have it.
         eight_bit: whether every attack's candidates are judged after rounding to 8 bits too.
     """
@@ -68,13 +73,14 @@ class Resolved:
     """A plan, and the things that its names stand for.
 
     Attributes:
-        attacks: by label.
+        attacks, measurements: by label.
         models, metrics: by name.
     """
 
     plan: Plan
     dataset: Dataset
     attacks: Mapping[str, AttackParameters]
+    measurements: Mapping[str, Measurement]
     models: Mapping[str, tuple[ModelLoader, ModelSpec]]
     metrics: Mapping[str, Metric]
 
@@ -101,7 +107,8 @@ def resolve(
     suite = registry.get_suite(request.suite)
     unavailable: list[str] = []
     attacks, parameters = _attacks(suite, catalog, unavailable)
-    chosen = _chosen(request, suite, attacks)
+    measurements, measuring = _measurements(suite, catalog, unavailable)
+    chosen, measured = _chosen(request, suite, attacks, measurements)
     metrics = metric_instances(suite.metrics, catalog, unavailable)
     choice = stock.choice if stock else choose_models(request, suite, registry, catalog)
     found = (stock and stock.dataset) or _dataset(request, suite, registry, catalog)
@@ -113,11 +120,12 @@ def resolve(
     seed = suite.seed if request.seed is None else request.seed
     plan = Plan(
         suite=suite.name,
-        definition=_definition(suite, choice.board, attacks, seed),
+        definition=_definition(suite, choice.board, attacks, measurements, seed),
         seed=seed,
         cells=plan_cells(
             models=components,
             attacks=[narrowed for narrowed in chosen if narrowed.goals],
+            measurements=[narrowed for narrowed in measured if narrowed.goals],
             dataset=dataset_component_,
             images=image_order(suite.dataset, images)[: request.limit],
             clean_images=suite.accuracy_images,
@@ -127,13 +135,14 @@ def resolve(
         unavailable=tuple(unavailable),
     )
     loaded = {component.name: each for component, each in models}
-    return Resolved(plan, dataset, parameters, loaded, metrics)
+    return Resolved(plan, dataset, parameters, measuring, loaded, metrics)
 
 
 def _definition(
     suite: SuiteEntry,
     models: Sequence[str],
     attacks: Sequence[PlannedAttack],
+    measurements: Sequence[PlannedMeasurement],
     seed: int,
 ) -> dict[str, Any]:
     """The resolved suite, as the store keeps it for the boards: all of it, whatever is chosen."""
@@ -151,6 +160,15 @@ def _definition(
                 "parameters": attack.component.identity["parameters"],
             }
             for attack in attacks
+        ],
+        "measurements": [
+            {
+                "name": measurement.component.name,
+                "label": measurement.label,
+                "goals": [goal.value for goal in measurement.goals],
+                "parameters": measurement.component.identity["parameters"],
+            }
+            for measurement in measurements
         ],
         "metrics": list(suite.metrics),
         "images": suite.images,
@@ -200,33 +218,60 @@ def _attacks(
     return planned, parameters
 
 
+def _measurements(
+    suite: SuiteEntry, catalog: Catalog, unavailable: list[str]
+) -> tuple[list[PlannedMeasurement], dict[str, Measurement]]:
+    """The suite's measurements; those that no plugin offers are added to ``unavailable``."""
+    planned: list[PlannedMeasurement] = []
+    instances: dict[str, Measurement] = {}
+    for entry in suite.measurements:
+        registration = catalog.find(Kind.MEASUREMENT, entry.measurement)
+        if registration is None:
+            unavailable.append(entry.measurement)
+            continue
+        measurement, instance = measurement_component(entry, suite, registration)
+        if measurement.label in instances:
+            raise ConfigError(
+                f"measurement {measurement.label!r} stands twice",
+                where=f"{entry.source}: suites.{suite.name}.measurements",
+            )
+        instances[measurement.label] = instance
+        planned.append(measurement)
+    return planned, instances
+
+
 def _chosen(
-    request: Request, suite: SuiteEntry, attacks: Sequence[PlannedAttack]
-) -> list[PlannedAttack]:
-    """``attacks`` as asked for: with the goals wanted, none where the attack itself is not."""
-    names = [name for attack in attacks for name in (attack.component.name, attack.label)]
+    request: Request,
+    suite: SuiteEntry,
+    attacks: Sequence[PlannedAttack],
+    measurements: Sequence[PlannedMeasurement],
+) -> tuple[list[PlannedAttack], list[PlannedMeasurement]]:
+    """What is asked for: with the goals wanted, none where the thing itself is not."""
+    tasks: tuple[Task, ...] = (*attacks, *measurements)
+    names = [name for task in tasks for name in (task.component.name, task.label)]
     for glob in request.attacks:
         if not _matches([glob], names):
             raise unknown("attack of the suite", glob, names, "--attacks", "`harness suites show`")
-    chosen = [_narrowed(attack, request) for attack in attacks]
-    if attacks and not any(attack.goals for attack in chosen):
+    eight = request.eight_bit
+    chosen = [
+        replace(each, goals=_goals(each, request), eight_bit=each.eight_bit or eight)
+        for each in attacks
+    ]
+    measured = [replace(each, goals=_goals(each, request)) for each in measurements]
+    if tasks and not any(each.goals for each in chosen) | any(each.goals for each in measured):
         raise ConfigError(
             f"no chosen attack of suite {suite.name!r} has goal {', '.join(request.goals)}",
             where="--goals",
             hint=f"see `harness suites show {suite.name}`",
         )
-    return chosen
+    return chosen, measured
 
 
-def _narrowed(attack: PlannedAttack, request: Request) -> PlannedAttack:
-    if request.attacks and not _matches(request.attacks, (attack.component.name, attack.label)):
-        return replace(attack, goals=())
-    wanted = request.goals or attack.goals
-    return replace(
-        attack,
-        goals=tuple(goal for goal in attack.goals if goal in wanted),
-        eight_bit=attack.eight_bit or request.eight_bit,
-    )
+def _goals(task: Task, request: Request) -> tuple[Goal, ...]:
+    if request.attacks and not _matches(request.attacks, (task.component.name, task.label)):
+        return ()
+    wanted = request.goals or task.goals
+    return tuple(goal for goal in task.goals if goal in wanted)
 
 
 def _matches(globs: Sequence[str], names: Iterable[str]) -> bool:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from harness.api import Status
+import numpy as np
+
 from harness.engine.clean import CleanPrediction
 from harness.engine.jobs import Judged
-from harness.store.records import CleanResult, KeptRow, Outcome
+from harness.engine.measuring import Finished
+from harness.store.records import CleanResult, KeptRow, Measured, Outcome
 
 
 def clean_result_of(row: CleanPrediction) -> CleanResult:
     """A clean prediction."""
     return CleanResult(row.image_id, row.predicted, row.margin, row.least, row.second, row.error)
-
-
-def settled(image_id: str, status: Status, error: str | None) -> Outcome:
-    """The outcome of an image that was not attacked."""
-    return Outcome(image_id=image_id, status=status, error=error)
 
 
 def outcome_of(row: Judged, kept: KeptRow | None) -> Outcome:
@@ -40,4 +37,18 @@ def outcome_of(row: Judged, kept: KeptRow | None) -> Outcome:
         rounded_status=rounded.status if rounded else None,
         rounded_predicted=rounded.predicted if rounded else None,
         rounded_margin=rounded.margin if rounded else None,
+    )
+
+
+def measured_of(row: Finished) -> Measured:
+    """A measured image."""
+    return Measured(
+        image_id=row.job.image_id,
+        status=row.status,
+        target=row.job.target,
+        forwards=row.forwards,
+        backwards=row.backwards,
+        numbers=row.numbers,
+        arrays={name: np.asarray(data, "<f4").tobytes() for name, data in row.arrays.items()},
+        error=row.error,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 
 from harness.api import CellRows, Status
 from harness.engine.memory import default_model_memory
+from harness.engine.workers import Workers
 from harness.errors import ExitCode
 from harness.plan import Cell
 from harness.plugins import Catalog
@@ -20,7 +21,14 @@ from harness.schedule.progress import Progress
 from harness.schedule.residency import Loaded, Residency, file_bytes, load_model
 from harness.schedule.resolve import Resolved
 from harness.schedule.work import ModelWork
-from harness.store.queries import cell_rows, done_clean, done_outcomes
+from harness.store.queries import (
+    cell_rows,
+    done_clean,
+    done_measured,
+    done_outcomes,
+    measured_means,
+    measured_statuses,
+)
 from harness.store.records import StoredImage
 from harness.store.writer import Writer
 
@@ -80,11 +88,14 @@ def run(
     writer.record_plugin_errors(number, catalog.broken)
     if settings.fresh:
         writer.forget(cell.key for cell in plan.cells)
-    # The run's end is written down before a load that has begun is waited for.
-    with _models(resolved, settings.device) as models:
+    # The run's end is written down before loads and workers that have begun are waited for.
+    with _models(resolved, settings.device) as models, Workers() as workers:
         try:
             computed, found, stopped = _work(
-                resolved, models, writer, progress, settings, images, digests, number
+                *(resolved, models, workers, writer, progress, settings),
+                images=images,
+                digests=digests,
+                run=number,
             )
         except KeyboardInterrupt:
             writer.finish_run(number, status="interrupted", exit_code=ExitCode.INTERRUPTED)
@@ -102,8 +113,8 @@ def pending(
     cell: Cell, digests: Mapping[str, tuple[int, str]], db: Any, *, retry_errors: bool
 ) -> list[str]:
     """The ids of the cell's images that have no stored result yet, in plan order."""
-    find = done_clean if cell.attack is None else done_outcomes
-    done = find(db, cell.key, retry_errors=retry_errors)
+    find = done_outcomes if cell.attack else done_measured if cell.measurement else done_clean
+    done: Collection[tuple[str, str]] = find(db, cell.key, retry_errors=retry_errors)
     return [image.id for image in cell.images if (image.id, digests[image.id][1]) not in done]
 
 
@@ -129,9 +140,11 @@ def _models(resolved: Resolved, device: torch.device) -> Residency:
 def _work(
     resolved: Resolved,
     models: Residency,
+    workers: Workers,
     writer: Writer,
     progress: Progress,
     settings: Settings,
+    *,
     images: Images,
     digests: Mapping[str, tuple[int, str]],
     run: int,
@@ -158,6 +171,7 @@ def _work(
             images=images,
             digests=digests,
             run=run,
+            workers=workers,
         )
         failed = work.do(plan.of(model), todo, after.name if after else None)
         computed += work.computed
@@ -170,6 +184,9 @@ def _score(resolved: Resolved, writer: Writer, run: int) -> list[str]:
     """Store every metric of every cell, and say what is wrong with cells."""
     failures = []
     for cell in resolved.plan.cells:
+        if cell.measurement is not None:
+            failures += _score_measured(resolved, cell, cell.measurement.label, writer, run)
+            continue
         rows = cell_rows(writer.db, run, cell.key)
         problem = _clean_problem(cell, rows) if cell.attack is None else _attack_problem(cell, rows)
         if problem:
@@ -190,6 +207,20 @@ def _score(resolved: Resolved, writer: Writer, run: int) -> list[str]:
     return failures
 
 
+def _score_measured(
+    resolved: Resolved, cell: Cell, label: str, writer: Writer, run: int
+) -> list[str]:
+    """Store the means of a measurement's scores, and say what is wrong with its cell."""
+    means = measured_means(writer.db, run, cell.key)
+    scores = {
+        name: (*means.get(name, (None, 0)), unit)
+        for name, unit in resolved.measurements[label].scores.items()
+    }
+    writer.write_scores(run, cell.key, scores)
+    problem = _problem(measured_statuses(writer.db, run, cell.key), len(cell.images))
+    return [f"{cell.label}: {problem}"] if problem else []
+
+
 def _clean_problem(cell: Cell, rows: CellRows) -> str | None:
     predicted = sum(row.predicted is not None for row in rows.clean)
     left = len(cell.images) - predicted
@@ -198,14 +229,18 @@ def _clean_problem(cell: Cell, rows: CellRows) -> str | None:
 
 def _attack_problem(cell: Cell, rows: CellRows) -> str | None:
     counts = {status: sum(row.status is status for row in rows.outcomes) for status in Status}
+    return _problem(counts, len(cell.images))
+
+
+def _problem(counts: Mapping[Status, int], images: int) -> str | None:
     parts = [
         f"{counts[status]} {word}"
         for status, word in ((Status.ERROR, "failed"), (Status.INVALID, "invalid"))
-        if counts[status]
+        if counts.get(status)
     ]
-    if len(rows.outcomes) < len(cell.images):
-        parts.append(f"{len(cell.images) - len(rows.outcomes)} missing")
-    return f"{', '.join(parts)} of {len(cell.images)} images" if parts else None
+    if sum(counts.values()) < images:
+        parts.append(f"{images - sum(counts.values())} missing")
+    return f"{', '.join(parts)} of {images} images" if parts else None
 
 
 def _exit_code(failures: Sequence[str], resolved: Resolved, catalog: Catalog) -> ExitCode:

@@ -1,32 +1,38 @@
-"""The work on one model: predict, then attack, goals of one attack side by side."""
+"""The work on one model: predict, attack (goals side by side), then measure."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from harness.api import DataError, Goal, ModelError, Status
+from harness.api import DataError, ModelError, Status
 from harness.engine.attack import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.clean import predict_clean
 from harness.engine.jobs import Job, Judged
+from harness.engine.measuring import measure_images
 from harness.engine.memory import default_batch_size
-from harness.identity import image_seed, random_target
+from harness.engine.workers import Workers
+from harness.identity import image_seed
 from harness.plan import Cell
+from harness.schedule.aim import Settled, Wanted, aims
 from harness.schedule.attempts import Attempts
 from harness.schedule.devices import describe
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
 from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
-from harness.schedule.rows import clean_result_of, outcome_of, settled
+from harness.schedule.rows import clean_result_of, measured_of, outcome_of
 from harness.store.queries import done_clean
-from harness.store.records import CleanResult, KeptRow, Outcome
+from harness.store.records import CleanResult, KeptRow, Measured, Outcome
 from harness.store.writer import Writer
+
+_Unreadable = tuple[Cell, str, DataError]
 
 
 class ModelWork:
@@ -48,11 +54,12 @@ class ModelWork:
         images: Images,
         digests: Mapping[str, tuple[int, str]],
         run: int,
+        workers: Workers,
     ) -> None:
         self._resolved, self._models = resolved, models
         self._writer, self._progress = writer, progress
         self._device, self._asked_size, self._run = device, batch_size, run
-        self._images, self._digests = images, digests
+        self._images, self._digests, self._workers = images, digests, workers
         self.computed = 0
 
     def do(
@@ -62,7 +69,7 @@ class ModelWork:
 
         ``then`` is the model whose turn comes next.
         """
-        clean, *attacked = cells
+        clean, *tasks = cells
         self._progress.cell(clean.model.name)
         try:
             model = self._ready(clean.model.name, then)
@@ -70,7 +77,8 @@ class ModelWork:
             self._fail([cell for cell in cells if todo[cell.key]], error)
             return True
         failed = False
-        groups = itertools.groupby(attacked, key=lambda cell: cell.attack and cell.attack.label)
+        # Goals of one attack share batches; measurements go one by one.
+        groups = itertools.groupby(tasks, key=lambda cell: (cell.attack or cell).label)
         for group in [[clean], *(list(members) for _, members in groups)]:
             pending = [cell for cell in group if todo[cell.key]]
             if not pending:
@@ -85,8 +93,11 @@ class ModelWork:
             ) as attempts:
                 if pending == [clean]:
                     self._predict(model, clean, todo[clean.key], attempts)
-                else:
+                elif pending[0].attack:
                     self._attack(model, pending, todo, attempts)
+                else:
+                    (cell,) = pending
+                    self._measure(model, cell, todo[cell.key], attempts)
             if attempts.error:
                 failed = True
                 self._progress.say(f"{pending[0].label}: {attempts.error}")
@@ -99,14 +110,10 @@ class ModelWork:
         self._cut = loaded.cut
         return loaded.model
 
-    def _halved(self, attempts: Attempts) -> Callable[[int], None]:
-        """What to do when there was no memory for a batch: models that only wait must go."""
-
-        def note(batch_size: int) -> None:
-            self._models.give_way()
-            attempts.halved(batch_size)
-
-        return note
+    def _halve(self, attempts: Attempts, batch_size: int) -> None:
+        """There was no memory for a batch: models that only wait must go."""
+        self._models.give_way()
+        attempts.halved(batch_size)
 
     def _fail(self, cells: Sequence[Cell], error: Exception) -> None:
         """The model cannot be loaded: every pending cell gets an attempt that says so."""
@@ -149,7 +156,7 @@ class ModelWork:
         try:
             with closing(pictures()) as stream:
                 for rows in predict_clean(
-                    model, stream, batch_size=self._size, on_halving=self._halved(attempts)
+                    model, stream, batch_size=self._size, on_halving=partial(self._halve, attempts)
                 ):
                     store([clean_result_of(row) for row in rows])
         except ModelError as error:
@@ -168,20 +175,11 @@ class ModelWork:
         first = cells[0]
         assert first.attack is not None
         self._progress.cell(" + ".join([first.label, *(str(cell.goal) for cell in cells[1:])]))
-        clean = self._clean_results(first)
-        jobs: list[tuple[Cell, str, int | None]] = []
+        jobs: list[Wanted] = []
         for cell in cells:
-            settled: list[Outcome] = []
-            for image_id in todo[cell.key]:
-                label, digest = self._digests[image_id]
-                outcome, target = _aim(cell, image_id, label, clean.get((image_id, digest)), model)
-                if outcome is None:
-                    jobs.append((cell, image_id, target))
-                else:
-                    settled.append(outcome)
-            self._store(cell, settled, attempts)
+            jobs += self._aimed(cell, todo[cell.key], model, attempts)
         attack = self._resolved.attacks[first.attack.label]
-        unreadable: list[tuple[Cell, Outcome]] = []
+        unreadable: list[_Unreadable] = []
         try:
             with closing(self._jobs(jobs, model.shape[1:], unreadable)) as stream:
                 for judged in attack_images(
@@ -189,7 +187,7 @@ class ModelWork:
                     model,
                     stream,
                     batch_size=self._size,
-                    on_halving=self._halved(attempts),
+                    on_halving=partial(self._halve, attempts),
                     eight_bit=first.attack.eight_bit,
                 ):
                     for cell in cells:
@@ -198,21 +196,52 @@ class ModelWork:
                     self._progress.advance()
         except ModelError as error:
             attempts.fail(str(error))
-        for cell, outcome in unreadable:
-            self._store(cell, [outcome], attempts)
+        for cell, image_id, unread in unreadable:
+            self._settle(cell, [(image_id, Status.ERROR, str(unread))], attempts)
         for cell in cells:
             if first.attack.keep:
                 self._writer.artifacts.seal(cell.key)
 
-    def _clean_results(self, cell: Cell) -> Mapping[tuple[str, str], CleanResult]:
-        key = next(c.key for c in self._resolved.plan.of(cell.model) if c.attack is None)
-        return done_clean(self._writer.db, key, retry_errors=False)
+    def _measure(
+        self, model: PixelClassifier, cell: Cell, ids: Sequence[str], attempts: Attempts
+    ) -> None:
+        """Measure the pending images of ``cell``."""
+        assert cell.measurement is not None
+        self._progress.cell(cell.label)
+        jobs = self._aimed(cell, ids, model, attempts)
+        unreadable: list[_Unreadable] = []
+        try:
+            with closing(self._jobs(jobs, model.shape[1:], unreadable)) as stream:
+                for finished in measure_images(
+                    self._resolved.measurements[cell.measurement.label],
+                    model,
+                    stream,
+                    self._workers,
+                    batch_size=self._size,
+                    on_halving=partial(self._halve, attempts),
+                    on_pass=self._progress.advance,
+                ):
+                    self._store_measured(cell, [measured_of(row) for row in finished], attempts)
+        except ModelError as error:
+            attempts.fail(str(error), cell)
+        for _, image_id, unread in unreadable:
+            self._settle(cell, [(image_id, Status.ERROR, str(unread))], attempts)
+
+    def _aimed(
+        self, cell: Cell, ids: Sequence[str], model: PixelClassifier, attempts: Attempts
+    ) -> list[Wanted]:
+        """The images to work on; what becomes of the others is stored."""
+        key = next(c.key for c in self._resolved.plan.of(cell.model) if c.task is None)
+        clean = done_clean(self._writer.db, key, retry_errors=False)
+        wanted, settled = aims(cell, ids, self._digests, clean, model.classes)
+        self._settle(cell, settled, attempts)
+        return wanted
 
     def _jobs(
         self,
-        jobs: Sequence[tuple[Cell, str, int | None]],
+        jobs: Sequence[Wanted],
         size: tuple[int, int],
-        unreadable: list[tuple[Cell, Outcome]],
+        unreadable: list[_Unreadable],
     ) -> Generator[Job, None, None]:
         """The jobs with their pictures; one that can no longer be read goes to ``unreadable``."""
         ids = [image_id for _, image_id, _ in jobs]
@@ -220,7 +249,7 @@ class ModelWork:
             for (cell, image_id, target), picture in zip(jobs, pictures, strict=True):
                 assert cell.seed is not None
                 if isinstance(picture, DataError):
-                    unreadable.append((cell, settled(image_id, Status.ERROR, str(picture))))
+                    unreadable.append((cell, image_id, picture))
                     continue
                 yield Job(
                     cell=cell.key,
@@ -242,41 +271,29 @@ class ModelWork:
         return [outcome_of(row, kept.get(index)) for index, row in enumerate(rows)]
 
     def _store(self, cell: Cell, outcomes: Sequence[Outcome], attempts: Attempts) -> None:
-        if not outcomes:
-            return
-        self._writer.write_outcomes(attempts.of(cell), outcomes)
-        wrong = next((outcome for outcome in outcomes if outcome.error), None)
-        if wrong and cell.attack:
-            plugin = cell.attack.component.about["plugin"]
+        if outcomes:
+            self._writer.write_outcomes(attempts.of(cell), outcomes)
+            self._stored(cell, outcomes, attempts)
+
+    def _settle(self, cell: Cell, rows: Sequence[Settled], attempts: Attempts) -> None:
+        if cell.attack:
+            outcomes = [Outcome(image, status, error=why) for image, status, why in rows]
+            self._store(cell, outcomes, attempts)
+        else:
+            measured = [Measured(image, status, error=why) for image, status, why in rows]
+            self._store_measured(cell, measured, attempts)
+
+    def _store_measured(self, cell: Cell, rows: Sequence[Measured], attempts: Attempts) -> None:
+        if rows:
+            self._writer.write_measured(attempts.of(cell), rows)
+            self._stored(cell, rows, attempts)
+
+    def _stored(
+        self, cell: Cell, rows: Sequence[Outcome] | Sequence[Measured], attempts: Attempts
+    ) -> None:
+        wrong = next((row for row in rows if row.error), None)
+        if wrong and cell.task:
+            plugin = cell.task.component.about["plugin"]
             attempts.fail(f"image {wrong.image_id}: {wrong.error} (plugin {plugin})", cell)
-        self.computed += len(outcomes)
-        self._progress.advance(
-            images=len(outcomes), forwards=sum(outcome.forwards for outcome in outcomes)
-        )
-
-
-def _aim(
-    cell: Cell, image_id: str, label: int, clean: CleanResult | None, model: PixelClassifier
-) -> tuple[Outcome | None, int | None]:
-    """The image's target, or its outcome where there is nothing to attack."""
-    assert cell.goal is not None
-    assert cell.seed is not None
-    if clean is None or clean.predicted is None:
-        reason = clean.error if clean else "the model could not be evaluated"
-        return settled(image_id, Status.ERROR, f"no clean prediction: {reason}"), None
-    if clean.predicted != label:
-        return settled(image_id, Status.CLEAN_WRONG, None), None
-    if cell.goal is Goal.UNTARGETED:
-        return None, None
-    target = {Goal.LEAST_LIKELY: clean.least, Goal.SECOND_LIKELY: clean.second}.get(cell.goal)
-    if cell.goal is Goal.RANDOM:
-        target = random_target(
-            seed=cell.seed,
-            dataset=cell.dataset.name,
-            image_id=image_id,
-            label=label,
-            classes=model.classes,
-        )
-    if target == label:
-        return settled(image_id, Status.ERROR, "all logits are equal: no such target"), None
-    return None, target
+        self.computed += len(rows)
+        self._progress.advance(images=len(rows), forwards=sum(row.forwards for row in rows))

@@ -61,7 +61,7 @@ def definition(db: Connection, suite: str) -> dict[str, Any]:
 
 
 def suite_cells(db: Connection, suite: str) -> list[StoredCell]:
-    """All cells of the suite's runs."""
+    """All clean and attack cells of the suite's runs."""
     runs: dict[int, list[tuple[int, int]]] = {}
     for cell, run, images in db.execute(
         "SELECT run_cells.cell_id, run_cells.run_id, run_cells.images FROM runs"
@@ -74,7 +74,8 @@ def suite_cells(db: Connection, suite: str) -> list[StoredCell]:
         " attacks.id, cells.label, cells.goal, cells.seed, cells.policy, cells.norm, cells.budget"
         " FROM cells JOIN components AS models ON models.id = cells.model_id"
         " JOIN components AS datasets ON datasets.id = cells.dataset_id"
-        " LEFT JOIN components AS attacks ON attacks.id = cells.attack_id ORDER BY cells.id"
+        " LEFT JOIN components AS attacks ON attacks.id = cells.attack_id"
+        " WHERE attacks.kind IS NOT 'measurement' ORDER BY cells.id"
     )
     return [StoredCell(*(*row, tuple(runs[row[0]]))) for row in rows if row[0] in runs]
 

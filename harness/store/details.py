@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 SHORTEST_PREFIX = 4
 NORMS = ("linf", "l2", "l1", "l0")
+NAMES = ("key", "model", "attack", "goal", "seed", "dataset")
+_TABLES = {"clean": "clean", "attack": "outcomes", "measurement": "measured"}
 
 
 def cells(db: Database) -> list[Row]:
     """All cells with their keys, and how many images each holds."""
     count = (
         "(SELECT count(*) FROM outcomes WHERE cell_id = listed.id)"
+        " + (SELECT count(*) FROM measured WHERE cell_id = listed.id)"
         " + (SELECT count(*) FROM clean WHERE cell_id = listed.id)"
     )
     rows = db.query(
@@ -59,11 +62,11 @@ def find_cell(db: Database, prefix: str) -> Row:
 def cell_detail(db: Database, cell: Row) -> Row:
     """Everything about a cell of `find_cell`, over all images that it holds."""
     identity = json.loads(cell["attack_identity"]) if cell["attack_identity"] else {}
-    detail = {name: cell[name] for name in ("key", "model", "attack", "goal", "seed", "dataset")}
+    detail = {name: cell[name] for name in ("kind", *NAMES)}
     detail |= {"parameters": identity.get("parameters", {}), "version": identity.get("version")}
     detail |= {name: cell[name] for name in ("norm", "budget")}
     detail["policy"] = json.loads(cell["policy"])
-    detail |= _clean_summary(db, cell) if cell["goal"] is None else _outcome_summary(db, cell)
+    detail |= _SUMMARIES[cell["kind"]](db, cell)
     detail["scores"] = list(
         db.query(
             "SELECT run_id AS run, metric, value, images, unit FROM scores WHERE cell_id = ? AND"
@@ -141,6 +144,29 @@ def _outcome_summary(db: Database, cell: Row) -> Row:
     }
 
 
+def _measured_summary(db: Database, cell: Row) -> Row:
+    rows = db.execute(
+        "SELECT status, count(*), sum(forwards), sum(backwards) FROM measured WHERE cell_id = ?"
+        " GROUP BY 1",
+        [cell["id"]],
+    ).fetchall()
+    counts = {status: count for status, count, _, _ in rows}
+    tried = sum(count for status, count in counts.items() if status != "clean_wrong")
+    return {
+        "images": sum(counts.values()),
+        "statuses": counts,
+        "forwards_per_image": sum(row[2] for row in rows) / tried if tried else None,
+        "backwards_per_image": sum(row[3] for row in rows) / tried if tried else None,
+    }
+
+
+_SUMMARIES = {
+    "clean": _clean_summary,
+    "attack": _outcome_summary,
+    "measurement": _measured_summary,
+}
+
+
 def _median(values: Sequence[float | None]) -> float | None:
     """The median; None without values, and where it is infinite."""
     known = [value for value in values if value is not None]
@@ -158,7 +184,7 @@ def image_detail(db: Database, cell: Row, name: str) -> Row:
     Raises:
         ConfigError: the cell holds no such image.
     """
-    table = "clean" if cell["goal"] is None else "outcomes"
+    table = _TABLES[cell["kind"]]
     # An image whose file changed has several rows: the latest counts.
     found = list(
         db.query(
@@ -178,17 +204,25 @@ def image_detail(db: Database, cell: Row, name: str) -> Row:
         raise unknown("image", name, [known for (known,) in names], see=see)
     row = found[0]
     image = row.pop("id")
-    detail = {name: cell[name] for name in ("key", "model", "attack", "goal", "seed", "dataset")}
+    detail = {name: cell[name] for name in NAMES}
     detail |= {name: value for name, value in row.items() if name not in ("cell_id", "image_id")}
-    if table == "outcomes":
-        detail["confident"] = bool(row["confident"])
+    if table != "clean":
         numbers = db.execute(
             "SELECT name, value FROM measurements WHERE cell_id = ? AND image_id = ? ORDER BY name",
             [cell["id"], image],
         )
         detail["numbers"] = dict(numbers.fetchall())
-        detail["kept"] = _kept(db, detail.pop("artifact_id"), detail.pop("artifact_row"))
         detail["clean"] = _clean_of(db, cell["id"], image)
+    if table == "outcomes":
+        detail["confident"] = bool(row["confident"])
+        detail["kept"] = _kept(db, detail.pop("artifact_id"), detail.pop("artifact_row"))
+    if table == "measured":
+        arrays = db.execute(
+            "SELECT name, length(data) / 4 FROM arrays WHERE cell_id = ? AND image_id = ?"
+            " ORDER BY name",
+            [cell["id"], image],
+        )
+        detail["arrays"] = dict(arrays.fetchall())
     return detail
 
 

@@ -69,7 +69,8 @@ def _insert_component(
 
 def _insert_cell(connection: Connection, cell: Cell, known: dict[tuple[str, int], int]) -> int:
     """The id of the cell with this key; its label is brought up to date."""
-    attack = cell.attack
+    task, attack = cell.task, cell.attack
+    kind = "attack" if attack else "measurement"
     (number,) = connection.execute(
         "INSERT INTO cells"
         " (key, model_id, dataset_id, attack_id, label, goal, seed, policy, norm, budget)"
@@ -79,8 +80,8 @@ def _insert_cell(connection: Connection, cell: Cell, known: dict[tuple[str, int]
             cell.key,
             _insert_component(connection, "model", cell.model, known),
             _insert_component(connection, "dataset", cell.dataset, known),
-            attack and _insert_component(connection, "attack", attack.component, known),
-            attack.label if attack else "clean",
+            task and _insert_component(connection, kind, task.component, known),
+            task.label if task else "clean",
             cell.goal and cell.goal.value,
             cell.seed,
             canonical_json(cell.policy.identity),

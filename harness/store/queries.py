@@ -44,6 +44,46 @@ def done_outcomes(db: Database, cell_key: str, *, retry_errors: bool) -> set[Ima
     return {(name, digest) for name, digest in rows}
 
 
+def done_measured(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageKey]:
+    """The measured images of a measurement's cell; ``retry_errors`` as in `done_outcomes`."""
+    rows = db.execute(
+        "SELECT images.name, images.digest FROM measured"
+        " JOIN cells ON cells.id = measured.cell_id JOIN images ON images.id = measured.image_id"
+        " WHERE cells.key = ? AND NOT (? AND status IN ('error', 'invalid'))",
+        [cell_key, retry_errors],
+    )
+    return {(name, digest) for name, digest in rows}
+
+
+_OF_RUN = (
+    " FROM cells JOIN run_cells ON run_cells.cell_id = cells.id"
+    " JOIN run_images ON run_images.run_id = run_cells.run_id"
+    " AND run_images.position < run_cells.images"
+    " JOIN measured ON measured.cell_id = cells.id AND measured.image_id = run_images.image_id"
+)
+
+
+def measured_statuses(db: Database, run: int, cell_key: str) -> dict[Status, int]:
+    """How many images of one of a run's measurement cells have which status."""
+    rows = db.execute(
+        f"SELECT status, count(*){_OF_RUN} WHERE run_cells.run_id = ? AND cells.key = ? GROUP BY 1",
+        [run, cell_key],
+    )
+    return {Status(status): count for status, count in rows}
+
+
+def measured_means(db: Database, run: int, cell_key: str) -> dict[str, tuple[float, int]]:
+    """The mean of each number over the cell's images of status ``measured``, and their count."""
+    rows = db.execute(
+        f"SELECT measurements.name, avg(value), count(*){_OF_RUN}"
+        " JOIN measurements ON measurements.cell_id = measured.cell_id"
+        " AND measurements.image_id = measured.image_id"
+        " WHERE run_cells.run_id = ? AND cells.key = ? AND status = 'measured' GROUP BY 1",
+        [run, cell_key],
+    )
+    return {name: (mean, images) for name, mean, images in rows}
+
+
 def cell_rows(db: Database, run: int, cell_key: str) -> CellRows:
     """All that is stored of one of a run's cells, over the run's images, in plan order.
 

@@ -76,3 +76,26 @@ class Outcome:
     rounded_status: Status | None = None
     rounded_predicted: int | None = None
     rounded_margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What became of one image of a measurement's cell.
+
+    Attributes:
+        status: ``measured``, ``clean_wrong``, ``invalid`` or ``error``.
+        target: the goal's class; None for the untargeted goal and where it is not known.
+        forwards, backwards: passes that the measurement made.
+        numbers: what is not finite is not stored.
+        arrays: float32, little-endian.
+        error: why it is invalid, or what failed.
+    """
+
+    image_id: str
+    status: Status
+    target: int | None = None
+    forwards: int = 0
+    backwards: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    arrays: Mapping[str, bytes] = field(default_factory=dict)
+    error: str | None = None

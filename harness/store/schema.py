@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils.migrations import Migrations
 
+from harness.store.measured import MEASURED
+
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
@@ -33,6 +35,12 @@ def m001_initial(db: Database) -> None:
 def m002_rounded(db: Database) -> None:
     """Verdicts on candidates rounded to 8 bits, in ``outcomes`` and ``samples``."""
     _script(db, ROUNDED)
+
+
+@migrations()
+def m003_measured(db: Database) -> None:
+    """Measurements' cells: their images, their arrays, and the view ``readings``."""
+    _script(db, MEASURED)
 
 
 TABLES = """

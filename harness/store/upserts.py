@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.store.records import CleanResult, Outcome
+    from sqlite3 import Connection
+
+    from harness.store.records import CleanResult, Measured, Outcome
 
 CLEAN = """
 INSERT INTO clean (cell_id, image_id, attempt_id, predicted, margin, least, second, error)
@@ -33,6 +36,16 @@ ON CONFLICT (cell_id, image_id) DO UPDATE SET
 WHERE outcomes.status IN ('error', 'invalid')
 """
 
+MEASURED = """
+INSERT INTO measured
+  (cell_id, image_id, attempt_id, status, target, forwards, backwards, error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (cell_id, image_id) DO UPDATE SET
+  attempt_id = excluded.attempt_id, status = excluded.status, target = excluded.target,
+  forwards = excluded.forwards, backwards = excluded.backwards, error = excluded.error
+WHERE measured.status IN ('error', 'invalid')
+"""
+
 
 def clean_values(cell: int, image: int, attempt: int, row: CleanResult) -> tuple[Any, ...]:
     """The parameters of `CLEAN`."""
@@ -49,6 +62,52 @@ def outcome_values(cell: int, image: int, attempt: int, row: Outcome) -> tuple[A
     return (
         *(cell, image, attempt, row.status.value, row.target, row.predicted, finite(row.margin)),
         *(int(row.confident), *norms, row.forwards, row.backwards, *kept, row.error, *rounded),
+    )
+
+
+def measured_values(cell: int, image: int, attempt: int, row: Measured) -> tuple[Any, ...]:
+    """The parameters of `MEASURED`."""
+    passes = (row.forwards, row.backwards)
+    return (cell, image, attempt, row.status.value, row.target, *passes, row.error)
+
+
+def write_numbers(
+    connection: Connection,
+    cell: int,
+    ids: Mapping[str, int],
+    rows: Sequence[Outcome] | Sequence[Measured],
+) -> None:
+    """Replace the numbers of these images of a cell; what is not finite is not stored."""
+    connection.executemany(
+        "DELETE FROM measurements WHERE cell_id = ? AND image_id = ?",
+        [(cell, ids[row.image_id]) for row in rows],
+    )
+    connection.executemany(
+        "INSERT INTO measurements (cell_id, image_id, name, value) VALUES (?, ?, ?, ?)",
+        [
+            (cell, ids[row.image_id], name, float(value))
+            for row in rows
+            for name, value in row.numbers.items()
+            if math.isfinite(value)
+        ],
+    )
+
+
+def write_arrays(
+    connection: Connection, cell: int, ids: Mapping[str, int], rows: Sequence[Measured]
+) -> None:
+    """Replace the arrays of these images of a cell."""
+    connection.executemany(
+        "DELETE FROM arrays WHERE cell_id = ? AND image_id = ?",
+        [(cell, ids[row.image_id]) for row in rows],
+    )
+    connection.executemany(
+        "INSERT INTO arrays (cell_id, image_id, name, data) VALUES (?, ?, ?, ?)",
+        [
+            (cell, ids[row.image_id], name, data)
+            for row in rows
+            for name, data in row.arrays.items()
+        ],
     )
 
 

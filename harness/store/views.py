@@ -24,7 +24,8 @@ FROM runs
 CELLS = """
 SELECT cells.id AS id, cells.key AS key, models.name AS model, cells.label AS attack,
   cells.goal AS goal, cells.seed AS seed, datasets.name AS dataset, cells.norm AS norm,
-  cells.budget AS budget, cells.policy AS policy, attacks.identity AS attack_identity
+  cells.budget AS budget, cells.policy AS policy, attacks.identity AS attack_identity,
+  coalesce(attacks.kind, 'clean') AS kind
 FROM cells
 JOIN components AS models ON models.id = cells.model_id
 JOIN components AS datasets ON datasets.id = cells.dataset_id
@@ -90,7 +91,7 @@ def run_cells(db: Database, run: int) -> list[Row]:
         [run],
     )
     statuses: dict[int, dict[str, int]] = {}
-    for cell, status, count in db.execute(_run_statuses(), [run, run]):
+    for cell, status, count in db.execute(_run_statuses(), [run] * 3):
         statuses.setdefault(cell, {})[status] = count
     attempts = _attempts_by_cell(db, run)
     rows = []
@@ -111,7 +112,7 @@ def run_cells(db: Database, run: int) -> list[Row]:
 
 
 def _run_statuses() -> str:
-    """Counts by cell and status over the images of a run; outcomes and clean predictions."""
+    """Counts by cell and status over the images of a run, whatever its cells do."""
     place = (
         " FROM run_cells JOIN run_images ON run_images.run_id = run_cells.run_id"
         " AND run_images.position < run_cells.images"
@@ -122,6 +123,8 @@ def _run_statuses() -> str:
     return (
         "SELECT run_cells.cell_id, outcomes.status, count(*)"
         + place.format("outcomes")
+        + " UNION ALL SELECT run_cells.cell_id, measured.status, count(*)"
+        + place.format("measured")
         + f" UNION ALL SELECT run_cells.cell_id, {CLEAN_STATUS}, count(*)"
         + place.format("clean")
     )
@@ -140,7 +143,8 @@ def _image_error(db: Database, cell: int, counts: dict[str, int]) -> str | None:
         return None
     row = db.execute(
         "SELECT error FROM (SELECT cell_id, error FROM outcomes UNION ALL"
-        " SELECT cell_id, error FROM clean) WHERE cell_id = ? AND error IS NOT NULL LIMIT 1",
+        " SELECT cell_id, error FROM measured UNION ALL SELECT cell_id, error FROM clean)"
+        " WHERE cell_id = ? AND error IS NOT NULL LIMIT 1",
         [cell],
     ).fetchone()
     return row[0] if row else None

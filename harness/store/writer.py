@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from harness.store.artifacts import Artifacts, folder_of
 from harness.store.database import open_writable, path_of, store_errors, transaction
 from harness.store.lock import Lock
 from harness.store.planned import insert_run
-from harness.store.records import CleanResult, Outcome, StoredImage
+from harness.store.records import CleanResult, Measured, Outcome, StoredImage
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -178,26 +177,24 @@ class Writer:
         rows = list(rows)
         if not rows:
             return
-        numbers = [
-            (cell, ids[row.image_id], name, float(value))
-            for row in rows
-            for name, value in row.numbers.items()
-            if math.isfinite(value)
-        ]
         with transaction(self.db) as connection:
             changed = connection.executemany(
                 upserts.OUTCOME,
                 [upserts.outcome_values(cell, ids[row.image_id], attempt, row) for row in rows],
             ).rowcount
             _check_all(changed, len(rows), attempt)
-            connection.executemany(
-                "DELETE FROM measurements WHERE cell_id = ? AND image_id = ?",
-                [(cell, ids[row.image_id]) for row in rows],
-            )
-            connection.executemany(
-                "INSERT INTO measurements (cell_id, image_id, name, value) VALUES (?, ?, ?, ?)",
-                numbers,
-            )
+            upserts.write_numbers(connection, cell, ids, rows)
+
+    def write_measured(self, attempt: int, rows: Iterable[Measured]) -> None:
+        """Commit measurements of images of the attempt's run, as `write_outcomes` does."""
+        cell, ids = self._place(attempt)
+        rows = list(rows)
+        values = [upserts.measured_values(cell, ids[row.image_id], attempt, row) for row in rows]
+        with transaction(self.db) as connection:
+            changed = connection.executemany(upserts.MEASURED, values).rowcount if values else 0
+            _check_all(changed, len(rows), attempt)
+            upserts.write_numbers(connection, cell, ids, rows)
+            upserts.write_arrays(connection, cell, ids, rows)
 
     def write_scores(
         self, run: int, cell_key: str, scores: Mapping[str, tuple[float | None, int, str]]
@@ -221,7 +218,7 @@ class Writer:
             for key in cells:
                 found = connection.execute("SELECT id FROM cells WHERE key = ?", [key])
                 ids.extend(cell for (cell,) in found)
-            for table in ("measurements", "outcomes", "clean", "scores"):
+            for table in ("measurements", "arrays", "measured", "outcomes", "clean", "scores"):
                 connection.executemany(
                     f"DELETE FROM {table} WHERE cell_id = ?", [(cell,) for cell in ids]
                 )

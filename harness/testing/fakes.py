@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from harness.api import AttackParameters, Classifier, Preprocessing
+from harness.api import AttackParameters, Classifier, Measurement, Preprocessing
 from harness.engine.attack import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job, Judged
+from harness.engine.measuring import Finished, measure_images
+from harness.engine.workers import Workers
 
 
 def linear_model(weights: Tensor, bias: Tensor, *, size: tuple[int, int]) -> PixelClassifier:
@@ -24,6 +26,24 @@ def pixel_model(network: nn.Module, *, classes: int, size: tuple[int, int]) -> P
     """``network`` on the CPU, taking pixels in [0, 1] as they are."""
     classifier = Classifier(network, Preprocessing(size), classes)
     return PixelClassifier(classifier, device=torch.device("cpu"), fold_batch_norm=True)
+
+
+class _Plane(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, images: Tensor) -> Tensor:
+        margin = self.function(images.flatten(1)[:, :2])
+        return torch.stack((margin, torch.zeros_like(margin)), dim=1)
+
+
+def plane_model(function: Callable[[Tensor], Tensor]) -> PixelClassifier:
+    """Two classes on images of 1 x 1; ``function`` of the first two values is their margin.
+
+    The third value has no influence, so that gradients and boundaries lie in a plane.
+    """
+    return pixel_model(_Plane(function), classes=2, size=(1, 1))
 
 
 def jobs_for(model: PixelClassifier, images: Tensor, targets: Sequence[int | None]) -> list[Job]:
@@ -54,3 +74,25 @@ def attack_all(
     )
     judged = {(row.job.cell, row.job.image_id): row for rows in stream for row in rows}
     return [judged[job.cell, job.image_id] for job in jobs]
+
+
+def measure_all(
+    measurement: Measurement,
+    model: PixelClassifier,
+    jobs: Sequence[Job],
+    workers: Workers,
+    *,
+    batch_size: int = 64,
+) -> list[Finished]:
+    """Everything that is measured of ``jobs``, in their order."""
+    stream = measure_images(
+        measurement,
+        model,
+        iter(jobs),
+        workers,
+        batch_size=batch_size,
+        on_halving=lambda size: None,
+        on_pass=lambda: None,
+    )
+    found = {row.job.image_id: row for rows in stream for row in rows}
+    return [found[job.image_id] for job in jobs]

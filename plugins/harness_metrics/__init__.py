@@ -1,4 +1,4 @@
-"""The metrics of the study: rates, distortions and the cost of attacks."""
+"""The metrics and measurements of the study: rates, distortions, cost, CLEVER, divergence."""
 
 from __future__ import annotations
 
@@ -30,3 +30,19 @@ METRICS = (
 def register_metrics(register: Register) -> None:
     for name, target, summary in METRICS:
         register(name, f"harness_metrics.{target}", version="1", summary=summary)
+
+
+@hookimpl
+def register_measurements(register: Register) -> None:
+    register(
+        "clever",
+        "harness_metrics.clever:Clever",
+        version="1",
+        summary="CLEVER: an estimated lower bound of the distortion (Weng et al. 2018)",
+    )
+    register(
+        "divergence",
+        "harness_metrics.divergence:Divergence",
+        version="1",
+        summary="The largest divergence of predictions around an image (Yu et al. 2019)",
+    )

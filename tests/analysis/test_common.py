@@ -103,7 +103,7 @@ def test_metrics_of_all_images_are_not_shown_as_those_of_some(bench: Any, define
     assert all(row["metrics"] == {"success": 0.5} for row in records(leaderboard(bench.sql)))
     board = common(bench)
     assert all(row["metrics"] == {} for row in records(board))
-    assert "stored metrics, being over all images, are left out" in notes(board)
+    assert "stored metrics and measurements, being over all images, are left out" in notes(board)
 
 
 def test_the_number_is_said(bench: Any, define: Any) -> None:

@@ -146,7 +146,12 @@ def test_the_suite_is_the_study() -> None:
     suite = REGISTRY.suites["imagenet18"]
     assert list(suite.models) == NAMES
     assert (suite.images, suite.accuracy_images, suite.dataset) == (1000, None, "imagenet")
-    assert {"clever", "divergence", "accuracy", "success"} <= set(suite.metrics)
+    assert {"accuracy", "success"} <= set(suite.metrics)
+    measured = {each.measurement: (each.goals, each.images) for each in suite.measurements}
+    assert measured == {
+        "clever": ((Goal.RANDOM, Goal.LEAST_LIKELY), 100),
+        "divergence": ((Goal.UNTARGETED,), 100),
+    }
     attacks = planned("imagenet18")
     all_goals = (Goal.UNTARGETED, Goal.RANDOM, Goal.LEAST_LIKELY)
     two = (Goal.UNTARGETED, Goal.RANDOM)

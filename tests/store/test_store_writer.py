@@ -152,7 +152,7 @@ def test_what_counts_as_done(writer):
     plan = toy.toy_plan()
     clean, key = (cell.key for cell in plan.cells)
     run = toy.begin(writer, plan)
-    statuses = list(Status)
+    statuses = [status for status in Status if status is not Status.MEASURED]
     writer.write_clean(
         toy.attempt(writer, plan, cell=0, run=run),
         [toy.clean(0), toy.clean(1, predicted=None, error="x")],

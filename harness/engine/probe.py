@@ -1,0 +1,128 @@
+"""`Probe` for measurements: counts passes, refuses what was not declared, halves its batches."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from harness.api import Access, Measurement, ModelError, Pair, PluginError, Probe
+from harness.engine.classifier import PixelClassifier, is_out_of_memory
+
+
+class CountingProbe(Probe):
+    """The model for one image at a time; `begin` starts the next one.
+
+    Args:
+        size: images in a pass; halved when the device runs out of memory.
+        on_halving: hears of the new size.
+        on_pass: called after each pass.
+
+    Attributes:
+        forwards, backwards: passes since `begin`.
+    """
+
+    def __init__(
+        self,
+        model: PixelClassifier,
+        measurement: Measurement,
+        *,
+        size: int,
+        on_halving: Callable[[int], None],
+        on_pass: Callable[[], None],
+    ) -> None:
+        self._model, self._access = model, measurement.access
+        self._on_halving, self._on_pass = on_halving, on_pass
+        self.classes, self.size = model.classes, size
+        self.begin()
+
+    def begin(self) -> None:
+        """A new image."""
+        self.forwards = self.backwards = 0
+
+    def logits(self, images: Tensor) -> Tensor:
+        self._allow("logits", Access.SCORES, Access.WHITE_BOX)
+        (logits,) = self._batched(images, lambda part: (self._model.predict(part).clone(),), 0)
+        return logits
+
+    def gradient(self, images: Tensor, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        self._allow("gradients", Access.WHITE_BOX)
+
+        def run(part: Tensor) -> tuple[Tensor, Tensor]:
+            with torch.enable_grad():
+                point = part.requires_grad_(True)
+                logits = self._model.forward(point)
+                (gradient,) = torch.autograd.grad(loss(logits).sum(), point)
+            return logits.detach(), gradient
+
+        logits, gradients = self._batched(images, run, 1)
+        return logits, gradients
+
+    def slopes(
+        self, images: Tensor, pairs: Sequence[Pair], reduce: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        self._allow("gradients", Access.WHITE_BOX)
+
+        def run(part: Tensor) -> tuple[Tensor, Tensor]:
+            with torch.enable_grad():
+                point = part.requires_grad_(True)
+                logits = self._model.forward(point)
+            reduced = []
+            for number, (toward, away) in enumerate(pairs, start=1):
+                cotangent = torch.zeros_like(logits)
+                cotangent[:, toward] += 1
+                cotangent[:, away] -= 1
+                # One backward pass a pair: faster than `is_grads_batched`, and no copies of it.
+                (gradient,) = torch.autograd.grad(
+                    logits, point, cotangent, retain_graph=number < len(pairs)
+                )
+                reduced.append(reduce(gradient))
+            return logits.detach(), torch.stack(reduced, dim=1)
+
+        logits, reduced = self._batched(images, run, len(pairs))
+        return logits, reduced
+
+    def _batched(
+        self, images: Tensor, run: Callable[[Tensor], tuple[Tensor, ...]], backwards: int
+    ) -> list[Tensor]:
+        """``run`` on parts of ``images``, put together again."""
+        parts: list[tuple[Tensor, ...]] = []
+        start = 0
+        while start < len(images):
+            part = images[start : start + self.size].detach().to(self._model.device)
+            # A copy always: the parts get a graph of their own.
+            part = part.clone(memory_format=self._model.memory_format)
+            try:
+                parts.append(run(part))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.size == 1:
+                    raise ModelError(
+                        "out of memory with a single image", hint="use a device with more memory"
+                    ) from error
+                self.size //= 2
+                self._on_halving(self.size)
+            else:
+                start += len(part)
+                self.forwards += len(part)
+                self.backwards += backwards * len(part)
+                self._on_pass()
+                continue
+            _release(self._model.device)
+        return [torch.cat(each) for each in zip(*parts, strict=True)]
+
+    def _allow(self, what: str, *access: Access) -> None:
+        if self._access not in access:
+            raise PluginError(
+                f"the measurement asked for {what} but declares access {self._access.value!r}",
+                hint="declare the access that it needs",
+            )
+
+
+def _release(device: torch.device) -> None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -1,0 +1,60 @@
+"""What a goal asks of images: their target classes, or why there is nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.api import Goal, Status
+from harness.identity import random_target
+from harness.plan import Cell
+from harness.store.records import CleanResult
+
+Wanted = tuple[Cell, str, int | None]
+"""(cell, image, target): an image to work on."""
+Settled = tuple[str, Status, str | None]
+"""(image, status, error): what becomes of an image without any work."""
+
+
+def aims(
+    cell: Cell,
+    ids: Sequence[str],
+    images: Mapping[str, tuple[int, str]],
+    clean: Mapping[tuple[str, str], CleanResult],
+    classes: int,
+) -> tuple[list[Wanted], list[Settled]]:
+    """The images of ``cell`` to work on, and the others.
+
+    Args:
+        images: label and digest by image.
+        clean: the model's clean predictions, by image and digest.
+    """
+    wanted: list[Wanted] = []
+    others: list[Settled] = []
+    for image_id in ids:
+        label, digest = images[image_id]
+        prediction = clean.get((image_id, digest))
+        if prediction is None or prediction.predicted is None:
+            reason = prediction.error if prediction else "the model could not be evaluated"
+            others.append((image_id, Status.ERROR, f"no clean prediction: {reason}"))
+        elif prediction.predicted != label:
+            others.append((image_id, Status.CLEAN_WRONG, None))
+        elif (target := _target(cell, image_id, label, prediction, classes)) == label:
+            others.append((image_id, Status.ERROR, "all logits are equal: no such target"))
+        else:
+            wanted.append((cell, image_id, target))
+    return wanted, others
+
+
+def _target(cell: Cell, image_id: str, label: int, clean: CleanResult, classes: int) -> int | None:
+    assert cell.seed is not None
+    if cell.goal is Goal.RANDOM:
+        return random_target(
+            seed=cell.seed,
+            dataset=cell.dataset.name,
+            image_id=image_id,
+            label=label,
+            classes=classes,
+        )
+    if cell.goal is Goal.UNTARGETED:
+        return None
+    return clean.least if cell.goal is Goal.LEAST_LIKELY else clean.second

@@ -1,0 +1,83 @@
+"""The queries behind the measurements of a board: read-only, integers inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from sqlite3 import Connection
+
+from harness.store.board import NORMS, Runs
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCell:
+    """A measurement's cell of a suite's runs, with the names of its scores."""
+
+    id: int
+    measurement: str
+    label: str
+    model_id: int
+    dataset_id: int
+    policy: str
+    goal: str
+    seed: int
+    scores: tuple[str, ...]
+    runs: Runs
+
+
+def measured_cells(db: Connection, suite: str) -> list[MeasuredCell]:
+    """All measurement cells of the suite's runs."""
+    runs: dict[int, list[tuple[int, int]]] = {}
+    for cell, run, images in db.execute(
+        "SELECT run_cells.cell_id, runs.id, run_cells.images FROM runs"
+        " JOIN run_cells ON run_cells.run_id = runs.id WHERE runs.suite = ? ORDER BY runs.id",
+        (suite,),
+    ):
+        runs.setdefault(cell, []).append((run, images))
+    scores: dict[int, list[str]] = {}
+    for cell, name in db.execute("SELECT DISTINCT cell_id, metric FROM scores ORDER BY 1, 2"):
+        scores.setdefault(cell, []).append(name)
+    rows = db.execute(
+        "SELECT cells.id, components.name, label, model_id, dataset_id, policy, goal, seed"
+        " FROM cells JOIN components ON components.id = attack_id"
+        " WHERE components.kind = 'measurement' ORDER BY cells.id"
+    )
+    return [
+        MeasuredCell(*(*row, tuple(scores.get(row[0], ())), tuple(runs[row[0]])))
+        for row in rows
+        if row[0] in runs
+    ]
+
+
+def values(db: Connection, cell: int, name: str) -> dict[int, float]:
+    """One number of the images of a cell that were measured."""
+    return dict(
+        db.execute(
+            "SELECT measured.image_id, value FROM measured JOIN measurements"
+            " ON measurements.cell_id = measured.cell_id"
+            " AND measurements.image_id = measured.image_id"
+            " WHERE measured.cell_id = ? AND status = 'measured' AND name = ?",
+            (cell, name),
+        ).fetchall()
+    )
+
+
+def smallest_distortions(db: Connection, cell: int, norm: str) -> dict[int, float]:
+    """What broke the images of a measurement's cell with the smallest distortion in ``norm``.
+
+    Any stored attack on the same model for the same goal and target counts, whatever its own norm.
+    """
+    if norm not in NORMS:
+        raise ValueError(f"no such norm: {norm!r}")
+    return dict(
+        db.execute(
+            f"SELECT measured.image_id, min(outcomes.{norm}) FROM measured"
+            " JOIN cells AS this ON this.id = measured.cell_id"
+            " JOIN cells ON cells.model_id = this.model_id AND cells.dataset_id = this.dataset_id"
+            " AND cells.goal = this.goal"
+            " JOIN outcomes ON outcomes.cell_id = cells.id"
+            " AND outcomes.image_id = measured.image_id"
+            " AND outcomes.target IS measured.target AND outcomes.status = 'broken'"
+            " WHERE measured.cell_id = ? GROUP BY 1",
+            (cell,),
+        ).fetchall()
+    )

@@ -1,0 +1,107 @@
+"""CLEVER (Weng et al. 2018): an estimated lower bound of the distortion that any attack needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from harness.api import Goal, Later, Measurement, Pair, Probe, Reading, Subject
+
+Ball = Literal["l1", "l2", "linf"]
+Radius = Annotated[float, Field(gt=0)]
+
+
+class Clever(Measurement):
+    """The margin over the local Lipschitz constant, which batch maxima of gradients tell.
+
+    For a target j the margin is g = Z_c - Z_j on the logits. The largest dual norms of its gradient
+    over batches of samples around the image follow a reverse Weibull distribution, whose location
+    estimates the Lipschitz constant L; the score is g / L, at most the radius where ``cap`` is set.
+    Untargeted: the smallest score over the targets. It is an estimate, not a certificate
+    (Goodfellow, arXiv 1804.07870).
+
+    Numbers, for each norm: ``<norm>.score``, ``.lipschitz`` (location), ``.scale``, ``.shape``,
+    ``.p``, ``.fallback`` (1: the largest gradient instead of a fit), ``.largest``, ``.margin``,
+    ``.class``, ``.batches``, ``.samples``; with several targets those of each as
+    ``<norm>.<class>.score`` and so on. Array ``<norm>.<class>``: the batch maxima.
+    """
+
+    goals: ClassVar[frozenset[Goal]] = frozenset(Goal)
+    stochastic: ClassVar[bool] = True
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "iclr": {},
+        "survey-code": {
+            "batches": 500,
+            "samples": 1024,
+            "radius_l1": 30.0,
+            "radius_l2": 3.0,
+            "radius_linf": 0.1,
+            "sampling": "radial",
+            "clip": True,
+            "cap": False,
+        },
+    }
+
+    norms: tuple[Ball, ...] = Field(
+        ("l1", "l2", "linf"), min_length=1, description="the norms of the distortion"
+    )
+    batches: int = Field(500, ge=1, description="N, how many maxima are fitted")
+    samples: int = Field(1024, ge=2, description="M, the samples of a batch")
+    radius_l1: Radius = Field(5.0, description="of the l1 ball; the paper's 5 is from memory [?]")
+    radius_l2: Radius = Field(5.0, description="of the l2 ball [?]")
+    radius_linf: Radius = Field(5.0, description="of the linf ball [?]")
+    sampling: Literal["ball", "radial"] = Field(
+        "ball",
+        description="uniform in the ball; or, as the released code, a direction times a uniform"
+        " distance (l1, l2)",
+    )
+    clip: bool = Field(False, description="clip samples to the pixel range, as the released code")
+    cap: bool = Field(
+        True, description="scores are at most the radius; the released code's are not"
+    )
+    top: int | None = Field(
+        None, ge=1, description="untargeted: only the most likely other classes (none: all)"
+    )
+    tolerance: float | None = Field(
+        None,
+        gt=0,
+        description="end sampling once the 95 % bootstrap interval of the location is narrower than"
+        " this share of it (none: never)",
+    )
+
+    @property
+    def scores(self) -> Mapping[str, str]:
+        return {f"{norm}.score": "px" for norm in dict.fromkeys(self.norms)}
+
+    def radius(self, norm: Ball) -> float:
+        """The radius of the ball that samples come from."""
+        return {"l1": self.radius_l1, "l2": self.radius_l2, "linf": self.radius_linf}[norm]
+
+    def measure(self, probe: Probe, subject: Subject) -> Reading | Later:
+        from harness_metrics.clever_scores import Asked, score
+        from harness_metrics.maxima import batch_maxima
+
+        logits = probe.logits(subject.image[None])[0].double().cpu()
+        if not logits.isfinite().all():
+            return Reading(problem="the model returned NaN or infinity")
+        others = self._others(subject, logits.tolist())
+        pairs: list[Pair] = [(subject.label, other) for other in others]
+        margins = [float(logits[subject.label] - logits[other]) for other in others]
+        asked = []
+        for norm in dict.fromkeys(self.norms):
+            maxima = batch_maxima(self, probe, subject, norm, pairs)
+            if maxima is None:
+                return Reading(problem=f"NaN or infinite gradients around the image ({norm})")
+            asked.append(Asked(norm, maxima, self.radius(norm) if self.cap else None))
+        counts = {"batches": self.batches, "samples": self.samples}
+        return Later(score, (tuple(asked), tuple(others), tuple(margins), counts))
+
+    def _others(self, subject: Subject, logits: list[float]) -> list[int]:
+        """The classes that the margin is measured against; the most likely ones first."""
+        if subject.target is not None:
+            return [subject.target]
+        others = [each for each in range(len(logits)) if each != subject.label]
+        others.sort(key=lambda each: (-logits[each], each))
+        return others[: self.top]

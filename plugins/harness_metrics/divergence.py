@@ -1,0 +1,51 @@
+"""The largest divergence of predictions around an image (Yu et al. 2019, arXiv 1905.04270)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from harness.api import Measurement, Probe, Reading, Subject
+
+
+class Divergence(Measurement):
+    """psi = 1 / max KL(P(x) || P(x + delta)) over an lp ball, by projected gradient ascent.
+
+    Every restart begins at a random point (the gradient is 0 at the image), and the largest
+    divergence of all points seen counts; so more steps or restarts never find less.
+
+    The paper's abstract tells of the largest divergence in a constrained range and its invariance.
+    Everything else is from memory or our choice [?]: the order of P and P', radius, steps,
+    restarts, size of a step, the l2 ball, the clipping, and the normalisation.
+
+    Numbers: ``psi``, ``divergence`` (nats), ``restart`` and ``step`` of the best point, ``margin``
+    there (the true class's logit minus the largest other one), ``linf`` and ``l2`` of its distance.
+    """
+
+    stochastic: ClassVar[bool] = True
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    norm: Literal["linf", "l2"] = Field(
+        "linf", description="of the ball; l2 is not the paper's [?]"
+    )
+    epsilon: float = Field(0.1, gt=0, description="radius of the ball [?]")
+    steps: int = Field(20, ge=1, description="ascent steps of each restart [?]")
+    restarts: int = Field(2, ge=1, description="random starts [?]")
+    relative_step: float = Field(
+        0.25, gt=0, le=2, description="the size of a step over epsilon, whatever their number [?]"
+    )
+    clip: bool = Field(True, description="stay within the pixel range [?]")
+    logits: Literal["raw", "unit"] = Field(
+        "raw", description="unit: each image's logits over their l2 norm, against rescaling [?]"
+    )
+
+    @property
+    def scores(self) -> Mapping[str, str]:
+        return {"psi": "", "divergence": ""}
+
+    def measure(self, probe: Probe, subject: Subject) -> Reading:
+        from harness_metrics.ascent import ascend
+
+        return ascend(self, probe, subject)
