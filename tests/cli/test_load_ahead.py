@@ -78,9 +78,14 @@ def test_an_interrupt_during_a_load_ahead_is_resumable(harness, loads, monkeypat
             os.kill(os.getpid(), signal.SIGINT)
         return noted(self, spec, device)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(DigitsLoader, "load", interrupting)
-        stopped = harness(*RUN, "--models", "digits-mobilenet_v1_025,last")
+    # Background jobs of a shell begin with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(DigitsLoader, "load", interrupting)
+            stopped = harness(*RUN, "--models", "digits-mobilenet_v1_025,last")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert stopped.code == 130
     with sqlite3.connect("harness.db") as connection:
         assert connection.execute("SELECT status FROM runs").fetchall() == [("interrupted",)]
