@@ -35,7 +35,7 @@ class _SignGradient(SteppedAttack):
             return Passes(steps, steps)
         return Passes(self.attempts * steps + 1, self.attempts * (steps - 1) + 1)
 
-    def _stepper(self, slots: Slots, steps: int, relative_step: float) -> Stepper:
+    def _stepper(self, slots: Slots, steps: int, relative_step: float | None = None) -> Stepper:
         from harness_attacks.sign_gradient import SignGradientStepper
 
         search = self.epsilon == "search"
@@ -60,7 +60,7 @@ class FGSM(_SignGradient):
         return self._passes(1)
 
     def stepper(self, slots: Slots) -> Stepper:
-        return self._stepper(slots, steps=1, relative_step=1)
+        return self._stepper(slots, steps=1)
 
 
 class IFGSM(_SignGradient):
@@ -77,5 +77,4 @@ class IFGSM(_SignGradient):
         return self._passes(self.steps)
 
     def stepper(self, slots: Slots) -> Stepper:
-        step = 1 / self.steps if self.relative_step is None else self.relative_step
-        return self._stepper(slots, steps=self.steps, relative_step=step)
+        return self._stepper(slots, steps=self.steps, relative_step=self.relative_step)

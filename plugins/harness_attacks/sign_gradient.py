@@ -30,7 +30,7 @@ class SignGradientStepper(Stepper):
         slots: Slots,
         *,
         steps: int,
-        relative_step: float,
+        relative_step: float | None,
         attempts: int,
         epsilon: float,
         search: bool,
@@ -122,14 +122,16 @@ class SignGradientStepper(Stepper):
 
     def _advance(self, moving: NDArray[np.bool_], rows: Rows, start: Tensor, sign: Tensor) -> None:
         """One signed step from ``start``; the last one ends inside the ball to the last bit."""
-        size = (self._epsilon[rows] * self._relative_step).float()[:, None, None, None]
+        share, epsilon = self._relative_step, self._epsilon[rows]
+        size = epsilon / self._steps if share is None else epsilon * share
+        size = size.float()[:, None, None, None]
         self._step[moving] += 1
         point = self._point[rows]
         torch.addcmul(start, sign, size, out=point).clamp_(0, 1)
         last = self._step[moving] == self._steps
         # T steps of epsilon/T leave the ball by rounding only, so one projection is enough.
-        if last.any() or self._step[moving].max() * self._relative_step > 1:
-            radius = self._epsilon[rows].float()[:, None, None, None]
+        if last.any() or (share is not None and self._step[moving].max() * share > 1):
+            radius = epsilon.float()[:, None, None, None]
             original = self._original[rows]
             torch.minimum(point, original + radius, out=point)
             torch.maximum(point, original - radius, out=point)
