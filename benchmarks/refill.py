@@ -10,7 +10,7 @@ from subjects import Subject
 
 from harness.api import Point, Slots, SteppedAttack
 from harness.engine.jobs import Job, to_batch
-from harness.engine.slots import SlotEngine
+from harness.engine.slots import SlotEngine, evaluate
 
 
 class Recorded(SlotEngine):
@@ -55,15 +55,7 @@ def _one_batch(attack: SteppedAttack, subject: Subject, jobs: list[Job]) -> None
     stepper = attack.stepper(slots)
     stepper.load(torch.arange(len(jobs)), to_batch(jobs, device=model.device))
     while not stepper.finished.all():
-        point = stepper.point()
-        if not point.gradient:
-            with torch.no_grad():
-                stepper.observe(model.forward(point.images))
-            continue
-        images = point.images.detach().requires_grad_(True)
-        logits = model.forward(images)
-        (gradient,) = torch.autograd.grad(logits, images, stepper.observe(logits.detach()))
-        stepper.step(gradient)
+        evaluate(stepper, model, stepper.point())
 
 
 def compare(

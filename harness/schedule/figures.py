@@ -106,7 +106,7 @@ class FigureBook:
             if found["version"] == VERSION and _sound(found):
                 return dict(found)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            pass
+            pass  # absent, of another version or damaged: it is only a cache, and measured anew
         return {"version": VERSION, "flops": {}, "places": {}}
 
 

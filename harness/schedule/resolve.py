@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.api import (
     AttackParameters,
@@ -33,7 +33,7 @@ from harness.plan import (
     image_order,
     plan_cells,
 )
-from harness.plugins import Catalog, Kind, unknown
+from harness.plugins import Catalog, Kind, Registration, unknown
 from harness.registry import Registry, SuiteEntry
 from harness.schedule.choice import choose_dataset, choose_models
 from harness.schedule.components import (
@@ -44,6 +44,10 @@ from harness.schedule.components import (
     model_component,
 )
 from harness.schedule.requirements import Inventory
+
+_E = TypeVar("_E")
+_T = TypeVar("_T", PlannedAttack, PlannedMeasurement)
+_P = TypeVar("_P")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,44 +204,52 @@ def _attacks(
     suite: SuiteEntry, catalog: Catalog, unavailable: list[str]
 ) -> tuple[list[PlannedAttack], dict[str, AttackParameters]]:
     """The suite's attacks; those that no plugin offers are added to ``unavailable``."""
-    planned: list[PlannedAttack] = []
-    parameters: dict[str, AttackParameters] = {}
-    for entry in suite.attacks:
-        registration = catalog.find(Kind.ATTACK, entry.attack)
-        if registration is None:
-            unavailable.append(entry.attack)
-            continue
-        attack, instance = attack_component(entry, suite, registration)
-        if attack.label in parameters:
-            raise ConfigError(
-                f"attack {attack.label!r} stands twice",
-                where=f"{entry.source}: suites.{suite.name}.attacks",
-            )
-        parameters[attack.label] = instance
-        planned.append(attack)
-    return planned, parameters
+    named = [(entry.attack, entry) for entry in suite.attacks]
+    found = _offered(Kind.ATTACK, named, catalog, unavailable)
+    return _distinct(
+        f"suites.{suite.name}.attacks",
+        ((entry.source, attack_component(entry, suite, offer)) for entry, offer in found),
+    )
 
 
 def _measurements(
     suite: SuiteEntry, catalog: Catalog, unavailable: list[str]
 ) -> tuple[list[PlannedMeasurement], dict[str, Measurement]]:
     """The suite's measurements; those that no plugin offers are added to ``unavailable``."""
-    planned: list[PlannedMeasurement] = []
-    instances: dict[str, Measurement] = {}
-    for entry in suite.measurements:
-        registration = catalog.find(Kind.MEASUREMENT, entry.measurement)
+    named = [(entry.measurement, entry) for entry in suite.measurements]
+    found = _offered(Kind.MEASUREMENT, named, catalog, unavailable)
+    return _distinct(
+        f"suites.{suite.name}.measurements",
+        ((entry.source, measurement_component(entry, suite, offer)) for entry, offer in found),
+    )
+
+
+def _offered(
+    kind: Kind, named: Iterable[tuple[str, _E]], catalog: Catalog, unavailable: list[str]
+) -> list[tuple[_E, Registration]]:
+    """The suite's entries with what a plugin offers under their names."""
+    found: list[tuple[_E, Registration]] = []
+    for name, entry in named:
+        registration = catalog.find(kind, name)
         if registration is None:
-            unavailable.append(entry.measurement)
-            continue
-        measurement, instance = measurement_component(entry, suite, registration)
-        if measurement.label in instances:
-            raise ConfigError(
-                f"measurement {measurement.label!r} stands twice",
-                where=f"{entry.source}: suites.{suite.name}.measurements",
-            )
-        instances[measurement.label] = instance
-        planned.append(measurement)
-    return planned, instances
+            unavailable.append(name)
+        else:
+            found.append((entry, registration))
+    return found
+
+
+def _distinct(
+    field: str, tasks: Iterable[tuple[str, tuple[_T, _P]]]
+) -> tuple[list[_T], dict[str, _P]]:
+    """The planned tasks, and their parameters by label; no label stands twice in ``field``."""
+    planned: list[_T] = []
+    parameters: dict[str, _P] = {}
+    for source, (task, instance) in tasks:
+        if task.label in parameters:
+            raise ConfigError(f"{task.label!r} stands twice", where=f"{source}: {field}")
+        parameters[task.label] = instance
+        planned.append(task)
+    return planned, parameters
 
 
 def _chosen(

@@ -113,6 +113,13 @@ def test_wrong_names_and_values(harness, arguments, parts):
         ),
         (
             "suites:\n  a:\n    dataset: digits\n    models: [digits-vgg16]\n    attacks:\n"
+            "      - {attack: fgsm, goals: [random]}\n"
+            "      - {attack: fgsm, goals: [untargeted]}\n"
+            "    metrics: [accuracy]\n",
+            ["bad.yaml:7", "'fgsm'", "twice"],
+        ),
+        (
+            "suites:\n  a:\n    dataset: digits\n    models: [digits-vgg16]\n    attacks:\n"
             "      - {attack: ifgsm, goals: [random], preset: paper}\n"
             "    metrics: [accuracy]\n",
             ["bad.yaml:6", "'paper'"],
