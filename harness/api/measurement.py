@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.api.attack import Passes
 from harness.api.goal import Access, Goal
 
 if TYPE_CHECKING:
@@ -90,11 +91,13 @@ class Probe(ABC):
         """The logits, float32 (n, classes). Access: scores or white box."""
 
     @abstractmethod
-    def gradient(self, images: Tensor, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    def gradient(
+        self, images: Tensor, loss: Callable[..., Tensor], *aligned: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Logits, and the gradient of each image's loss with respect to its pixels.
 
-        ``loss`` maps logits (n, classes) to one number an image, (n,). One forward and one backward
-        pass an image. Access: white box.
+        ``loss`` maps logits (n, classes), and those rows of ``aligned`` tensors that go with them,
+        to one number an image, (n,). One forward and one backward pass an image. Access: white box.
         """
 
     @abstractmethod
@@ -135,6 +138,34 @@ class Measurement(BaseModel, ABC):
         """
         return {}
 
+    @property
+    def rows(self) -> int | None:
+        """How many rows of a pass an image takes, where several can share passes; else None."""
+        return None
+
+    def passes(self, goal: Goal, classes: int) -> Passes | None:
+        """The most passes that one image takes, for ``harness plan``; None: unknown."""
+        return None
+
     @abstractmethod
     def measure(self, probe: Probe, subject: Subject) -> Reading | Later:
         """Measure one image."""
+
+    def again(
+        self, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]
+    ) -> Reading | None:
+        """The reading once more from what is stored of it, for ``harness verify --refit``.
+
+        ``numbers`` and ``arrays`` are those of an earlier `Reading`; what is stored of the model,
+        such as its logits, may be taken from ``numbers``. None: it needs the model.
+        """
+        return None
+
+    def measure_together(
+        self, probe: Probe, subjects: Sequence[Subject]
+    ) -> Sequence[Reading | Later]:
+        """Measure several images that share passes; called where `rows` is not None.
+
+        Each takes as many passes as the others, and no reading depends on the other images.
+        """
+        return [self.measure(probe, subject) for subject in subjects]

@@ -1,10 +1,11 @@
-"""Measure a stream of images, one at a time; what needs no model goes on beside the device."""
+"""Measure a stream of images; what needs no model goes on beside the device."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -71,21 +72,17 @@ def measure_images(
     )
     waiting: deque[_Waiting] = deque()
     try:
-        for job in jobs:
-            probe.begin()
-            subject = Subject(job.image.to(model.device), job.label, job.target, job.seed)
-            try:
-                reading = measurement.measure(probe, subject)
-            except ModelError:
-                raise
-            except Exception as error:
-                yield [_failed(job, probe.forwards, probe.backwards, error)]
-                continue
-            passes = (probe.forwards, probe.backwards)
-            if isinstance(reading, Later):
-                waiting.append(_Waiting(job, *passes, workers.submit(reading)))
-            else:
-                yield [_judged(job, *passes, reading)]
+        for group in _groups(jobs, measurement, batch_size):
+            done: list[Finished] = []
+            for job, passes, reading in _measured(measurement, model, probe, group):
+                if isinstance(reading, Exception):
+                    done.append(_failed(job, *passes, reading))
+                elif isinstance(reading, Later):
+                    waiting.append(_Waiting(job, *passes, workers.submit(reading)))
+                else:
+                    done.append(_judged(job, *passes, reading))
+            if done:
+                yield done
             while waiting and (waiting[0].result.done() or len(waiting) > AHEAD * workers.count):
                 yield [waiting.popleft().finished()]
     except ModelError:
@@ -93,6 +90,42 @@ def measure_images(
         raise
     while waiting:
         yield [waiting.popleft().finished()]
+
+
+_Passes = tuple[int, int]
+"""Forwards and backwards of one image."""
+
+
+def _groups(jobs: Iterator[Job], measurement: Measurement, batch_size: int) -> Iterator[list[Job]]:
+    """As many images at a time as may share a pass."""
+    count = 1 if measurement.rows is None else max(1, batch_size // measurement.rows)
+    while group := list(itertools.islice(jobs, count)):
+        yield group
+
+
+def _measured(
+    measurement: Measurement, model: PixelClassifier, probe: CountingProbe, group: Sequence[Job]
+) -> list[tuple[Job, _Passes, Reading | Later | Exception]]:
+    """The group's readings. Where it fails, its images are measured one by one."""
+    probe.begin()
+    subjects = [
+        Subject(job.image.to(model.device), job.label, job.target, job.seed) for job in group
+    ]
+    readings: Sequence[Reading | Later | Exception]
+    try:
+        if len(group) > 1:
+            readings = measurement.measure_together(probe, subjects)
+        else:
+            readings = [measurement.measure(probe, subjects[0])]
+    except ModelError:
+        raise
+    except Exception as error:
+        if len(group) > 1:
+            alone = (_measured(measurement, model, probe, [job]) for job in group)
+            return [one for each in alone for one in each]
+        readings = [error]
+    passes = (probe.forwards // len(group), probe.backwards // len(group))
+    return [(job, passes, reading) for job, reading in zip(group, readings, strict=True)]
 
 
 def _judged(job: Job, forwards: int, backwards: int, reading: Reading) -> Finished:

@@ -44,17 +44,20 @@ class CountingProbe(Probe):
 
     def logits(self, images: Tensor) -> Tensor:
         self._allow("logits", Access.SCORES, Access.WHITE_BOX)
-        (logits,) = self._batched(images, lambda part: (self._model.predict(part).clone(),), 0)
+        (logits,) = self._batched(images, lambda part, _: (self._model.predict(part).clone(),), 0)
         return logits
 
-    def gradient(self, images: Tensor, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    def gradient(
+        self, images: Tensor, loss: Callable[..., Tensor], *aligned: Tensor
+    ) -> tuple[Tensor, Tensor]:
         self._allow("gradients", Access.WHITE_BOX)
 
-        def run(part: Tensor) -> tuple[Tensor, Tensor]:
+        def run(part: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
             with torch.enable_grad():
                 point = part.requires_grad_(True)
                 logits = self._model.forward(point)
-                (gradient,) = torch.autograd.grad(loss(logits).sum(), point)
+                losses = loss(logits, *(each[rows] for each in aligned))
+                (gradient,) = torch.autograd.grad(losses.sum(), point)
             return logits.detach(), gradient
 
         logits, gradients = self._batched(images, run, 1)
@@ -65,7 +68,7 @@ class CountingProbe(Probe):
     ) -> tuple[Tensor, Tensor]:
         self._allow("gradients", Access.WHITE_BOX)
 
-        def run(part: Tensor) -> tuple[Tensor, Tensor]:
+        def run(part: Tensor, _: slice) -> tuple[Tensor, Tensor]:
             with torch.enable_grad():
                 point = part.requires_grad_(True)
                 logits = self._model.forward(point)
@@ -85,9 +88,9 @@ class CountingProbe(Probe):
         return logits, reduced
 
     def _batched(
-        self, images: Tensor, run: Callable[[Tensor], tuple[Tensor, ...]], backwards: int
+        self, images: Tensor, run: Callable[[Tensor, slice], tuple[Tensor, ...]], backwards: int
     ) -> list[Tensor]:
-        """``run`` on parts of ``images``, put together again."""
+        """``run`` on parts of ``images`` and their rows, put together again."""
         parts: list[tuple[Tensor, ...]] = []
         start = 0
         while start < len(images):
@@ -95,7 +98,7 @@ class CountingProbe(Probe):
             # A copy always: the parts get a graph of their own.
             part = part.clone(memory_format=self._model.memory_format)
             try:
-                parts.append(run(part))
+                parts.append(run(part, slice(start, start + len(part))))
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise

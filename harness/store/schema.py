@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from sqlite_utils.migrations import Migrations
 
 from harness.store.measured import MEASURED
+from harness.store.named import NAMED
+from harness.store.transferred import TRANSFERRED
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -41,6 +43,18 @@ def m002_rounded(db: Database) -> None:
 def m003_measured(db: Database) -> None:
     """Measurements' cells: their images, their arrays, and the view ``readings``."""
     _script(db, MEASURED)
+
+
+@migrations()
+def m004_transferred(db: Database) -> None:
+    """Transfers of kept sets to other models, and the view ``transfer_pairs``."""
+    _script(db, TRANSFERRED)
+
+
+@migrations()
+def m005_named(db: Database) -> None:
+    """The views ``cells_named`` and ``transfer_samples``."""
+    _script(db, NAMED)
 
 
 TABLES = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,40 +15,39 @@ if TYPE_CHECKING:
     from harness_metrics.divergence import Divergence
 
 
-def ascend(settings: Divergence, probe: Probe, subject: Subject) -> Reading:
+def ascend(settings: Divergence, probe: Probe, subjects: Sequence[Subject]) -> list[Reading]:
     """The largest divergence over all restarts and steps, the start points included."""
-    image = subject.image
-    clean = probe.logits(image[None])
-    if not clean.isfinite().all():
-        return Reading(problem="the model returned NaN or infinity")
-    fixed = _log_probabilities(settings, clean)
-    moved = _starts(settings, subject)
+    restarts = settings.restarts
+    clean = probe.logits(torch.stack([subject.image for subject in subjects]))
+    images = torch.stack([each.image for each in subjects for _ in range(restarts)])
+    fixed = _log_probabilities(settings, clean).repeat_interleave(restarts, dim=0)
+    moved = _projected(settings, images, _starts(settings, subjects))
+    sane = clean.isfinite().all(1).repeat_interleave(restarts)
+    best = torch.full((len(images),), -1.0, dtype=torch.float64, device=images.device)
+    at, when = moved.clone(), torch.zeros_like(best)
+    logits = clean.repeat_interleave(restarts, dim=0)
 
-    def divergence(logits: Tensor) -> Tensor:
-        own = fixed.to(logits.dtype)
+    def divergence(logits: Tensor, own: Tensor) -> Tensor:
+        own = own.to(logits.dtype)
         return (own.exp() * (own - _log_probabilities(settings, logits))).sum(1)
 
-    best = torch.full((settings.restarts,), -1.0, dtype=torch.float64, device=image.device)
-    at, when = moved.clone(), torch.zeros_like(best)
-    logits = clean.expand(settings.restarts, -1)
     for step in range(settings.steps + 1):
-        last = step == settings.steps
-        gradient = None
-        if last:
-            seen = probe.logits(image + moved)
+        if step < settings.steps:
+            seen, gradient = probe.gradient(images + moved, divergence, fixed)
+            sane &= gradient.isfinite().flatten(1).all(1)
         else:
-            seen, gradient = probe.gradient(image + moved, divergence)
-        here = divergence(seen.double())
-        if not (here.isfinite().all() and (gradient is None or gradient.isfinite().all())):
-            return Reading(problem="NaN or infinite logits or gradients around the image")
+            seen, gradient = probe.logits(images + moved), None
+        here = divergence(seen.double(), fixed)
+        sane &= here.isfinite()
         better = here > best
         best = torch.where(better, here, best)
-        when[better] = step
+        when = torch.where(better, step, when)
         at = torch.where(better[:, None, None, None], moved, at)
         logits = torch.where(better[:, None], seen, logits)
         if gradient is not None:
-            moved = _stepped(settings, image, moved, gradient)
-    return _reading(settings, subject, best, at, when, logits)
+            moved = _stepped(settings, images, moved, gradient)
+    parts = (each.split(restarts) for each in (sane, best, at, when, logits))
+    return [_reading(subject, *rows) for subject, *rows in zip(subjects, *parts, strict=True)]
 
 
 def _log_probabilities(settings: Divergence, logits: Tensor) -> Tensor:
@@ -57,30 +57,30 @@ def _log_probabilities(settings: Divergence, logits: Tensor) -> Tensor:
     return torch.log_softmax(logits, dim=1)
 
 
-def _starts(settings: Divergence, subject: Subject) -> Tensor:
+def _starts(settings: Divergence, subjects: Sequence[Subject]) -> Tensor:
     """A random point of the ball for each restart, from the restart's own generator."""
-    shape = subject.image.shape
     rows = [
         offsets(
-            settings.norm, 1, shape, settings.epsilon, False, subject.generator("start", number)
+            *(settings.norm, 1, subject.image.shape, settings.epsilon, False),
+            subject.generator("start", number),
         )
+        for subject in subjects
         for number in range(settings.restarts)
     ]
-    moved = torch.cat(rows).to(subject.image.device)
-    return _projected(settings, subject.image, moved)
+    return torch.cat(rows).to(subjects[0].image.device)
 
 
-def _stepped(settings: Divergence, image: Tensor, moved: Tensor, gradient: Tensor) -> Tensor:
+def _stepped(settings: Divergence, images: Tensor, moved: Tensor, gradient: Tensor) -> Tensor:
     size = settings.relative_step * settings.epsilon
     if settings.norm == "linf":
         direction = gradient.sign()
     else:
         length = torch.linalg.vector_norm(gradient, dim=(1, 2, 3), keepdim=True)
         direction = gradient / length.clamp_min(torch.finfo(gradient.dtype).tiny)
-    return _projected(settings, image, moved + size * direction)
+    return _projected(settings, images, moved + size * direction)
 
 
-def _projected(settings: Divergence, image: Tensor, moved: Tensor) -> Tensor:
+def _projected(settings: Divergence, images: Tensor, moved: Tensor) -> Tensor:
     """Into the ball, then into the pixel range: clipping towards the image leaves no ball."""
     epsilon = settings.epsilon
     if settings.norm == "linf":
@@ -88,12 +88,14 @@ def _projected(settings: Divergence, image: Tensor, moved: Tensor) -> Tensor:
     else:
         length = torch.linalg.vector_norm(moved, dim=(1, 2, 3), keepdim=True)
         moved = moved * (epsilon / length.clamp_min(epsilon))
-    return (image + moved).clamp(0, 1) - image if settings.clip else moved
+    return (images + moved).clamp(0, 1) - images if settings.clip else moved
 
 
 def _reading(
-    settings: Divergence, subject: Subject, best: Tensor, at: Tensor, when: Tensor, logits: Tensor
+    subject: Subject, sane: Tensor, best: Tensor, at: Tensor, when: Tensor, logits: Tensor
 ) -> Reading:
+    if not bool(sane.all()):
+        return Reading(problem="NaN or infinite logits or gradients at the image or around it")
     winner = int(best.argmax())
     found, there = float(best[winner]), logits[winner].double()
     others = there.clone()

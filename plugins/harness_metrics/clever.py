@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.api import Goal, Later, Measurement, Pair, Probe, Reading, Subject
+from harness.api import Goal, Later, Measurement, Pair, Passes, Probe, Reading, Subject
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Ball = Literal["l1", "l2", "linf"]
-Radius = Annotated[float, Field(gt=0)]
 
 
 class Clever(Measurement):
@@ -48,10 +51,10 @@ class Clever(Measurement):
         ("l1", "l2", "linf"), min_length=1, description="the norms of the distortion"
     )
     batches: int = Field(500, ge=1, description="N, how many maxima are fitted")
-    samples: int = Field(1024, ge=2, description="M, the samples of a batch")
-    radius_l1: Radius = Field(5.0, description="of the l1 ball; the paper's 5 is from memory [?]")
-    radius_l2: Radius = Field(5.0, description="of the l2 ball [?]")
-    radius_linf: Radius = Field(5.0, description="of the linf ball [?]")
+    samples: int = Field(1024, ge=1, description="M, the samples of a batch; one is no batch")
+    radius_l1: float = Field(5.0, description="of the l1 ball; the paper's 5 is from memory [?]")
+    radius_l2: float = Field(5.0, description="of the l2 ball [?]")
+    radius_linf: float = Field(5.0, description="of the linf ball [?]")
     sampling: Literal["ball", "radial"] = Field(
         "ball",
         description="uniform in the ball; or, as the released code, a direction times a uniform"
@@ -75,6 +78,11 @@ class Clever(Measurement):
     def scores(self) -> Mapping[str, str]:
         return {f"{norm}.score": "px" for norm in dict.fromkeys(self.norms)}
 
+    def passes(self, goal: Goal, classes: int) -> Passes | None:
+        others = 1 if goal is not Goal.UNTARGETED else min(self.top or classes, classes - 1)
+        samples = len(set(self.norms)) * self.batches * self.samples
+        return Passes(1 + samples, samples * others)
+
     def radius(self, norm: Ball) -> float:
         """The radius of the ball that samples come from."""
         return {"l1": self.radius_l1, "l2": self.radius_l2, "linf": self.radius_linf}[norm]
@@ -83,6 +91,8 @@ class Clever(Measurement):
         from harness_metrics.clever_scores import Asked, score
         from harness_metrics.maxima import batch_maxima
 
+        if nonsense := self._nonsense():
+            return Reading(problem=nonsense)
         logits = probe.logits(subject.image[None])[0].double().cpu()
         if not logits.isfinite().all():
             return Reading(problem="the model returned NaN or infinity")
@@ -98,6 +108,41 @@ class Clever(Measurement):
         counts = {"batches": self.batches, "samples": self.samples}
         return Later(score, (tuple(asked), tuple(others), tuple(margins), counts))
 
+    def _nonsense(self) -> str | None:
+        """Why these settings measure nothing, whatever the image."""
+        for norm in self.norms:
+            if self.radius(norm) <= 0:
+                return f"radius_{norm} is {self.radius(norm):g}: there is no ball to sample"
+        if self.samples == 1:
+            return "one sample a batch: its gradient is no maximum of any"
+        return None
+
+    def again(
+        self, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]
+    ) -> Reading | None:
+        """The stored maxima fitted again; the margins are those that were measured."""
+        import numpy as np
+
+        from harness_metrics.clever_scores import Asked, score
+
+        if not arrays:
+            return None
+        norms = tuple(dict.fromkeys(self.norms))
+        classes = {int(name.partition(".")[2]) for name in arrays}
+        # Of two classes with equal scores the more likely one, with the smaller margin, counts.
+        margins = {each: _margin(numbers, norms, each, len(classes)) for each in classes}
+        others = sorted(classes, key=lambda each: (margins[each], each))
+        asked = [
+            Asked(
+                norm,
+                np.stack([arrays[f"{norm}.{other}"] for other in others], axis=1),
+                self.radius(norm) if self.cap else None,
+            )
+            for norm in norms
+        ]
+        counts = {"batches": self.batches, "samples": self.samples}
+        return score(asked, others, [margins[each] for each in others], counts)
+
     def _others(self, subject: Subject, logits: list[float]) -> list[int]:
         """The classes that the margin is measured against; the most likely ones first."""
         if subject.target is not None:
@@ -105,3 +150,12 @@ class Clever(Measurement):
         others = [each for each in range(len(logits)) if each != subject.label]
         others.sort(key=lambda each: (-logits[each], each))
         return others[: self.top]
+
+
+def _margin(numbers: Mapping[str, float], norms: Sequence[str], other: int, classes: int) -> float:
+    """The stored margin against the class; infinite where every norm's gradients are zero."""
+    for norm in norms:
+        name = f"{norm}.margin" if classes == 1 else f"{norm}.{other}.margin"
+        if name in numbers:
+            return numbers[name]
+    return math.inf

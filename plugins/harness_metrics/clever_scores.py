@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from harness.api import Reading
-from harness_metrics.fit import Fit, fit
+from harness_metrics.fit import Fit, fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ def score(
     numbers: dict[str, float] = {}
     arrays: dict[str, np.ndarray] = {}
     flat: list[str] = []
+    every = _fitted(asked)
     for each in asked:
         rows: dict[int, dict[str, float]] = {}
         for place, (other, margin) in enumerate(zip(classes, margins, strict=True)):
@@ -42,7 +44,7 @@ def score(
             if maxima.max() == 0:
                 flat.append(f"{each.norm} against class {other}")
                 continue
-            rows[other] = _numbers(fit(maxima), margin, each.cap)
+            rows[other] = _numbers(every[each.norm][place], margin, each.cap)
         if not rows:
             continue
         least = min(rows, key=lambda other: rows[other]["score"])
@@ -57,6 +59,16 @@ def score(
             for other, row in rows.items():
                 numbers |= {f"{each.norm}.{other}.{name}": value for name, value in row.items()}
     return Reading(numbers, arrays, _problem(flat))
+
+
+def _fitted(asked: Sequence[Asked]) -> dict[str, list[Fit]]:
+    """The fits of each norm's columns; those with as many batches are made together."""
+    found: dict[str, list[Fit]] = {}
+    for count in {len(each.maxima) for each in asked}:
+        alike = [each for each in asked if len(each.maxima) == count]
+        every = iter(fits(np.concatenate([each.maxima.T for each in alike])))
+        found |= {each.norm: list(islice(every, each.maxima.shape[1])) for each in alike}
+    return found
 
 
 def _numbers(found: Fit, margin: float, cap: float | None) -> dict[str, float]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.api import Measurement, Probe, Reading, Subject
+from harness.api import Goal, Measurement, Passes, Probe, Reading, Subject
 
 
 class Divergence(Measurement):
@@ -45,7 +45,19 @@ class Divergence(Measurement):
     def scores(self) -> Mapping[str, str]:
         return {"psi": "", "divergence": ""}
 
+    @property
+    def rows(self) -> int:
+        return self.restarts
+
+    def passes(self, goal: Goal, classes: int) -> Passes:
+        climbing = self.restarts * self.steps
+        return Passes(1 + climbing + self.restarts, climbing)
+
     def measure(self, probe: Probe, subject: Subject) -> Reading:
+        (reading,) = self.measure_together(probe, [subject])
+        return reading
+
+    def measure_together(self, probe: Probe, subjects: Sequence[Subject]) -> list[Reading]:
         from harness_metrics.ascent import ascend
 
-        return ascend(self, probe, subject)
+        return ascend(self, probe, subjects)

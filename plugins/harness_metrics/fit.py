@@ -52,45 +52,66 @@ class Fit:
 
 def fit(maxima: np.ndarray, starts: Sequence[float] = STARTS) -> Fit:
     """The fit of ``maxima``, (n,), all finite; the largest where they are equal or do not fit."""
+    (found,) = fits(np.asarray(maxima)[None], starts)
+    return found
+
+
+def fits(maxima: np.ndarray, starts: Sequence[float] = STARTS) -> list[Fit]:
+    """The fit of each row of ``maxima``, (rows, n), as `fit`; all rows at once is much faster."""
     values = np.asarray(maxima, dtype=np.float64)
-    largest, smallest = float(values.max()), float(values.min())
-    span = largest - smallest
-    nothing = Fit(largest, None, None, None, True, largest)
-    if span <= ROUNDING * abs(largest):
-        return nothing
-    scaled = (largest - values) / span
-    p, best = -1.0, (0.0, 0.0, 0.0)
-    for start in starts:
-        shape, location, scale = _weibull(scaled, start)
-        if not abs(location) <= FARTHEST:
-            continue
-        here = _agreement(scaled, shape, location, scale)
-        if here > p:  # not where it is NaN
-            p, best = here, (shape, location, scale)
-    if p < LEAST_P:
-        return nothing
-    shape, location, scale = best
-    return Fit(largest - location * span, scale * span, shape, p, False, largest)
+    largest = values.max(axis=1)
+    span = largest - values.min(axis=1)
+    found = [Fit(float(each), None, None, None, True, float(each)) for each in largest]
+    (rows,) = np.nonzero(span > ROUNDING * np.abs(largest))
+    scaled = (largest[rows, None] - values[rows]) / span[rows, None]
+    for row, one, best in zip(rows, scaled, _best(scaled, starts), strict=True):
+        p = math.nan if best is None else _p(one, best)
+        if best is not None and p >= LEAST_P:
+            shape, location, scale = best
+            width = float(span[row])
+            found[row] = Fit(
+                float(largest[row]) - location * width,
+                *(scale * width, shape, p, False, float(largest[row])),
+            )
+    return found
 
 
-def _weibull(values: np.ndarray, start: float) -> tuple[float, float, float]:
-    from scipy.stats import weibull_min
+_Weibull = tuple[float, float, float]
+"""Shape, location, scale."""
 
-    from harness_metrics.likelihood import minimum
 
+def _best(scaled: np.ndarray, starts: Sequence[float]) -> list[_Weibull | None]:
+    """For each row the distribution nearest to it, which has the highest p-value."""
+    from harness_metrics.likelihood import weibull_fits
+
+    if not len(scaled):
+        return []
+    many = np.repeat(scaled, len(starts), axis=0)
+    ends = weibull_fits(many, np.tile(np.asarray(starts, dtype=np.float64), len(scaled)))
     with np.errstate(all="ignore"):
-        try:
-            shape, location, scale = weibull_min.fit(values, start, optimizer=minimum)
-        except Exception:  # no optimum from here: scipy has several errors for it
-            return math.nan, math.nan, math.nan
-    return float(shape), float(location), float(scale)
+        near = np.where(np.abs(ends[:, 1]) <= FARTHEST, _distance(many, ends), np.inf)
+    choices = np.nan_to_num(near, nan=np.inf).reshape(len(scaled), len(starts))
+    winners = choices.argmin(axis=1)
+    ends = ends.reshape(len(scaled), len(starts), 3)
+    return [
+        tuple(ends[row, winner].tolist()) if np.isfinite(choices[row, winner]) else None
+        for row, winner in enumerate(winners)
+    ]
 
 
-def _agreement(values: np.ndarray, shape: float, location: float, scale: float) -> float:
-    """The Kolmogorov-Smirnov p-value; NaN without a distribution."""
+def _distance(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Kolmogorov and Smirnov's statistic of each row against its distribution."""
+    shape, location, scale = ends.T[:, :, None]
+    count = values.shape[1]
+    x = np.clip((np.sort(values, axis=1) - location) / scale, 0, None)
+    reached = -np.expm1(-(x**shape))
+    steps = np.arange(count + 1) / count
+    return np.maximum(steps[1:] - reached, reached - steps[:-1]).max(axis=1)
+
+
+def _p(values: np.ndarray, best: _Weibull) -> float:
+    """The Kolmogorov-Smirnov p-value."""
     from scipy.stats import kstest
 
-    if not (math.isfinite(location) and scale > 0 and shape > 0):
-        return math.nan
     with np.errstate(all="ignore"):
-        return float(kstest(values, "weibull_min", args=(shape, location, scale)).pvalue)
+        return float(kstest(values, "weibull_min", args=best).pvalue)

@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from harness.api import Status, Subject
+from harness.api import Goal, Status, Subject
 from harness.engine.jobs import Job
 from harness.testing.fakes import jobs_for, linear_model, measure_all, pixel_model, plane_model
 from harness_metrics.clever import Clever
@@ -247,12 +247,53 @@ def test_samples_lie_in_their_balls():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"radius_l2": 0.0}, {"radius_l1": -1.0}, {"samples": 1}, {"batches": 0},
-              {"norms": ()}, {"tolerance": 0.0}],
-)  # fmt: skip
+    "wrong", [{"samples": 0}, {"batches": 0}, {"norms": ()}, {"tolerance": 0.0}, {"top": 0}]
+)
 def test_parameters_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ValidationError):
         Clever(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"radius_l2": 0.0}, "radius_l2 is 0"),
+        ({"radius_l1": -1.0}, "radius_l1 is -1"),
+        ({"samples": 1}, "one sample a batch"),
+    ],
+)
+def test_settings_that_measure_nothing_give_each_image_a_status_and_a_reason(
+    curved, workers, wrong, reason
+):
+    jobs = jobs_for(curved, torch.rand((2, 3, 8, 8)), [None, None])
+    for row in measure_all(Clever(batches=3, **{"samples": 4, **wrong}), curved, jobs, workers):
+        assert row.status is Status.INVALID
+        assert reason in row.error
+        assert not row.numbers
+        assert row.forwards == 0
+
+
+def test_samples_that_are_all_equal_fall_back_to_their_gradient(workers, monkeypatch):
+    def still(ball, count, shape, radius, radial, generator):
+        return torch.full((count, *shape), 0.25)
+
+    monkeypatch.setattr("harness_metrics.samples.offsets", still)
+    model = plane_model(quadratic)
+    job = Job("cell", "0", torch.tensor([0.4, 0.6, 0.5]).view(3, 1, 1), 0, 1, seed=5)
+    (row,) = measure_all(Clever(norms=("l2",), batches=5, samples=8), model, [job], workers)
+    assert row.status is Status.MEASURED
+    assert row.numbers["l2.fallback"] == 1
+    x, y = 0.65, 0.85
+    slope = math.hypot(1 + 0.3 * y, -1.4 * y + 0.3 * x)
+    assert row.numbers["l2.lipschitz"] == pytest.approx(slope, rel=1e-5)
+
+
+def test_the_passes_told_beforehand_are_those_made(curved, workers):
+    jobs = jobs_for(curved, torch.rand((1, 3, 8, 8)), [None])
+    for clever in (Clever(batches=4, samples=6), Clever(batches=3, samples=4, top=2)):
+        (row,) = measure_all(clever, curved, jobs, workers)
+        passes = clever.passes(Goal.UNTARGETED, 5)
+        assert (row.forwards, row.backwards) == (passes.forwards, passes.backwards)
 
 
 def test_a_model_without_gradients_has_no_score_and_a_reason(workers):
