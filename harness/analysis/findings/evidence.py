@@ -1,0 +1,135 @@
+"""What the checks look at: models, their results under each attack and goal, transfer matrices."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.analysis.selection import BoardAttack
+from harness.analysis.transfer import Matrix
+
+UNTARGETED = "untargeted"
+
+DEFAULT_STEPS = 50
+"""I-FGSM's default number of steps, which a label leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of the suite; what is unknown of it is None."""
+
+    name: str
+    family: str | None
+    parameters: int | None
+    layers: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One model under one attack and goal.
+
+    Attributes:
+        right: of each image with a clean prediction, whether that is correct.
+        distortions: of each attacked image, in the attack's norm; infinite where it failed.
+        confident: the broken images whose margin reaches kappa.
+        unknown: images without a verdict that the model does not misclassify anyway.
+    """
+
+    right: Mapping[int, bool]
+    distortions: Mapping[int, float]
+    confident: int = 0
+    unknown: int = 0
+
+    @property
+    def attacked(self) -> int:
+        return len(self.distortions)
+
+    @property
+    def broken(self) -> int:
+        return sum(map(math.isfinite, self.distortions.values()))
+
+    @property
+    def mean(self) -> float | None:
+        """Over the broken images, as the study has it."""
+        sizes = [size for size in self.distortions.values() if math.isfinite(size)]
+        return math.fsum(sizes) / len(sizes) if sizes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An attack with its parameters and a goal, over the models of the suite.
+
+    Attributes:
+        scores: of the models that have any attacked image.
+        absent: the others.
+    """
+
+    attack: BoardAttack
+    goal: str
+    scores: Mapping[str, Score]
+    absent: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return f"{self.attack.label}, {self.goal}"
+
+    @property
+    def gaps(self) -> list[str]:
+        """What it lacks, one line for models and one for images."""
+        lines = [f"{self.title}: without results: {', '.join(self.absent)}"] if self.absent else []
+        unknown = [
+            f"{model} ({score.unknown})" for model, score in self.scores.items() if score.unknown
+        ]
+        if unknown:
+            lines.append(f"{self.title}: images without a verdict: {', '.join(unknown)}")
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All of a suite.
+
+    Attributes:
+        trials: in the suite's order; ``matrices`` too, of untargeted panels alone.
+    """
+
+    suite: str
+    models: Mapping[str, Model]
+    trials: tuple[Trial, ...]
+    matrices: tuple[Matrix, ...]
+
+    def minimal(self, *names: str) -> list[Trial]:
+        """The trials of minimum-distortion attacks, each attack and goal at its smallest kappa.
+
+        Args:
+            names: of the attacks; without any, all of them.
+        """
+        found: dict[tuple[str, str], Trial] = {}
+        for trial in sorted(self.trials, key=lambda trial: kappa(trial.attack)):
+            if trial.attack.budget is None and trial.attack.name in (names or [trial.attack.name]):
+                found.setdefault((trial.attack.name, trial.goal), trial)
+        chosen = {id(trial) for trial in found.values()}
+        return [trial for trial in self.trials if id(trial) in chosen]
+
+
+def gaps(trials: Iterable[Trial]) -> list[str]:
+    """What each of the trials lacks."""
+    return [line for trial in trials for line in trial.gaps]
+
+
+def kappa(attack: BoardAttack) -> float:
+    """The margin that the attack reaches for; 0 where its label does not name one."""
+    return _parameter(attack, "kappa", 0.0)
+
+
+def steps(attack: BoardAttack) -> float:
+    """The steps of an I-FGSM."""
+    return _parameter(attack, "steps", DEFAULT_STEPS)
+
+
+def _parameter(attack: BoardAttack, name: str, default: float) -> float:
+    """A number of the label, which holds every parameter that is not its default."""
+    found = re.search(rf" {name}=([-+.\de]+)", attack.label)
+    return float(found[1]) if found else default

@@ -1,0 +1,72 @@
+"""Success at a large kappa is not aligned with robustness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.analysis.findings.evidence import UNTARGETED, Evidence, Score, Trial, gaps, kappa
+from harness.analysis.findings.finding import Finding
+from harness.analysis.findings.resampling import p_value, shuffled, spearman, spearman_interval
+from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, beyond, conclude, too_few
+
+ALIGNED = -0.5
+
+LARGE_KAPPA = Claim(
+    "large-kappa",
+    "success at large kappa does not tell robustness",
+    "which models the targeted C&W or EAD attack breaks with a large kappa has little to do with"
+    " how large a distortion they need",
+    "Su et al. 2018, figure 1",
+    "for each attack and goal, over the models, the interval of Spearman's rho between the rate of"
+    " confident success at the largest kappa and the mean distortion at the smallest lies above"
+    f" {ALIGNED} (does not hold: under it; Fisher's z, at least {FEWEST_MODELS} models); were"
+    " success a measure of robustness, rho would be near -1; where a rank correlation counts as"
+    " alignment is a choice of this check",
+)
+
+
+def large_kappa(evidence: Evidence) -> Finding:
+    parts, lacks = [], []
+    for small in evidence.minimal("cw", "ead"):
+        same = [
+            trial
+            for trial in evidence.trials
+            if (trial.attack.name, trial.goal) == (small.attack.name, small.goal)
+        ]
+        large = max(same, key=lambda trial: kappa(trial.attack))
+        if small.goal != UNTARGETED and kappa(large.attack) > kappa(small.attack):
+            parts.append(_part(small, large))
+            lacks += gaps([small, large])
+    lacking = "targeted C&W or EAD at kappa 0 and at a larger one"
+    return conclude(LARGE_KAPPA, parts, *lacks, lacking=lacking)
+
+
+def _part(small: Trial, large: Trial) -> Part:
+    what = f"{small.attack.label} and {large.attack.label}, {small.goal}"
+    return alignment(what, small.scores, large.scores)
+
+
+def alignment(what: str, small: Mapping[str, Score], large: Mapping[str, Score]) -> Part:
+    """The rank correlation of confident success with the distortion at the smaller kappa."""
+    both = [
+        (score.mean, large[model].confident / large[model].attacked)
+        for model, score in small.items()
+        if score.mean is not None and model in large and large[model].attacked
+    ]
+    if len(both) < FEWEST_MODELS:
+        return too_few(what, len(both))
+    sizes, rates = zip(*both, strict=True)
+    rho = spearman(sizes, rates)
+    if rho is None:
+        same = f"the same confident success, {rates[0]:.3g}, on all {len(both)} models"
+        return Part(what, "not enough data", same)
+    interval = spearman_interval(rho, len(both))
+    chance = [
+        -(spearman(sizes, [rates[other] for other in order]) or 0.0)
+        for order in shuffled(len(both))
+    ]
+    figure = (
+        f"rho = {rho:+.2f} over {len(both)} models, permutation p of one so low ="
+        f" {p_value(-rho, chance):.3f}, confident success {min(rates):.3g} to {max(rates):.3g}"
+    )
+    return Part(what, beyond(interval, ALIGNED), figure, interval)

@@ -1,0 +1,147 @@
+"""The linear scaling law: distortion = a + b ln(top-1 error) on the Pareto-optimal models.
+
+Models on a Pareto frontier lose robustness as they gain accuracy by definition, so that b > 0
+says nothing, and a straight line fits a few falling points well. The permutation test is what
+can fail: it deals the robustness out to the models anew, and asks how often chance makes a frontier
+of five models or more that lies as near to a line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.analysis.findings.evidence import Evidence, Score, Trial
+from harness.analysis.findings.finding import Finding
+from harness.analysis.findings.resampling import p_value, percentiles, resampled, shuffled
+from harness.analysis.findings.verdicts import Claim, Part, beyond, conclude, together, too_few
+from harness.analysis.frontier import FEWEST_FOR_R2, Frontier, Point, frontier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from harness.analysis.findings.resampling import Floats
+
+REPLICATES = 1000
+LINEAR = 0.5
+SIGNIFICANT = 0.05
+PREFERRED_GOALS = ("random", "least-likely")
+
+
+def scaling_laws(evidence: Evidence) -> list[Finding]:
+    """One finding for each attack that minimises a distortion."""
+    trials: dict[str, Trial] = {}
+    for goal in PREFERRED_GOALS:
+        for trial in evidence.minimal():
+            if trial.goal == goal:
+                trials.setdefault(trial.attack.name, trial)
+    if not trials:
+        lacking = "a targeted attack that minimises the distortion"
+        return [conclude(_claim("any norm", "scaling-law"), [], lacking=lacking)]
+    return [_finding(trial) for trial in trials.values()]
+
+
+def _claim(norm: str, name: str) -> Claim:
+    return Claim(
+        name,
+        f"linear scaling law in {norm}",
+        "on the Pareto-optimal models the mean distortion is linear in the logarithm of the top-1"
+        " error: b ln(1 - accuracy) + a, b > 0",
+        "Su et al. 2018, abstract and section 4.2",
+        f"at least {FEWEST_FOR_R2} Pareto-optimal models; R2's interval above {LINEAR} and b's"
+        " above 0 (bootstrap over images, paired across models, the frontier chosen anew each"
+        " time); and robustness dealt out to the models anew reaches the R2 with p <="
+        f" {SIGNIFICANT}",
+    )
+
+
+def _finding(trial: Trial) -> Finding:
+    norm = trial.attack.norm
+    claim = _claim(f"{norm} ({trial.attack.name})", f"scaling-law-{trial.attack.name}")
+    notes = ["the interval is of b; b > 0 alone follows from the choice of Pareto-optimal models"]
+    if norm not in ("l2", "linf"):
+        notes.append(f"the paper claims it for l2 and linf: {norm} is this check's extension")
+    parts = [scaling(trial.title, trial.scores)]
+    return conclude(claim, parts, *notes, *trial.gaps, lacking="distortions")
+
+
+def scaling(what: str, scores: Mapping[str, Score]) -> Part:
+    """The law on the models' own images."""
+    points = [
+        Point(model, sum(score.right.values()), len(score.right), score.mean)
+        for model, score in scores.items()
+        if score.right and score.mean is not None
+    ]
+    curve = frontier(points)
+    if curve.fit is None or curve.fit.r2 is None:
+        few = too_few(what, len(curve.members), FEWEST_FOR_R2, "Pareto-optimal models")
+        return few if curve.fit else Part(what, few.verdict, curve.reason or few.figure)
+    fit, r2 = curve.fit, curve.fit.r2
+    images = len({image for score in scores.values() for image in score.right})
+    slopes, shares = _replicates({point.name: scores[point.name] for point in points})
+    slope, share = percentiles(slopes, images), percentiles(shares, images)
+    p = p_value(r2, [_r2(_dealt(points, order)) for order in shuffled(len(points), REPLICATES)])
+    verdict = together([beyond(slope), beyond(share, LINEAR)])
+    if verdict == "holds" and p > SIGNIFICANT:
+        verdict = "not enough data"
+    around = f" ({share[0]:.3f} to {share[1]:.3f})" if share else ""
+    figure = (
+        f"b = {fit.b:.4g}, a = {fit.a:.4g}, R2 = {r2:.3f}{around},"
+        f" {len(curve.members)} of {len(points)} models on the frontier, permutation p = {p:.3f}"
+    )
+    return Part(what, verdict, figure, slope)
+
+
+def _r2(curve: Frontier) -> float:
+    """0 without a line through enough models."""
+    return (curve.fit.r2 or 0.0) if curve.fit else 0.0
+
+
+def _dealt(points: list[Point], order: list[int]) -> Frontier:
+    return frontier(
+        [
+            Point(point.name, point.correct, point.images, points[other].robustness)
+            for point, other in zip(points, order, strict=True)
+        ]
+    )
+
+
+def _replicates(scores: Mapping[str, Score]) -> tuple[Floats, Floats]:
+    """b and R2 of each bootstrap sample of the images; NaN where there is none."""
+    import numpy as np
+
+    curves = list(_samples(scores))
+    slopes = [curve.fit.b if curve.fit else np.nan for curve in curves]
+    shares = [
+        curve.fit.r2 if curve.fit and curve.fit.r2 is not None else np.nan for curve in curves
+    ]
+    return np.asarray(slopes), np.asarray(shares)
+
+
+def _samples(scores: Mapping[str, Score]) -> Iterator[Frontier]:
+    """The frontier of each bootstrap sample; models without a broken image in it are left out."""
+    import numpy as np
+
+    places = {
+        image: place
+        for place, image in enumerate(
+            sorted({image for score in scores.values() for image in score.right})
+        )
+    }
+    known, right, broken, sizes = np.zeros((4, len(places), len(scores)))
+    for column, score in enumerate(scores.values()):
+        for image, correct in score.right.items():
+            known[places[image], column], right[places[image], column] = 1, correct
+        for image, size in score.distortions.items():
+            if image in places and np.isfinite(size):
+                broken[places[image], column], sizes[places[image], column] = 1, size
+    weights = resampled(len(places), REPLICATES)
+    totals = [weights @ table for table in (known, right, broken, sizes)]
+    for images, correct, count, size in zip(*totals, strict=True):
+        usable = (images > 0) & (count > 0)
+        yield frontier(
+            [
+                Point(model, correct[i], images[i], size[i] / count[i])
+                for i, model in enumerate(scores)
+                if usable[i]
+            ]
+        )

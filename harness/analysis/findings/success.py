@@ -1,0 +1,173 @@
+"""Success rates: targeted FGSM is weak, I-FGSM and the minimum-norm attacks nearly always succeed.
+
+A rate is pooled over all (model, image) pairs with a verdict. Its interval is Wilson's, widened by
+what the images without a verdict could have become.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import fmean
+
+from harness.analysis.findings.evidence import UNTARGETED, Evidence, Score, Trial, gaps, kappa
+from harness.analysis.findings.finding import Finding, Verdict
+from harness.analysis.findings.resampling import binomial_tail, interval_of_mean
+from harness.analysis.findings.verdicts import (
+    FEWEST_MODELS,
+    Claim,
+    Part,
+    below,
+    beyond,
+    conclude,
+    too_few,
+)
+from harness.analysis.statistics import wilson
+
+WEAK = 0.03
+STRONG = 0.99
+NEAR = 0.95
+
+SIGNIFICANT = 0.05
+
+FGSM_WEAK = Claim(
+    "fgsm-targeted-weak",
+    "targeted FGSM is weak",
+    "FGSM reaches its target on less than 3 % of the images, at every epsilon",
+    "Su et al. 2018, figure 1",
+    "for every targeted FGSM the interval of the success rate over all models lies under 0.03, and"
+    " no model's own rate is above it (binomial test, 5 % over all models)",
+)
+
+FGSM_FALLS = Claim(
+    "fgsm-targeted-falls",
+    "targeted FGSM gets weaker with epsilon",
+    "FGSM reaches its target less often the larger epsilon is",
+    "Su et al. 2018, figure 1",
+    "between neighbouring epsilons the mean fall of a model's success rate is above 0 (bootstrap"
+    f" over at least {FEWEST_MODELS} models)",
+)
+
+IFGSM_STRONG = Claim(
+    "ifgsm-strong",
+    "I-FGSM nearly always succeeds",
+    "I-FGSM succeeds on at least 99 % of the images",
+    "Su et al. 2018, figure 1",
+    "for every I-FGSM and goal the interval of the success rate over all models lies above 0.99,"
+    " and no model's own rate is under it (binomial test, 5 % over all models)",
+)
+
+MINIMAL_STRONG = Claim(
+    "cw-ead-strong",
+    "C&W and EAD nearly always succeed at kappa 0",
+    "C&W and EAD succeed on nearly all images at kappa 0",
+    "Su et al. 2018, figure 1",
+    "for each attack and goal the interval of the success rate over all models lies above 0.95, and"
+    " no model's own rate is under it (binomial test, 5 % over all models); how near to 100 % is"
+    " meant is a choice of this check",
+)
+
+
+def fgsm_weak(evidence: Evidence) -> Finding:
+    trials = _targeted_fgsm(evidence)
+    parts = [rate(trial, WEAK, above=False) for trial in trials]
+    return conclude(FGSM_WEAK, parts, *gaps(trials), lacking="FGSM with a targeted goal")
+
+
+def fgsm_falls(evidence: Evidence) -> Finding:
+    trials = _targeted_fgsm(evidence)
+    goals = dict.fromkeys(trial.goal for trial in trials)
+    parts = [
+        _falling(smaller, larger)
+        for goal in goals
+        for smaller, larger in pairwise(trial for trial in trials if trial.goal == goal)
+    ]
+    return conclude(
+        FGSM_FALLS, parts, *gaps(trials), lacking="targeted FGSM at two or more epsilons"
+    )
+
+
+def ifgsm_strong(evidence: Evidence) -> Finding:
+    trials = [trial for trial in evidence.trials if trial.attack.name == "ifgsm"]
+    parts = [rate(trial, STRONG, above=True) for trial in trials]
+    return conclude(IFGSM_STRONG, parts, *gaps(trials), lacking="I-FGSM")
+
+
+def minimal_strong(evidence: Evidence) -> Finding:
+    trials = [trial for trial in evidence.minimal("cw", "ead") if not kappa(trial.attack)]
+    parts = [rate(trial, NEAR, above=True) for trial in trials]
+    return conclude(MINIMAL_STRONG, parts, *gaps(trials), lacking="C&W or EAD at kappa 0")
+
+
+def _targeted_fgsm(evidence: Evidence) -> list[Trial]:
+    """By rising epsilon."""
+    trials = [
+        trial
+        for trial in evidence.trials
+        if trial.attack.name == "fgsm" and trial.goal != UNTARGETED and trial.attack.budget
+    ]
+    return sorted(trials, key=lambda trial: trial.attack.budget or 0.0)
+
+
+def rate(trial: Trial, threshold: float, *, above: bool) -> Part:
+    """Whether the success rate lies above ``threshold``, or under it; of all models and each."""
+    if len(trial.absent) > len(trial.scores):
+        models = len(trial.absent) + len(trial.scores)
+        return too_few(trial.title, len(trial.scores), (models + 1) // 2)
+    scores = trial.scores.values()
+    broken, attacked, unknown = (
+        sum(column)
+        for column in zip(
+            (0, 0, 0), *((each.broken, each.attacked, each.unknown) for each in scores), strict=True
+        )
+    )
+    least = wilson(broken, attacked + unknown)
+    most = wilson(broken + unknown, attacked + unknown)
+    if not attacked or least is None or most is None:
+        return too_few(trial.title, 0, 1, "images with a verdict")
+    interval = least[0], most[1]
+    against = [
+        model
+        for model, score in trial.scores.items()
+        if _chance(score, threshold, above) < SIGNIFICANT / len(trial.scores)
+    ]
+    if against:
+        verdict: Verdict = "does not hold"
+    else:
+        verdict = beyond(interval, threshold) if above else below(interval, threshold)
+    figure = f"success {broken / attacked:.4g}, {broken} of {attacked}"
+    if against:
+        figure += f"; {len(against)} of {len(scores)} models against it: {_some(against)}"
+    if unknown:
+        figure += f"; {unknown} without a verdict"
+    return Part(trial.title, verdict, figure, interval)
+
+
+def _chance(score: Score, threshold: float, above: bool) -> float:
+    """How likely so far a rate is where the true one is ``threshold``.
+
+    Images without a verdict count in favour of the claim.
+    """
+    images = score.attacked + score.unknown
+    if above:
+        return binomial_tail(score.broken + score.unknown, images, threshold)
+    return binomial_tail(images - score.broken, images, 1 - threshold)
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _falling(smaller: Trial, larger: Trial) -> Part:
+    what = f"{smaller.attack.label} against {larger.attack.label}, {smaller.goal}"
+    falls = [
+        mine.broken / mine.attacked - its.broken / its.attacked
+        for model, mine in smaller.scores.items()
+        if (its := larger.scores.get(model)) and mine.attacked and its.attacked
+    ]
+    if len(falls) < FEWEST_MODELS:
+        return too_few(what, len(falls))
+    interval = interval_of_mean(falls)
+    figure = f"success falls by {fmean(falls):.3g} over {len(falls)} models"
+    return Part(what, beyond(interval), figure, interval)

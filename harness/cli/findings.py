@@ -1,0 +1,68 @@
+"""``harness findings``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import database, option, output_format
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.analysis.findings import Verdict
+    from harness.report.tables import Format
+
+COLOURS: dict[Verdict, str] = {
+    "holds": "green",
+    "does not hold": "red",
+    "not enough data": "yellow",
+}
+
+
+@click.command()
+@database()
+@option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
+@output_format()
+def findings(db: Path, suite: str | None, format: Format) -> None:
+    """The study's claims, checked on stored results.
+
+    Each has a figure, its 95 % interval and a verdict: holds, does not hold, or not enough data,
+    which is also what an interval says that lies on both sides of the claim. The footnotes say what
+    decides. Verdicts are results: the exit code is 0 whatever they are. JSON and CSV go to stdout
+    alone, the footnotes of CSV to stderr.
+    """
+    from harness.analysis import findings as analysis
+    from harness.report import findings as report
+    from harness.report.tables import render
+    from harness.store.database import reading
+
+    with reading(db) as stored:
+        # One snapshot: a run may be writing meanwhile.
+        stored.conn.execute("BEGIN")
+        evidence = analysis.gather(stored.conn, suite)
+    found = analysis.check(evidence)
+    notes = "\n".join(report.footnotes(found))
+    if format in ("json", "csv"):
+        rows = report.records(found)
+        click.echo(render(rows, report.csv_columns(rows), format))
+        if format == "csv":
+            click.echo(notes, err=True)
+        return
+    title = f"{evidence.suite}: the study's claims"
+    text = render(report.text_rows(found), report.TABLE, format, title=title)
+    if format == "table":
+        text = _coloured(text, report.MARKS)
+    click.echo(f"{text}\n\n{notes}")
+
+
+def _coloured(text: str, marks: dict[Verdict, str]) -> str:
+    """The verdicts in colour; `click.echo` takes colours away where there is no terminal."""
+    import os
+
+    if os.environ.get("NO_COLOR"):
+        return text
+    for verdict, mark in marks.items():
+        text = text.replace(f"{mark} {verdict}", click.style(f"{mark} {verdict}", COLOURS[verdict]))
+    return text
