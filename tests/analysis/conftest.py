@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 import sqlite_utils
 
 from harness.store.schema import migrations
+
+sys.path.insert(0, str(Path(__file__).parent))  # for transfer_toy
 
 POLICY = '{"precision":"fp32"}'
 

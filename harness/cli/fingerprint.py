@@ -1,0 +1,55 @@
+"""``harness fingerprint``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import database, option, output_format
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.analysis.transfer import Border
+    from harness.report.tables import Format
+
+
+@click.command()
+@click.argument("model")
+@database()
+@option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
+@option(
+    "--border",
+    type=click.Choice(["white", "grey"]),
+    help="What surrounds pictures smaller than the model's; by default the suite's choice.",
+)
+@output_format()
+def fingerprint(
+    model: str, db: Path, suite: str | None, border: Border | None, format: Format
+) -> None:
+    """Which family MODEL behaves like, from labels alone.
+
+    MODEL is a model of the suite, taken as a black box: only how often it is fooled by the other
+    models' adversarial images counts, not its own attacks, logits or entry in the registry.
+    """
+    from harness.analysis.fingerprint import fingerprint as analysed
+    from harness.report import fingerprint as report
+    from harness.report.tables import render
+    from harness.store.database import reading
+
+    with reading(db) as stored:
+        # One snapshot: a run may be writing meanwhile.
+        stored.conn.execute("BEGIN")
+        found = analysed(stored.conn, model, suite=suite, border=border)
+    notes = report.footnotes(found)
+    rows = report.records(found)
+    if format in ("json", "csv"):
+        click.echo(render(rows, report.csv_columns(), format))
+        click.echo("\n".join(notes), err=True)
+        return
+    bullet = "- " if format == "md" else ""
+    text = render(rows, report.COLUMNS, format)
+    click.echo(
+        f"{report.title(found)}\n\n{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes)
+    )
