@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from harness.api import AttackParameters, Batch, Candidates, Norm, PluginError, Status
+from harness.api import Batch, Candidates, Norm, PluginError, Status
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job, Judged, Rounded, to_batch
 
@@ -15,9 +16,22 @@ BUDGET_TOLERANCE = 1e-6
 """How far above the declared epsilon a candidate may lie, relative to epsilon."""
 
 
+class Declared(Protocol):
+    """What an attack says of itself that its candidates are judged by."""
+
+    @property
+    def norm(self) -> Norm: ...
+
+    @property
+    def budget(self) -> float | None: ...
+
+    @property
+    def confidence(self) -> float: ...
+
+
 def judge(
     model: PixelClassifier,
-    attack: AttackParameters,
+    attack: Declared,
     jobs: Sequence[Job],
     candidates: Candidates,
     forwards: Sequence[int],
@@ -133,9 +147,7 @@ def _status(invalid: str | None, sane: bool, reached: bool) -> tuple[Status, str
     return (Status.BROKEN if reached else Status.ROBUST), None
 
 
-def _invalid_reasons(
-    candidates: Tensor, images: Tensor, attack: AttackParameters
-) -> list[str | None]:
+def _invalid_reasons(candidates: Tensor, images: Tensor, attack: Declared) -> list[str | None]:
     flat = candidates.flatten(1)
     nan = (~flat.isfinite()).any(1).tolist()
     outside = ((flat < 0) | (flat > 1)).any(1).tolist()

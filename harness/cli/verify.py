@@ -1,0 +1,83 @@
+"""``harness verify``: what is stored, checked once more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import database, option, output_format, registries
+from harness.errors import ExitCode
+from harness.report.tables import Column, render
+
+if TYPE_CHECKING:
+    from harness.report.tables import Format
+
+COLUMNS = (
+    Column("what", "check"),
+    Column("of", "of"),
+    Column("agree", "agree", right=True),
+    Column("hair", "by a hair", right=True),
+    Column("wrong", "wrong", right=True),
+    Column("skipped", "skipped", right=True),
+)
+
+
+@click.command()
+@database()
+@option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only N images a cell, the same ones every time.",
+)
+@option("--refit", is_flag=True, help="Compute measurements from their stored arrays too.")
+@option("--models", metavar="GLOB,...", help="Only what is stored of these models.")
+@option("--data", multiple=True, metavar="NAME=PATH", help="Where a data set lies.")
+@registries()
+@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where to compute.")
+@output_format()
+def verify(
+    db: Path,
+    sample: int | None,
+    refit: bool,
+    models: str | None,
+    data: Sequence[str],
+    registry_files: Sequence[Path],
+    device: str,
+    format: Format,
+) -> int:
+    """Check what is stored once more, and write nothing.
+
+    Artifact files against their hashes; kept adversarial images against the models (prediction and
+    status) and the clean images (norms); with --refit scores against the arrays that they were
+    computed from. A model whose weights are not here or not the same is skipped. Verdicts that
+    turn on a rounding error are counted "by a hair". The exit code is 1 where something is wrong;
+    a line on stderr says what.
+    """
+    from harness.cli.run import listed, places
+    from harness.plugins import installed
+    from harness.registry import load
+    from harness.schedule import verification
+    from harness.schedule.devices import resolve_device
+    from harness.store.database import reading
+
+    scope = verification.Scope(
+        models=listed(models),
+        sample=sample,
+        refit=refit,
+        data=places(data),
+        device=resolve_device(device),
+    )
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    registry = load(registry_files)
+    with reading(db) as stored:
+        checks = verification.verify(stored, registry, installed(), scope, say)
+    click.echo(render([asdict(check) for check in checks], COLUMNS, format))
+    return ExitCode.CELLS_FAILED if any(check.wrong for check in checks) else ExitCode.OK
