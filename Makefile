@@ -4,14 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test test-import check format bench peers clean
+.PHONY: run test test-import check format bench peers chromium clean
 .DEFAULT_GOAL := test
 
 run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
 	$(BIN)/harness run --suite digits18
 	$(BIN)/harness leaderboard
 
-test: check  ## everything that CI runs
+test: check chromium  ## everything that CI runs
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --durations=10
 
 test-import: $(VENV)/.dev  ## the import of frozen TensorFlow graphs, with TensorFlow
@@ -47,9 +47,17 @@ $(VENV)/.harness: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e .
 	@touch $@
 
+# Its own requirements are older than ours.
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
+	$(PIP) --no-deps adversarial-robustness-toolbox==1.20.1
 	@touch $(VENV)/.harness $@
+
+chromium:  ## for the tests of the report's page; only root on Debian can install it here
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || echo 'no chromium: the tests of the report page will be skipped' >&2
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,11 +7,11 @@ also has a clean cell, which its attack cells need.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from harness.api import Goal, Norm
-from harness.identity import KEY_VERSION, tagged_hash
+from harness.identity import KEY_VERSION, canonical_json, tagged_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,18 @@ class PlannedAttack:
 
 @dataclass(frozen=True, slots=True)
 class PlannedMeasurement:
-    """One measurement of a suite; see `PlannedAttack`."""
+    """One measurement of a suite; see `PlannedAttack`.
+
+    Attributes:
+        starts_from: the attack whose kept candidates it needs, on the same model and for the same
+            goal; its identity is within the component's.
+    """
 
     component: Component
     label: str
     goals: tuple[Goal, ...]
     images: int | None
+    starts_from: PlannedAttack | None = None
 
 
 Task = PlannedAttack | PlannedMeasurement
@@ -126,6 +132,62 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedTransfer:
+    """Kept candidates of every model are shown to every other one.
+
+    Attributes:
+        border: what surrounds pictures that are smaller than a target's.
+        keep_sets: False: a model's kept sets are dropped once all models of the plan saw them.
+    """
+
+    border: Literal["white", "grey"] = "white"
+    keep_sets: bool = True
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What a stored suite says of it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """How pictures of a source become a target's: cropped, or set into a border.
+
+    Attributes:
+        size: (height, width) of the source's pictures.
+        cut: JSON; how readers that follow the source cut its pictures, or null.
+        border: white or grey; none where source and target see the same pictures.
+    """
+
+    size: tuple[int, int]
+    cut: str
+    border: Literal["white", "grey", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The candidates of ``source``, an attack cell, on the model of ``target``, a clean cell."""
+
+    source: Cell
+    target: Cell
+    adaptation: Adaptation
+
+    @property
+    def own(self) -> bool:
+        """Whether source and target are one model: the diagonal."""
+        return self.source.model is self.target.model
+
+    @property
+    def model(self) -> Component:
+        """The target."""
+        return self.target.model
+
+    @property
+    def images(self) -> tuple[PlannedImage, ...]:
+        return self.source.images
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything a run will do.
 
@@ -133,6 +195,7 @@ class Plan:
         suite: the suite's name; ``definition`` is its resolved content as JSON-like data.
         cells: model by model, the clean cell first.
         unavailable: attacks, measurements and metrics that the suite names and no plugin offers.
+        transfer: None: candidates are shown to no other model.
     """
 
     suite: str
@@ -140,6 +203,7 @@ class Plan:
     seed: int
     cells: tuple[Cell, ...]
     unavailable: tuple[str, ...] = ()
+    transfer: PlannedTransfer | None = None
 
     @property
     def models(self) -> tuple[Component, ...]:
@@ -148,6 +212,39 @@ class Plan:
     def of(self, model: Component) -> tuple[Cell, ...]:
         """The cells of one model, the clean one first."""
         return tuple(cell for cell in self.cells if cell.model is model)
+
+    @property
+    def sources(self) -> tuple[Cell, ...]:
+        """The cells whose kept sets are shown to other models; none without transfer."""
+        return tuple(
+            cell for cell in self.cells if self.transfer and cell.attack and cell.attack.keep
+        )
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every source on every model, target by target."""
+        if self.transfer is None:
+            return ()
+        return tuple(
+            Pair(source, target, adaptation(source.model, target.model, self.transfer.border))
+            for target in self.cells
+            if target.task is None
+            for source in self.sources
+        )
+
+
+def adaptation(
+    source: Component, target: Component, border: Literal["white", "grey"]
+) -> Adaptation:
+    """How pictures of ``source`` become those of ``target``."""
+    size, cut = _pictures(source)
+    return Adaptation(size, cut, "none" if (size, cut) == _pictures(target) else border)
+
+
+def _pictures(model: Component) -> tuple[tuple[int, int], str]:
+    """The size of a model's pictures, and how they are cut, as JSON."""
+    _, height, width = model.about["shape"]
+    return (height, width), canonical_json(model.identity["preprocessing"].get("cut"))
 
 
 def image_order(dataset: str, images: Sequence[PlannedImage]) -> tuple[PlannedImage, ...]:

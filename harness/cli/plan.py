@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from harness.plan import Cell
     from harness.schedule.calibrate import Calibration
     from harness.schedule.cost import Cost
+    from harness.schedule.pairs import Forwards
     from harness.schedule.requirements import Inventory
     from harness.schedule.resolve import Request, Resolved
+
+    _Priced = tuple[Cell | Forwards, Cost]
 
 _COST = (
     Column("pending", "to do", right=True),
@@ -98,13 +101,13 @@ def show_plan(
     if stock.dataset is None:  # the images are part of the plan, the weights are not
         stock = demand(stock, available=False)
     resolved = resolve(asked, registry, catalog, stock, planning=True)
-    stored = {} if fresh else _stored(resolved, db, retry_errors)
-    left = {cell.key: len(cell.images) - stored.get(cell.key, 0) for cell in resolved.plan.cells}
+    left, transfers = _left(resolved, None if fresh else db, retry_errors)
     busy = {cell.model.name for cell in resolved.plan.cells if left[cell.key]}
+    busy |= {each.model.name for each, images in transfers if images}
     calibration = calibrate(
         resolved, busy, device, measure=measure, say=lambda line: click.echo(line, err=True)
     )
-    priced = _priced(resolved, left, calibration)
+    priced = _priced(resolved, left, transfers, calibration)
     _print(resolved, priced, calibration, format)
     for line in _not_here(stock):
         click.echo(line, err=True)
@@ -113,25 +116,31 @@ def show_plan(
 
 
 def _priced(
-    resolved: Resolved, left: Mapping[str, int], calibration: Calibration
-) -> list[tuple[Cell, Cost]]:
-    """Every cell with what its images that are not stored yet cost."""
-    from harness.schedule.cost import CLEAN, cell_cost
+    resolved: Resolved,
+    left: Mapping[str, int],
+    transfers: Sequence[tuple[Forwards, int]],
+    calibration: Calibration,
+) -> list[_Priced]:
+    """Every cell, and every part of the transfers, with what its images to do cost."""
+    from harness.schedule.cost import CLEAN, cell_cost, forwards_cost
     from harness.schedule.figures import Figures
 
-    priced = []
+    priced: list[_Priced] = []
     for cell in resolved.plan.cells:
         passes = CLEAN if cell.task is None else None  # measurements do not say
         if cell.attack is not None:
             passes = resolved.attacks[cell.attack.label].passes
         figures = calibration.figures.get(cell.model.name, Figures())
         priced.append((cell, cell_cost(cell, left[cell.key], passes, figures)))
+    for each, images in transfers:
+        figures = calibration.figures.get(each.model.name, Figures())
+        priced.append((each, forwards_cost(each.model.name, images, figures)))
     return priced
 
 
 def _print(
     resolved: Resolved,
-    priced: Sequence[tuple[Cell, Cost]],
+    priced: Sequence[_Priced],
     calibration: Calibration,
     format: Format,
 ) -> None:
@@ -155,8 +164,10 @@ def _print(
         click.echo(render(attacks, ATTACKS, format))
     if format in ("table", "md"):
         click.echo("\n" + render(models, MODELS, format))
+    cells, pairs = len(resolved.plan.cells), len(resolved.plan.pairs)
     click.echo(
-        f"suite {resolved.plan.suite}: {len(models)} models, {len(priced)} cells, "
+        f"suite {resolved.plan.suite}: {len(models)} models, {cells} cells, "
+        f"{f'{pairs} pairs, ' if pairs else ''}"
         f"{sum(row['images'] for row in attacks)} images, {overall.images} to do",
         err=format != "table",
     )
@@ -199,43 +210,55 @@ def _not_here(stock: Inventory) -> list[str]:
     return lines
 
 
-def _stored(resolved: Resolved, db: Path, retry_errors: bool) -> dict[str, int]:
-    """How many images of each cell (by key) the database holds already."""
-    if not db.exists():
-        return {}
+def _left(
+    resolved: Resolved, db: Path | None, retry_errors: bool
+) -> tuple[dict[str, int], list[tuple[Forwards, int]]]:
+    """How many images are to do, by key of the cells, and of each part of the transfers.
+
+    ``db`` is None where nothing that it may hold counts.
+    """
+    from harness.schedule.pairs import remaining
+
+    plan = resolved.plan
+    if db is None or not db.exists():
+        whole = {cell.key: len(cell.images) for cell in plan.cells}
+        return whole, remaining(plan, {}, None, retry_errors=retry_errors)
     from harness.schedule.images import Images
-    from harness.schedule.run import digests_of, pending
+    from harness.schedule.run import digests_of, todo_of
     from harness.store.database import reading
 
-    digests = digests_of(resolved.plan.cells, Images(resolved.dataset))
+    digests = digests_of(plan.cells, Images(resolved.dataset))
     with reading(db) as connection:
-        return {
-            cell.key: len(cell.images)
-            - len(pending(cell, digests, connection, retry_errors=retry_errors))
-            for cell in resolved.plan.cells
-        }
+        todo = todo_of(plan, digests, connection, retry_errors=retry_errors)
+        transfers = remaining(plan, digests, connection, retry_errors=retry_errors)
+    return {key: len(ids) for key, ids in todo.items()}, transfers
 
 
-def _by_attack(priced: Sequence[tuple[Cell, Cost]]) -> list[dict[str, Any]]:
-    groups: dict[tuple[str, str], list[tuple[Cell, Cost]]] = {}
-    for cell, cost in priced:
-        attack = cell.task.label if cell.task else "clean prediction"
-        goal = str(cell.goal) if cell.goal else "–"
-        groups.setdefault((attack, goal), []).append((cell, cost))
+def _by_attack(priced: Sequence[_Priced]) -> list[dict[str, Any]]:
+    groups: dict[tuple[str, str], list[_Priced]] = {}
+    for each, cost in priced:
+        groups.setdefault(_kind(each), []).append((each, cost))
     return [
         {"attack": attack, "goal": goal, **_row(members)}
         for (attack, goal), members in groups.items()
     ]
 
 
-def _by_model(
-    priced: Sequence[tuple[Cell, Cost]], calibration: Calibration
-) -> list[dict[str, Any]]:
+def _kind(each: Cell | Forwards) -> tuple[str, str]:
+    """What is done, and for which goal."""
+    from harness.plan import Cell, Pair
+
+    if isinstance(each, Cell):
+        return each.task.label if each.task else "clean prediction", str(each.goal or "–")
+    return "transfer" if isinstance(each, Pair) else "adapted clean prediction", "–"
+
+
+def _by_model(priced: Sequence[_Priced], calibration: Calibration) -> list[dict[str, Any]]:
     from harness.schedule.figures import Figures
 
-    groups: dict[str, list[tuple[Cell, Cost]]] = {}
-    for cell, cost in priced:
-        groups.setdefault(cell.model.name, []).append((cell, cost))
+    groups: dict[str, list[_Priced]] = {}
+    for each, cost in priced:
+        groups.setdefault(each.model.name, []).append((each, cost))
     return [
         {
             "model": name,
@@ -247,12 +270,12 @@ def _by_model(
     ]
 
 
-def _row(members: Sequence[tuple[Cell, Cost]]) -> dict[str, Any]:
-    """The cost of some cells, JSON-like; None where nothing of it is known."""
+def _row(members: Sequence[_Priced]) -> dict[str, Any]:
+    """The cost of some cells or transfers, JSON-like; None where nothing of it is known."""
     from harness.schedule.cost import total
 
     cost = total(cost for _, cost in members)
-    images = sum(len(cell.images) for cell, _ in members)
+    images = sum(len(each.images) for each, _ in members)
     return {
         "cells": len(members),
         "images": images,

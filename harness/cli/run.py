@@ -63,6 +63,7 @@ def selection(command: Any) -> Any:
             command,
             option("--attacks", metavar="GLOB,...", help="Only these attacks and measurements."),
             option("--goals", metavar="GOAL,...", help="Only these goals."),
+            option("--images", metavar="ID,...", help="Only these images; globs too."),
             option(
                 "--limit", type=click.IntRange(min=1), metavar="N", help="Images a cell, at most."
             ),
@@ -80,6 +81,7 @@ def request(
     data: Sequence[str],
     attacks: str | None = None,
     goals: str | None = None,
+    images: str | None = None,
     limit: int | None = None,
     seed: int | None = None,
     eight_bit: bool = False,
@@ -93,12 +95,6 @@ def request(
     from harness.plugins import unknown
     from harness.schedule.resolve import Request
 
-    places: dict[str, Path] = {}
-    for item in data:
-        name, equals, path = item.partition("=")
-        if not (name and equals and path):
-            raise ConfigError(f"{item!r} is not NAME=PATH", where="--data")
-        places[name] = Path(path)
     wanted = []
     for goal in listed(goals):
         if goal not in set(Goal):
@@ -110,11 +106,27 @@ def request(
         weights=[_source(item) for item in weights],
         attacks=listed(attacks),
         goals=wanted,
+        images=listed(images),
         limit=limit,
         seed=seed,
-        data=places,
+        data=places(data),
         eight_bit=eight_bit,
     )
+
+
+def places(data: Sequence[str]) -> dict[str, Path]:
+    """Where --data says that data sets lie.
+
+    Raises:
+        ConfigError: an item is not NAME=PATH.
+    """
+    found: dict[str, Path] = {}
+    for item in data:
+        name, equals, path = item.partition("=")
+        if not (name and equals and path):
+            raise ConfigError(f"{item!r} is not NAME=PATH", where="--data")
+        found[name] = Path(path)
+    return found
 
 
 def _source(item: str) -> tuple[str | None, str]:
@@ -257,10 +269,12 @@ def _report(summary: Summary, display: Display, db: Path) -> None:
         display.say(f"failed: {failure}")
     if summary.failures:
         display.say("see `harness status`; `--retry-errors` computes failed images again")
+    if summary.transfers:
+        display.say(f"run {summary.run}: {summary.transfers} predictions of transfers computed")
     if summary.computed:
         display.say(
             f"run {summary.run}: {summary.computed} images computed in {summary.cells} cells, "
             f"{summary.found} found in {db}"
         )
-    else:
+    elif not summary.transfers:
         display.say(f"run {summary.run}: nothing to do, {summary.found} images found in {db}")

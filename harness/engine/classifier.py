@@ -93,6 +93,11 @@ class PixelClassifier:
             raise ModelError("the loader returned neither a module nor a forward pass")
         self._predictor = predictor
 
+    @property
+    def has_own_forward(self) -> bool:
+        """Whether predictions come from a forward pass of the loader's, not from the module's."""
+        return self._predictor is not self.differentiable
+
     def predict(self, images: Tensor) -> Tensor:
         """The logits, float32 (n, classes), of pixel-space ``images`` on the device, in IEEE fp32.
 

@@ -243,6 +243,13 @@ class MeasurementEntry(Entry):
     images: Count | None = None
 
 
+class TransferEntry(Fields):
+    """What becomes of kept candidates on other models; see `harness.plan.PlannedTransfer`."""
+
+    border: Literal["white", "grey"] = "white"
+    keep_sets: bool = True
+
+
 class SuiteEntry(Entry):
     """What a run does.
 
@@ -250,6 +257,7 @@ class SuiteEntry(Entry):
         models: names or globs; the registry's order counts.
         images: how many images are attacked, the first ones of the plan order; None: all.
         accuracy_images: how many images measure the accuracy; None: all.
+        transfer: of every attack with ``keep``; None: no transfer.
     """
 
     summary: str = ""
@@ -260,4 +268,11 @@ class SuiteEntry(Entry):
     seed: Annotated[int, Field(ge=0)] = 0
     attacks: Annotated[tuple[AttackEntry, ...], Field(strict=False)] = ()
     measurements: Annotated[tuple[MeasurementEntry, ...], Field(strict=False)] = ()
+    transfer: TransferEntry | None = None
     metrics: Names
+
+    @model_validator(mode="after")
+    def _something_is_kept(self) -> SuiteEntry:
+        if self.transfer is not None and not any(attack.keep for attack in self.attacks):
+            raise ValueError("has transfer, but no attack keeps its images: set keep: true")
+        return self

@@ -89,6 +89,21 @@ def cell_cost(cell: Cell, pending: int, passes: Passes | None, figures: Figures)
     )
 
 
+def forwards_cost(model: str, pending: int, figures: Figures) -> Cost:
+    """The cost of ``pending`` predictions alone, such as those of transfers."""
+    if not pending:
+        return Cost()
+    flops, seconds = figures.forward_flops, figures.forward_seconds
+    return Cost(
+        images=pending,
+        forwards=pending,
+        flops=pending * (flops or 0.0),
+        seconds=pending * (seconds or 0.0),
+        without_flops=frozenset() if flops is not None else frozenset({model}),
+        without_seconds=frozenset() if seconds is not None else frozenset({model}),
+    )
+
+
 def kept_bytes(cell: Cell) -> int:
     """Bytes of one of the cell's adversarial images, float32; 0 where they are not kept."""
     if cell.attack is None or not cell.attack.keep:

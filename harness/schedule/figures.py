@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,20 +94,38 @@ class FigureBook:
         self._whole["flops"][key] = [figures.forward_flops, figures.gradient_flops]
         place = self._whole["places"].setdefault(self._place, {"device": device, "seconds": {}})
         place["seconds"][key] = [figures.forward_seconds, figures.gradient_seconds]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(self._whole, file, indent=1)
-        Path(name).replace(self._path)
+        write_whole(self._path, self._whole)
 
     def _read(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
-            if found["version"] == VERSION and _sound(found):
-                return dict(found)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            pass  # absent, of another version or damaged: it is only a cache, and measured anew
-        return {"version": VERSION, "flops": {}, "places": {}}
+        found = read_whole(self._path, VERSION, _sound)
+        return found or {"version": VERSION, "flops": {}, "places": {}}
+
+
+def read_whole(
+    path: Path, version: int, sound: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any] | None:
+    """What the file at ``path`` holds; None: absent, of another version or damaged.
+
+    It is only a cache, and measured anew.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return dict(found) if found["version"] == version and sound(found) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def write_whole(path: Path, content: Mapping[str, Any]) -> None:
+    """Put ``content`` in the place of the file at ``path``, at once.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+    Path(name).replace(path)
 
 
 def _sound(found: dict[str, Any]) -> bool:

@@ -29,6 +29,7 @@ from harness.plan import (
     PlannedAttack,
     PlannedImage,
     PlannedMeasurement,
+    PlannedTransfer,
     Task,
     image_order,
     plan_cells,
@@ -44,6 +45,7 @@ from harness.schedule.components import (
     model_component,
 )
 from harness.schedule.requirements import Inventory
+from harness.schedule.starting import started
 
 _E = TypeVar("_E")
 _T = TypeVar("_T", PlannedAttack, PlannedMeasurement)
@@ -57,6 +59,7 @@ class Request:
     Attributes:
         models: names, globs, and LOADER:MODEL for models that the registry does not name.
         attacks: names or labels, or globs, of attacks and measurements.
+        images: ids, or globs, of images of the data set.
         weights: (glob of models, source); without a glob the source is for all that have it.
         eight_bit: whether every attack's candidates are judged after rounding to 8 bits too.
     """
@@ -66,6 +69,7 @@ class Request:
     weights: Sequence[tuple[str | None, str]] = ()
     attacks: Sequence[str] = ()
     goals: Sequence[Goal] = ()
+    images: Sequence[str] = ()
     limit: int | None = None
     seed: int | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
@@ -111,7 +115,7 @@ def resolve(
     suite = registry.get_suite(request.suite)
     unavailable: list[str] = []
     attacks, parameters = _attacks(suite, catalog, unavailable)
-    measurements, measuring = _measurements(suite, catalog, unavailable)
+    measurements, measuring = _measurements(suite, catalog, attacks, unavailable)
     chosen, measured = _chosen(request, suite, attacks, measurements)
     metrics = metric_instances(suite.metrics, catalog, unavailable)
     choice = stock.choice if stock else choose_models(request, suite, registry, catalog)
@@ -121,6 +125,7 @@ def resolve(
     components = [component for component, _ in models]
     _must_differ(components)
     images = [PlannedImage(sample.id, sample.label) for sample in dataset.samples()]
+    ordered = _wanted_images(request, image_order(suite.dataset, images))
     seed = suite.seed if request.seed is None else request.seed
     plan = Plan(
         suite=suite.name,
@@ -131,12 +136,13 @@ def resolve(
             attacks=[narrowed for narrowed in chosen if narrowed.goals],
             measurements=[narrowed for narrowed in measured if narrowed.goals],
             dataset=dataset_component_,
-            images=image_order(suite.dataset, images)[: request.limit],
+            images=ordered[: request.limit],
             clean_images=suite.accuracy_images,
             seed=seed,
             policy=NumericPolicy(),
         ),
         unavailable=tuple(unavailable),
+        transfer=_transfer(suite),
     )
     loaded = {component.name: each for component, each in models}
     return Resolved(plan, dataset, parameters, measuring, loaded, metrics)
@@ -177,8 +183,14 @@ def _definition(
         "metrics": list(suite.metrics),
         "images": suite.images,
         "accuracy_images": suite.accuracy_images,
+        "transfer": None if (transfer := _transfer(suite)) is None else transfer.definition,
         "seed": seed,
     }
+
+
+def _transfer(suite: SuiteEntry) -> PlannedTransfer | None:
+    entry = suite.transfer
+    return None if entry is None else PlannedTransfer(entry.border, entry.keep_sets)
 
 
 def _must_differ(models: Sequence[Component]) -> None:
@@ -200,6 +212,17 @@ def _dataset(
     return dataset_component(entry, catalog, root=request.data.get(entry.name))
 
 
+def _wanted_images(request: Request, ordered: tuple[PlannedImage, ...]) -> tuple[PlannedImage, ...]:
+    """The images that are asked for, in their order."""
+    if not request.images:
+        return ordered
+    ids = [image.id for image in ordered]
+    for glob in request.images:
+        if not _matches([glob], ids):
+            raise unknown("image", glob, ids, "--images", "the ids of the view `samples`")
+    return tuple(image for image in ordered if _matches(request.images, [image.id]))
+
+
 def _attacks(
     suite: SuiteEntry, catalog: Catalog, unavailable: list[str]
 ) -> tuple[list[PlannedAttack], dict[str, AttackParameters]]:
@@ -213,15 +236,28 @@ def _attacks(
 
 
 def _measurements(
-    suite: SuiteEntry, catalog: Catalog, unavailable: list[str]
+    suite: SuiteEntry,
+    catalog: Catalog,
+    attacks: Sequence[PlannedAttack],
+    unavailable: list[str],
 ) -> tuple[list[PlannedMeasurement], dict[str, Measurement]]:
-    """The suite's measurements; those that no plugin offers are added to ``unavailable``."""
+    """The suite's measurements; those that no plugin offers are added to ``unavailable``.
+
+    So are those that start from such an attack.
+    """
+    absent = frozenset(unavailable)
     named = [(entry.measurement, entry) for entry in suite.measurements]
-    found = _offered(Kind.MEASUREMENT, named, catalog, unavailable)
-    return _distinct(
-        f"suites.{suite.name}.measurements",
-        ((entry.source, measurement_component(entry, suite, offer)) for entry, offer in found),
-    )
+    tasks: list[tuple[str, tuple[PlannedMeasurement, Measurement]]] = []
+    for entry, offer in _offered(Kind.MEASUREMENT, named, catalog, unavailable):
+        planned, measurement = measurement_component(entry, suite, offer)
+        start = measurement.starts_from
+        if start is not None and start.partition(" ")[0] in absent:
+            unavailable.append(planned.label)
+            continue
+        if start is not None:
+            planned = started(planned, start, entry, suite, attacks)
+        tasks.append((entry.source, (planned, measurement)))
+    return _distinct(f"suites.{suite.name}.measurements", tasks)
 
 
 def _offered(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -13,13 +13,15 @@ from harness.api import CellRows, Status
 from harness.engine.memory import default_model_memory
 from harness.engine.workers import Workers
 from harness.errors import ExitCode
-from harness.plan import Cell
+from harness.plan import Cell, Plan
 from harness.plugins import Catalog
 from harness.schedule.environment import environment
 from harness.schedule.images import Images
+from harness.schedule.pairs import again, remaining
 from harness.schedule.progress import Progress
 from harness.schedule.residency import Loaded, Residency, file_bytes, load_model
 from harness.schedule.resolve import Resolved
+from harness.schedule.transfer import FailFast, TransferWork
 from harness.schedule.work import ModelWork
 from harness.store.queries import (
     cell_rows,
@@ -51,6 +53,7 @@ class Summary:
 
     Attributes:
         computed: images computed now; ``found`` were stored before.
+        transfers: predictions of transfers computed now.
         failures: one line for each cell that failed, is incomplete or holds invalid images.
     """
 
@@ -58,6 +61,7 @@ class Summary:
     cells: int
     computed: int
     found: int
+    transfers: int
     failures: Sequence[str]
     exit_code: ExitCode
 
@@ -91,7 +95,7 @@ def run(
     # The run's end is written down before loads and workers that have begun are waited for.
     with _models(resolved, settings.device) as models, Workers() as workers:
         try:
-            computed, found, stopped = _work(
+            done = _work(
                 *(resolved, models, workers, writer, progress, settings),
                 images=images,
                 digests=digests,
@@ -103,10 +107,12 @@ def run(
         except BaseException:
             writer.finish_run(number, status="failed", exit_code=ExitCode.CELLS_FAILED)
             raise
-    failures = _score(resolved, writer, number) + stopped
+    failures = [*_score(resolved, writer, number), *done.failures]
     code = _exit_code(failures, resolved, catalog)
     writer.finish_run(number, status="failed" if code else "done", exit_code=code)
-    return Summary(number, len(plan.cells), computed, found, failures, code)
+    return Summary(
+        *(number, len(plan.cells), done.computed, done.found, done.transfers, failures, code)
+    )
 
 
 def pending(
@@ -116,6 +122,19 @@ def pending(
     find = done_outcomes if cell.attack else done_measured if cell.measurement else done_clean
     done: Collection[tuple[str, str]] = find(db, cell.key, retry_errors=retry_errors)
     return [image.id for image in cell.images if (image.id, digests[image.id][1]) not in done]
+
+
+def todo_of(
+    plan: Plan, digests: Mapping[str, tuple[int, str]], db: Any, *, retry_errors: bool
+) -> dict[str, list[str]]:
+    """The ids of every cell's images to compute: the pending ones, and those that transfers need.
+
+    The latter were attacked without keeping their candidates.
+    """
+    todo = {cell.key: pending(cell, digests, db, retry_errors=retry_errors) for cell in plan.cells}
+    for key, ids in again(plan, digests, db, retry_errors=retry_errors).items():
+        todo[key] += ids
+    return todo
 
 
 def digests_of(cells: Sequence[Cell], images: Images) -> dict[str, tuple[int, str]]:
@@ -137,6 +156,16 @@ def _models(resolved: Resolved, device: torch.device) -> Residency:
     return Residency(load, estimate, limit=default_model_memory(device))
 
 
+@dataclass(slots=True)
+class _Done:
+    """What the work has come to; see `Summary`."""
+
+    found: int
+    computed: int = 0
+    transfers: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
 def _work(
     resolved: Resolved,
     models: Residency,
@@ -148,36 +177,59 @@ def _work(
     images: Images,
     digests: Mapping[str, tuple[int, str]],
     run: int,
-) -> tuple[int, int, list[str]]:
-    """Model by model; returns the images computed, those found, and why it stopped early."""
-    plan = resolved.plan
-    todo = {
-        cell.key: pending(cell, digests, writer.db, retry_errors=settings.retry_errors)
-        for cell in plan.cells
-    }
-    planned = sum(len(cell.images) for cell in plan.cells)
+) -> _Done:
+    """Model by model, then the transfers; where sets are not kept, each model's after its cells."""
+    plan, retry = resolved.plan, settings.retry_errors
+    todo = todo_of(plan, digests, writer.db, retry_errors=retry)
     missing = sum(len(ids) for ids in todo.values())
-    progress.start(cells=sum(1 for ids in todo.values() if ids), images=missing)
-    computed = 0
-    turns = [m for m in plan.models if any(todo[cell.key] for cell in plan.of(m))]
-    for model, after in zip_longest(turns, turns[1:]):
-        work = ModelWork(
-            resolved,
-            models,
-            writer,
-            progress,
-            device=settings.device,
-            batch_size=settings.batch_size,
-            images=images,
-            digests=digests,
-            run=run,
-            workers=workers,
-        )
-        failed = work.do(plan.of(model), todo, after.name if after else None)
-        computed += work.computed
-        if failed and settings.fail_fast:
-            return computed, planned - missing, [f"stopped at {model.name}: --fail-fast"]
-    return computed, planned - missing, []
+    announced = remaining(plan, digests, writer.db, retry_errors=retry)
+    progress.start(
+        cells=sum(1 for ids in todo.values() if ids),
+        images=missing + sum(count for _, count in announced),
+    )
+    done = _Done(found=sum(len(cell.images) for cell in plan.cells) - missing)
+    transfers = TransferWork(
+        *(resolved, models, writer, progress),
+        device=settings.device,
+        batch_size=settings.batch_size,
+        images=images,
+        digests=digests,
+        run=run,
+        announced=announced,
+        retry_errors=retry,
+        fail_fast=settings.fail_fast,
+    )
+    streaming = plan.transfer is not None and not plan.transfer.keep_sets
+    busy = [m for m in plan.models if streaming or any(todo[cell.key] for cell in plan.of(m))]
+    try:
+        for model, after in zip_longest(busy, busy[1:]):
+            cells = plan.of(model)
+            if any(todo[cell.key] for cell in cells):
+                work = ModelWork(
+                    *(resolved, models, writer, progress),
+                    device=settings.device,
+                    batch_size=settings.batch_size,
+                    images=images,
+                    digests=digests,
+                    run=run,
+                    workers=workers,
+                )
+                # Where sets are streamed, other models come in between.
+                then = after.name if after and not streaming else None
+                failed = work.do(cells, todo, then)
+                done.computed += work.computed
+                if failed and settings.fail_fast:
+                    raise FailFast(model.name)
+            if streaming:
+                transfers.stream([cell for cell in plan.sources if cell.model is model])
+        if not streaming:
+            transfers.do(plan.sources)
+    except FailFast as error:
+        done.failures.append(f"stopped at {error}: --fail-fast")
+    transfers.say_dropped()
+    done.transfers = transfers.computed
+    done.failures += transfers.problems()
+    return done
 
 
 def _score(resolved: Resolved, writer: Writer, run: int) -> list[str]:

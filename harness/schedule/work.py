@@ -28,6 +28,7 @@ from harness.schedule.progress import Progress
 from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
 from harness.schedule.rows import clean_result_of, measured_of, outcome_of
+from harness.schedule.starts import Starts, starts_of
 from harness.store.queries import done_clean
 from harness.store.records import CleanResult, KeptRow, Measured, Outcome
 from harness.store.writer import Writer
@@ -177,6 +178,8 @@ class ModelWork:
         self._progress.cell(" + ".join([first.label, *(str(cell.goal) for cell in cells[1:])]))
         jobs: list[Wanted] = []
         for cell in cells:
+            if first.attack.keep:  # outcomes without the candidates that transfers need
+                self._writer.drop_outcomes(cell.key, todo[cell.key], self._run)
             jobs += self._aimed(cell, todo[cell.key], model, attempts)
         attack = self._resolved.attacks[first.attack.label]
         unreadable: list[_Unreadable] = []
@@ -210,8 +213,9 @@ class ModelWork:
         self._progress.cell(cell.label)
         jobs = self._aimed(cell, ids, model, attempts)
         unreadable: list[_Unreadable] = []
+        starts = starts_of(self._writer.db, cell)
         try:
-            with closing(self._jobs(jobs, model.shape[1:], unreadable)) as stream:
+            with closing(self._jobs(jobs, model.shape[1:], unreadable, starts)) as stream:
                 for finished in measure_images(
                     self._resolved.measurements[cell.measurement.label],
                     model,
@@ -242,14 +246,23 @@ class ModelWork:
         jobs: Sequence[Wanted],
         size: tuple[int, int],
         unreadable: list[_Unreadable],
+        starts: Starts | None = None,
     ) -> Generator[Job, None, None]:
-        """The jobs with their pictures; one that can no longer be read goes to ``unreadable``."""
+        """The jobs with their pictures; one that can no longer be read goes to ``unreadable``.
+
+        So does one without the candidate to start from, where ``starts`` has the candidates.
+        """
         ids = [image_id for _, image_id, _ in jobs]
         with closing(self._images.stream(ids, size, self._cut)) as pictures:
             for (cell, image_id, target), picture in zip(jobs, pictures, strict=True):
                 assert cell.seed is not None
                 if isinstance(picture, DataError):
                     unreadable.append((cell, image_id, picture))
+                    continue
+                digest = self._digests[image_id][1]
+                adversarial = None if starts is None else starts.read(image_id, digest)
+                if isinstance(adversarial, DataError):
+                    unreadable.append((cell, image_id, adversarial))
                     continue
                 yield Job(
                     cell=cell.key,
@@ -258,6 +271,7 @@ class ModelWork:
                     label=self._digests[image_id][0],
                     target=target,
                     seed=image_seed(cell_key=cell.key, seed=cell.seed, image_id=image_id),
+                    adversarial=adversarial,
                 )
 
     def _outcomes(self, cell: Cell, rows: Sequence[Judged]) -> list[Outcome]:

@@ -11,6 +11,8 @@ from harness.store.records import CleanResult
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+    from harness.plan import Adaptation, Pair
+
 ImageKey = tuple[str, str]
 """An image's id within its data set, and the digest of its content."""
 
@@ -53,6 +55,55 @@ def done_measured(db: Database, cell_key: str, *, retry_errors: bool) -> set[Ima
         [cell_key, retry_errors],
     )
     return {(name, digest) for name, digest in rows}
+
+
+_PAIR = (
+    "FROM pairs JOIN cells AS sources ON sources.id = source_cell_id"
+    " JOIN cells AS targets ON targets.id = target_cell_id"
+    " JOIN adaptations ON adaptations.id = adaptation_id"
+)
+
+
+def done_transfers(db: Database, pair: Pair, *, retry_errors: bool) -> set[ImageKey]:
+    """The images of a pair whose transfer is stored.
+
+    With ``retry_errors`` those for which the target returned NaN or infinity do not count.
+    """
+    how = pair.adaptation
+    rows = db.execute(
+        f"SELECT images.name, images.digest {_PAIR}"
+        " JOIN transfers ON transfers.pair_id = pairs.id"
+        " JOIN images ON images.id = transfers.image_id"
+        " WHERE sources.key = ? AND targets.key = ? AND height = ? AND width = ? AND cut = ?"
+        " AND border = ? AND NOT (? AND predicted IS NULL)",
+        [*(pair.source.key, pair.target.key), *how.size, how.cut, how.border, retry_errors],
+    )
+    return {(name, digest) for name, digest in rows}
+
+
+def done_adapted(
+    db: Database, target_key: str, how: Adaptation, *, retry_errors: bool
+) -> set[ImageKey]:
+    """The images whose adapted clean prediction by a target is stored; see `done_transfers`."""
+    rows = db.execute(
+        "SELECT images.name, images.digest FROM adapted_clean"
+        " JOIN cells ON cells.id = target_cell_id"
+        " JOIN adaptations ON adaptations.id = adaptation_id"
+        " JOIN images ON images.id = adapted_clean.image_id"
+        " WHERE cells.key = ? AND height = ? AND width = ? AND cut = ? AND border = ?"
+        " AND NOT (? AND predicted IS NULL)",
+        [target_key, *how.size, how.cut, how.border, retry_errors],
+    )
+    return {(name, digest) for name, digest in rows}
+
+
+def failed_transfers(db: Database) -> dict[tuple[str, str], int]:
+    """By keys of source and target: how many images the target returned NaN or infinity for."""
+    rows = db.execute(
+        f"SELECT sources.key, targets.key, count(*) {_PAIR}"
+        " JOIN transfers ON transfers.pair_id = pairs.id WHERE predicted IS NULL GROUP BY pairs.id"
+    )
+    return {(source, target): count for source, target, count in rows}
 
 
 _OF_RUN = (

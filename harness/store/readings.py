@@ -61,6 +61,12 @@ def values(db: Connection, cell: int, name: str) -> dict[int, float]:
     )
 
 
+def statuses(db: Connection, cell: int) -> dict[int, str]:
+    """What became of each image of a measurement's cell."""
+    rows = db.execute("SELECT image_id, status FROM measured WHERE cell_id = ?", (cell,))
+    return dict(rows.fetchall())
+
+
 def smallest_distortions(db: Connection, cell: int, norm: str) -> dict[int, float]:
     """What broke the images of a measurement's cell with the smallest distortion in ``norm``.
 
@@ -70,14 +76,16 @@ def smallest_distortions(db: Connection, cell: int, norm: str) -> dict[int, floa
         raise ValueError(f"no such norm: {norm!r}")
     return dict(
         db.execute(
-            f"SELECT measured.image_id, min(outcomes.{norm}) FROM measured"
-            " JOIN cells AS this ON this.id = measured.cell_id"
+            # CROSS JOIN keeps the order: few cells, then the images of each by its key. Left alone
+            # SQLite looks up all of an image's outcomes instead, on all models.
+            f"SELECT measured.image_id, min(outcomes.{norm}) FROM cells AS this"
             " JOIN cells ON cells.model_id = this.model_id AND cells.dataset_id = this.dataset_id"
             " AND cells.goal = this.goal"
-            " JOIN outcomes ON outcomes.cell_id = cells.id"
+            " CROSS JOIN measured ON measured.cell_id = this.id"
+            " CROSS JOIN outcomes ON outcomes.cell_id = cells.id"
             " AND outcomes.image_id = measured.image_id"
             " AND outcomes.target IS measured.target AND outcomes.status = 'broken'"
-            " WHERE measured.cell_id = ? GROUP BY 1",
+            " WHERE this.id = ? GROUP BY 1",
             (cell,),
         ).fetchall()
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from harness.store.database import open_writable, path_of, store_errors, transac
 from harness.store.lock import Lock
 from harness.store.planned import insert_run
 from harness.store.records import CleanResult, Measured, Outcome, StoredImage
+from harness.store.transfers import Transfers
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,11 +32,12 @@ class Writer:
     Attributes:
         db: the connection, for the queries of `harness.store.queries`.
         artifacts: where kept candidates go, before the outcomes that name them.
+        transfers: what other models make of them.
         took_over: the owner that died while it wrote the database, if there was one.
     """
 
     def __init__(self, db: Database, lock: Lock, artifacts: Artifacts) -> None:
-        self.db, self.artifacts = db, artifacts
+        self.db, self.artifacts, self.transfers = db, artifacts, Transfers(db)
         self.took_over = str(lock.stale) if lock.stale else None
         self._lock, self._path = lock, path_of(db)
         self._cells: dict[str, int] = {}
@@ -212,20 +214,51 @@ class Writer:
             )
 
     def forget(self, cells: Iterable[str]) -> None:
-        """Delete the results of these cell keys, and their kept images, for all runs."""
+        """Delete the results of these cell keys, and their kept images, for all runs.
+
+        Their transfers go too: those of their kept images, and those to their models.
+        """
         with transaction(self.db) as connection:
             ids: list[int] = []
             for key in cells:
                 found = connection.execute("SELECT id FROM cells WHERE key = ?", [key])
                 ids.extend(cell for (cell,) in found)
-            for table in ("measurements", "arrays", "measured", "outcomes", "clean", "scores"):
+            connection.executemany(
+                "DELETE FROM transfers WHERE pair_id IN"
+                " (SELECT id FROM pairs WHERE ?1 IN (source_cell_id, target_cell_id))",
+                [(cell,) for cell in ids],
+            )
+            for table, column in _RESULTS:
                 connection.executemany(
-                    f"DELETE FROM {table} WHERE cell_id = ?", [(cell,) for cell in ids]
+                    f"DELETE FROM {table} WHERE {column} = ?", [(cell,) for cell in ids]
                 )
             files = self.artifacts.remove(ids)
-        for file in files:
-            with suppress(OSError):  # nothing names it any more
-                file.unlink()
+        _unlink(files)
+
+    def drop_outcomes(self, cell_key: str, images: Collection[str], run: int) -> None:
+        """Delete finished outcomes of these images of a run: their candidates are made again."""
+        cell, ids = self._cell(cell_key), self._image_ids(run)
+        places = [(cell, ids[image]) for image in images]
+        with transaction(self.db) as connection:
+            connection.executemany(
+                "DELETE FROM measurements WHERE cell_id = ? AND image_id = ?", places
+            )
+            connection.executemany(
+                "DELETE FROM outcomes WHERE cell_id = ? AND image_id = ?"
+                " AND status IN ('broken', 'robust')",
+                places,
+            )
+
+    def drop_sets(self, cells: Iterable[str]) -> None:
+        """Delete the kept images of these cell keys; everything that is known of them stays."""
+        ids = [self._cell(key) for key in cells]
+        with transaction(self.db) as connection:
+            connection.executemany(
+                "UPDATE outcomes SET artifact_id = NULL, artifact_row = NULL WHERE cell_id = ?",
+                [(cell,) for cell in ids],
+            )
+            files = self.artifacts.remove(ids)
+        _unlink(files)
 
     def _cell(self, key: str) -> int:
         if key not in self._cells:
@@ -236,6 +269,10 @@ class Writer:
     def _place(self, attempt: int) -> tuple[int, Mapping[str, int]]:
         """The attempt's cell, and the ids of its run's images by name."""
         cell, run = self._attempts[attempt]
+        return cell, self._image_ids(run)
+
+    def _image_ids(self, run: int) -> Mapping[str, int]:
+        """The ids of a run's images by name."""
         if run not in self._images:
             with store_errors(self._path):
                 self._images[run] = dict(
@@ -245,7 +282,23 @@ class Writer:
                         [run],
                     )
                 )
-        return cell, self._images[run]
+        return self._images[run]
+
+
+_RESULTS = (
+    *((name, "cell_id") for name in ("measurements", "arrays", "measured")),
+    *((name, "cell_id") for name in ("outcomes", "clean", "scores")),
+    ("pairs", "source_cell_id"),
+    ("pairs", "target_cell_id"),
+    ("adapted_clean", "target_cell_id"),
+)
+"""Tables of results, and their column of cells."""
+
+
+def _unlink(files: Iterable[Path]) -> None:
+    for file in files:
+        with suppress(OSError):  # nothing names it any more
+            file.unlink()
 
 
 def _check_all(changed: int, wanted: int, attempt: int) -> None:

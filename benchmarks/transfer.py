@@ -1,0 +1,216 @@
+"""Transfers beside a bare forward loop of the same images, and ONNX Runtime beside torch.
+
+The work on a target, from reading kept sets to storing ranks, takes turns with a loop that only
+calls the network on images in memory, which both bring into its layout; both go the verdicts' way.
+Kept sets are of noise, in databases of their own: no attack is run.
+
+    python benchmarks/transfer.py [--images 800] [--sets 6] [--repeats 5] [MODEL ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+from measure import Presence, interleaved, ratio
+
+from harness.api import Status
+from harness.engine.forward_only import exported, predicting
+from harness.engine.measure import random_images
+from harness.engine.memory import default_batch_size
+from harness.plan import Cell, Plan, PlannedTransfer
+from harness.plugins import installed
+from harness.registry import load
+from harness.schedule import target as targets
+from harness.schedule.images import Images
+from harness.schedule.pairs import Digests, remaining
+from harness.schedule.residency import Residency, load_model
+from harness.schedule.resolve import Request, Resolved, resolve
+from harness.schedule.run import digests_of
+from harness.schedule.transfer import TransferWork
+from harness.store.candidates import candidates, read_pixels
+from harness.store.records import Outcome, StoredImage
+from harness.store.writer import Writer
+
+CPU = torch.device("cpu")
+KEPT = 256
+"""Candidates that are appended to a set at a time."""
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def start(self, *, cells: int, images: int) -> None: ...
+    def say(self, text: str) -> None: ...
+    def cell(self, label: str) -> None: ...
+    def advance(self, *, images: int = 0, cells: int = 0, forwards: int = 0) -> None: ...
+
+
+def planned(suite: str, model: str, limit: int) -> Resolved:
+    """``suite`` on one model; its attacks all keep the images, ``limit`` each."""
+    resolved = resolve(Request(suite=suite, models=[model]), load([]), installed())
+    images = resolved.plan.cells[0].images[:limit]
+    cells = tuple(
+        replace(cell, images=images, attack=replace(cell.attack, keep=True))
+        if cell.attack
+        else cell
+        for cell in resolved.plan.cells
+    )
+    return replace(resolved, plan=replace(resolved.plan, cells=cells, transfer=PlannedTransfer()))
+
+
+def filled(writer: Writer, resolved: Resolved, sources: Sequence[Cell]) -> int:
+    """Begin a run and keep noise as the candidates of ``sources``; returns the run."""
+    plan, images = resolved.plan, Images(resolved.dataset)
+    digests = digests_of(plan.cells, images)
+    run = writer.begin_run(
+        plan,
+        environment={},
+        command=["benchmark"],
+        images=[StoredImage(name, label, digest) for name, (label, digest) in digests.items()],
+    )
+    draw = np.random.default_rng(0)
+    for cell in sources:
+        attempt = writer.begin_attempt(cell.key, run, device="cpu", batch_size=1)
+        names = [image.id for image in cell.images]
+        for start in range(0, len(names), KEPT):
+            some = names[start : start + KEPT]
+            pixels = draw.random((len(some), *cell.model.about["shape"]), np.float32)
+            rows = writer.artifacts.append(cell.key, pixels)
+            writer.write_outcomes(
+                attempt,
+                [
+                    Outcome(name, Status.BROKEN, predicted=0, kept=kept)
+                    for name, kept in zip(some, rows, strict=True)
+                ],
+            )
+        writer.artifacts.seal(cell.key)
+    return run
+
+
+def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: int) -> None:
+    """Print how long transfers take, as a multiple of the forwards alone."""
+    resolved = planned(suite, name, limit)
+    sources = resolved.plan.sources[:sets]
+    loaded = load_model(*resolved.models[name], CPU, fold_batch_norm=True)
+    size = default_batch_size(CPU, loaded.model.shape)
+    images = Images(resolved.dataset)
+    digests = digests_of(resolved.plan.cells, images)
+    forward = predicting(loaded.model)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        first = Path(folder, "0.db")
+        with Writer.open(first, command=["benchmark"]) as writer:
+            run = filled(writer, resolved, sources)
+            every = [row for cell in sources for row in candidates(writer.db, cell.key)]
+            pixels = torch.from_numpy(read_pixels(every))
+        fresh = [stack.enter_context(copied(first, number)) for number in range(1, repeats + 2)]
+
+        def work() -> Iterator[None]:
+            with Residency(lambda _: loaded, lambda _: 0, limit=2**40) as models:
+                transfers(resolved, models, fresh.pop(), images, digests, run).do(sources)
+            yield
+
+        def bare() -> Iterator[None]:
+            for batch in pixels.split(size):
+                forward.run(batch.contiguous(memory_format=forward.memory_format))
+            yield
+
+        with mock.patch.object(targets, "fastest", return_value=forward):
+            found = interleaved({"transfers": work, "bare": bare}, repeats=repeats + 1)
+    pair = [replace(found[case], seconds=found[case].seconds[1:]) for case in ("transfers", "bare")]
+    each = [1e6 * case.median / len(every) for case in pair]
+    print(
+        f"{name:28} {len(every):6} images  transfers {each[0]:8.1f} us, bare {each[1]:8.1f} us,"
+        f" ratio {ratio(*pair):.3f}"
+    )
+
+
+def copied(database: Path, number: int) -> Writer:
+    """A copy of ``database``, which shares its kept sets, open for writing."""
+    copy = database.with_name(f"{number}.db")
+    shutil.copy(database, copy)
+    Path(f"{copy}.artifacts").symlink_to(f"{database}.artifacts")
+    return Writer.open(copy, command=["benchmark"])
+
+
+def transfers(
+    resolved: Resolved,
+    models: Residency,
+    writer: Writer,
+    images: Images,
+    digests: Digests,
+    run: int,
+) -> TransferWork:
+    """The work as a run sets it up."""
+    return TransferWork(
+        *(resolved, models, writer, Silent()),
+        device=CPU,
+        batch_size=None,
+        images=images,
+        digests=digests,
+        run=run,
+        announced=remaining(resolved.plan, digests, writer.db, retry_errors=False),
+        retry_errors=False,
+        fail_fast=False,
+    )
+
+
+def runtimes(suite: str, name: str, images: int, repeats: int) -> None:
+    """Print what ONNX Runtime and torch take for an image."""
+    resolved = resolve(Request(suite=suite, models=[name]), load([]), installed())
+    model = load_model(*resolved.models[name], CPU, fold_batch_norm=True).model
+    graph = exported(model)
+    if graph is None:
+        print(f"{name:28} cannot be exported")
+        return
+    size = default_batch_size(CPU, model.shape)
+    batch = random_images(model, size)
+    ways = {"torch": predicting(model), "onnxruntime": graph}
+
+    def loop(way: str) -> Iterator[None]:
+        forward = ways[way]
+        inputs = batch.contiguous(memory_format=forward.memory_format)
+        for _ in range(max(1, images // size)):
+            forward.run(inputs)
+        yield
+
+    cases = {way: (lambda way=way: loop(way)) for way in ways}
+    found = interleaved(cases, repeats=repeats + 1)
+    pair = [replace(found[way], seconds=found[way].seconds[1:]) for way in ("onnxruntime", "torch")]
+    each = [1e6 * case.median / (max(1, images // size) * size) for case in pair]
+    print(
+        f"{name:28} onnxruntime {each[0]:8.1f} us, torch {each[1]:8.1f} us,"
+        f" ratio {ratio(*pair):.3f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", help="by default all of the suite")
+    parser.add_argument("--suite", default="digits18")
+    parser.add_argument("--images", type=int, default=800, help="of each set")
+    parser.add_argument("--sets", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    suite: Plan = resolve(Request(suite=options.suite), load([]), installed()).plan
+    names = options.models or [model.name for model in suite.models]
+    presence = Presence(torch.get_num_threads())
+    for name in names:
+        beside_a_bare_loop(options.suite, name, options.images, options.sets, options.repeats)
+    for name in names:
+        runtimes(options.suite, name, options.images * options.sets, options.repeats)
+    print(presence)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    main()

@@ -1,0 +1,32 @@
+"""Pictures of one size as pictures of another: cropped or set into a border, never resized.
+
+Su et al. 2018, section 4.4. Pixels keep their scale, so the perturbation that is transferred is the
+one that was found.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+BORDERS = {"white": 1.0, "grey": 0.5}
+"""Pixel values of borders: the paper's white, the released code's mid-grey."""
+
+
+def adapted(images: Tensor, size: tuple[int, int], border: float) -> Tensor:
+    """``images`` (n, channels, h, w) at ``size`` = (height, width), axis by axis.
+
+    A larger source loses what is outside its centre; a smaller one is set into a border. What is
+    odd decides by the released code's rule: the crop of t from s begins at s // 2 - t // 2, a
+    picture of s is set at (t - s) // 2. May return ``images`` itself or a view of them.
+    """
+    for axis, length in zip((2, 3), size, strict=True):
+        if images.shape[axis] > length:
+            start = images.shape[axis] // 2 - length // 2
+            images = images.narrow(axis, start, length)
+    height, width = images.shape[2:]
+    if (height, width) == tuple(size):
+        return images
+    framed = images.new_full((*images.shape[:2], *size), border)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    framed[:, :, top : top + height, left : left + width] = images
+    return framed

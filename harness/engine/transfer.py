@@ -1,0 +1,129 @@
+"""What a target makes of pictures that were made for another model: forward passes, in batches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from harness.api import ModelError
+from harness.engine.adaptation import adapted
+from harness.engine.classifier import is_out_of_memory
+from harness.engine.forward_only import Forward
+
+_Item = TypeVar("_Item")
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """A batch as it comes from its source.
+
+    Attributes:
+        images: float32 (n, 3, height, width) in [0, 1], on the host, at the source's size.
+        goals: int64 (n,), the class whose rank is asked for.
+        verdicts: int64 (n,) or None: the classes that the source's own verdict predicted, where
+            the target is the source. The verdict stands, whatever a batch's other rounding says of
+            logits that differ by a hair.
+    """
+
+    images: Tensor
+    goals: Tensor
+    verdicts: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The target's predictions for a batch, and the 0-based ranks of its goals, best first.
+
+    Equal logits rank by the lower class, so that rank 0 is the prediction. None: the target
+    returned NaN or infinity.
+    """
+
+    predicted: list[int | None]
+    ranks: list[int | None]
+
+
+def evaluate(
+    forward: Forward,
+    batches: Iterable[Pictures],
+    *,
+    border: float,
+    on_halving: Callable[[int], None],
+) -> Iterator[Seen]:
+    """What ``forward``'s model makes of each of ``batches``, adapted to its size; in their order.
+
+    On a GPU a batch is queued before the one before it is waited for.
+
+    Raises:
+        ModelError: the model fails, or has no memory for a single image.
+    """
+    queued: deque[Tensor] = deque()
+    most: int | None = None
+    for batch in batches:
+        parts: list[Tensor] = []
+        done = 0
+        while done < len(batch.images):
+            rows = slice(done, None if most is None else done + most)
+            try:
+                parts.append(_look(forward, batch, rows, border))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                size = len(batch.images[rows])
+                if size == 1:
+                    raise ModelError("out of memory with a single image") from error
+                most = size // 2
+                on_halving(most)
+            else:
+                done += parts[-1].shape[1]
+        queued.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
+        if forward.device.type != "cuda" or len(queued) > 1:
+            yield _seen(queued.popleft())
+    while queued:
+        yield _seen(queued.popleft())
+
+
+def read_ahead(
+    items: Iterable[_Item], read: Callable[[_Item], _Read]
+) -> Iterator[tuple[_Item, _Read]]:
+    """Each of ``items`` with what ``read`` makes of it: the next one is read meanwhile."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
+        coming: deque[tuple[_Item, Future[_Read]]] = deque()
+        for item in items:
+            coming.append((item, pool.submit(read, item)))
+            if len(coming) > 1:
+                before, found = coming.popleft()
+                yield before, found.result()
+        for before, found in coming:
+            yield before, found.result()
+
+
+def _look(forward: Forward, batch: Pictures, rows: slice, border: float) -> Tensor:
+    """Predictions and ranks, int64 (2, n) on the device; -1 where the logits are not finite."""
+    images = batch.images[rows].to(forward.device, non_blocking=True)
+    images = adapted(images, forward.size, border).contiguous(memory_format=forward.memory_format)
+    with torch.inference_mode():
+        logits = forward.run(images)
+        sane = logits.isfinite().all(1)
+        if batch.verdicts is not None:
+            first = batch.verdicts[rows].to(forward.device)[:, None]
+            logits = logits.scatter(1, first, torch.inf)
+        goals = batch.goals[rows].to(forward.device)[:, None]
+        own = logits.gather(1, goals)
+        lower = torch.arange(logits.shape[1], device=forward.device) < goals
+        ranks = ((logits > own) | ((logits == own) & lower)).sum(1)
+        return torch.stack((logits.argmax(1), ranks)).where(sane, -1)
+
+
+def _seen(found: Tensor) -> Seen:
+    predicted, ranks = found.tolist()
+    if -1 in predicted:
+        predicted = [None if value < 0 else value for value in predicted]
+        ranks = [None if value < 0 else value for value in ranks]
+    return Seen(predicted, ranks)

@@ -1,0 +1,108 @@
+"""What is left of a plan's transfers, without torch: for the run, and for those who ask before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.plan import Adaptation, Cell, Component, Pair, Plan, PlannedImage
+from harness.store.candidates import candidates, unattacked
+from harness.store.queries import done_adapted, done_transfers
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+Digests = Mapping[str, tuple[int, str]]
+"""Label and content hash by image."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptedClean:
+    """Clean pictures of ``sources``' models, all of one size and cut, on the model of ``target``.
+
+    Needed where the pictures are not the target's own.
+    """
+
+    sources: tuple[Cell, ...]
+    target: Cell
+    adaptation: Adaptation
+
+    @property
+    def model(self) -> Component:
+        """The target."""
+        return self.target.model
+
+    @property
+    def images(self) -> tuple[PlannedImage, ...]:
+        return max((cell.images for cell in self.sources), key=len)
+
+
+Forwards = Pair | AdaptedClean
+"""What targets are asked to predict."""
+
+
+def adapted_clean(pairs: Sequence[Pair]) -> list[AdaptedClean]:
+    """The clean pictures that targets have to see beside the candidates of ``pairs``."""
+    groups: dict[tuple[str, Adaptation], list[Pair]] = {}
+    for pair in pairs:
+        if pair.adaptation.border != "none":
+            groups.setdefault((pair.target.key, pair.adaptation), []).append(pair)
+    return [
+        AdaptedClean(tuple(pair.source for pair in group), group[0].target, how)
+        for (_, how), group in groups.items()
+    ]
+
+
+def remaining(
+    plan: Plan, digests: Digests, db: Database | None, *, retry_errors: bool
+) -> list[tuple[Forwards, int]]:
+    """Every pair, and every target's adapted clean pictures, with the images to do at most.
+
+    Which images have a candidate is known once they are attacked. ``db`` is None where nothing is
+    stored.
+    """
+    pairs = plan.pairs
+    work: list[Forwards] = [*pairs, *adapted_clean(pairs)]
+    if db is None:
+        return [(each, len(each.images)) for each in work]
+    without = {
+        key: unattacked(db, key, retry_errors=retry_errors)
+        for key in {pair.source.key for pair in pairs}
+    }
+    left: list[tuple[Forwards, int]] = []
+    for each in work:
+        if isinstance(each, Pair):
+            done = done_transfers(db, each, retry_errors=retry_errors)
+            settled = done | without[each.source.key]
+        else:
+            done = done_adapted(db, each.target.key, each.adaptation, retry_errors=retry_errors)
+            settled = done | set.intersection(*(without[cell.key] for cell in each.sources))
+        left.append((each, sum(key not in settled for key in keys(each.images, digests))))
+    return left
+
+
+def again(
+    plan: Plan, digests: Digests, db: Database, *, retry_errors: bool
+) -> dict[str, list[str]]:
+    """The images to attack again, by attack cell: stored without candidates that targets need."""
+    found: dict[str, list[str]] = {}
+    for pair in plan.pairs:
+        found.setdefault(pair.source.key, [])
+    for source in found:
+        lost = {(row.name, row.digest) for row in candidates(db, source) if row.file is None}
+        if not lost:
+            continue
+        pairs = [pair for pair in plan.pairs if pair.source.key == source]
+        seen = [done_transfers(db, pair, retry_errors=retry_errors) for pair in pairs]
+        found[source] = [
+            name
+            for name, digest in keys(pairs[0].images, digests)
+            if (name, digest) in lost and any((name, digest) not in done for done in seen)
+        ]
+    return found
+
+
+def keys(images: Collection[PlannedImage], digests: Digests) -> list[tuple[str, str]]:
+    """Name and digest of ``images``, as the store's queries have them."""
+    return [(image.id, digests[image.id][1]) for image in images]

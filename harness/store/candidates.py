@@ -1,0 +1,118 @@
+"""Kept candidates, a batch at a time: where each lies, and their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.errors import StoreError
+from harness.store.artifacts import folder_of
+from harness.store.database import path_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sqlite_utils import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The candidate of an image that was attacked, successfully (broken) or not (robust).
+
+    Attributes:
+        image: the image's number in the database.
+        name, digest: of the image, within its data set.
+        goal: the goal's class; the true one if the goal is untargeted.
+        predicted: by its own model, in the verdict.
+        file, row: where the pixels lie; None: they are not kept, or the file is gone.
+    """
+
+    image: int
+    name: str
+    digest: str
+    goal: int
+    predicted: int
+    file: Path | None
+    row: int | None
+
+
+def candidates(db: Database, cell_key: str) -> list[Candidate]:
+    """The candidates of an attack cell whose artifacts are sealed, in the order of their pixels."""
+    folder = folder_of(path_of(db))
+    rows = db.execute(
+        "SELECT images.id, images.name, images.digest, coalesce(target, images.label), predicted,"
+        " path, artifact_row FROM outcomes"
+        " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
+        " LEFT JOIN artifacts ON artifacts.id = artifact_id"
+        " WHERE cells.key = ? AND outcomes.status IN ('broken', 'robust')"
+        " ORDER BY artifact_id, artifact_row",
+        [cell_key],
+    ).fetchall()
+    names = {path for *_, path, _ in rows} - {None}
+    there = {name: folder / name for name in names if (folder / name).exists()}
+    return [
+        Candidate(*(image, name, digest, goal, predicted), there.get(path), row)
+        if path in there
+        else Candidate(*(image, name, digest, goal, predicted), None, None)
+        for image, name, digest, goal, predicted, path, row in rows
+    ]
+
+
+def unattacked(db: Database, cell_key: str, *, retry_errors: bool) -> set[tuple[str, str]]:
+    """(name, digest) of the images of a cell whose outcome has no candidate to transfer.
+
+    With ``retry_errors`` those of status ``error`` and ``invalid`` do not count.
+    """
+    rows = db.execute(
+        "SELECT images.name, images.digest FROM outcomes"
+        " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
+        " WHERE cells.key = ? AND status NOT IN ('broken', 'robust')"
+        " AND NOT (? AND status IN ('error', 'invalid'))",
+        [cell_key, retry_errors],
+    )
+    return {(name, digest) for name, digest in rows}
+
+
+def read_pixels(chosen: Sequence[Candidate]) -> NDArray[np.float32]:
+    """The candidates' pixels, float32 (n, channels, height, width): neighbours in a file at once.
+
+    Any thread may call it.
+
+    Raises:
+        StoreError: a file is gone or damaged.
+    """
+    parts: list[NDArray[np.float32]] = []
+    start = 0
+    for end in range(1, len(chosen) + 1):
+        if end == len(chosen) or not _neighbours(chosen[end - 1], chosen[end]):
+            parts.append(_read(chosen[start], end - start))
+            start = end
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _neighbours(one: Candidate, other: Candidate) -> bool:
+    assert one.row is not None
+    return one.file == other.file and other.row == one.row + 1
+
+
+def _read(first: Candidate, count: int) -> NDArray[np.float32]:
+    """``count`` rows of a sealed file, from that of ``first`` on."""
+    from safetensors import SafetensorError, safe_open
+
+    assert first.file is not None
+    assert first.row is not None
+    try:
+        with safe_open(first.file, framework="numpy") as file:
+            rows: NDArray[np.float32] = file.get_slice("images")[first.row : first.row + count]
+    except (OSError, SafetensorError, ValueError, IndexError) as error:
+        raise StoreError(
+            f"kept images cannot be read ({error})",
+            where=str(first.file),
+            hint="restore the file; where it is removed, its images are attacked again",
+        ) from error
+    if len(rows) != count:
+        raise StoreError("holds fewer images than the database says", where=str(first.file))
+    return rows
