@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import Literal
 
+from harness.analysis.bootstrap import Intervals, Sample, intervals
 from harness.analysis.common import Common, common_images
-from harness.analysis.entry import AccuracyOf, Entry, entry_of
-from harness.analysis.frontier import Frontier, Point, frontier
+from harness.analysis.entry import Accuracy, AccuracyOf, Entry, entry_of
+from harness.analysis.frontier import Frontier, Point, frontier, placings
 from harness.analysis.readings import model_readings
-from harness.analysis.selection import Selection, chosen_suite, select
+from harness.analysis.reference import Metric, Reference, References
+from harness.analysis.selection import BoardAttack, Selection, chosen_suite, select
+from harness.analysis.stored import Outcomes, Predictions, Rows
+from harness.errors import ConfigError
 from harness.store import board as queries
 
 SortBy = Literal["frontier", "accuracy", "distortion"]
@@ -24,7 +28,10 @@ class Board:
     """All models of a suite under one attack and goal, ranked.
 
     Attributes:
+        frontier: the Pareto-optimal models and the fit through them.
         common: the only images whose outcomes count; None: all.
+        reference: the fit that distances are measured from; None: the frontier's own.
+        intervals: of the bootstrap, where it was asked for.
     """
 
     selection: Selection
@@ -33,6 +40,8 @@ class Board:
     frontier: Frontier
     entries: tuple[Entry, ...]
     common: Common | None = None
+    reference: Reference | None = None
+    intervals: Intervals | None = None
 
 
 def leaderboard(
@@ -44,14 +53,21 @@ def leaderboard(
     accuracy: AccuracyOf = "measured",
     sort: SortBy = "frontier",
     images: ImagesOf = "all",
+    references: References | None = None,
+    replicates: int | None = None,
 ) -> Board:
     """The board of a database; by default of the latest run's suite.
 
     With ``common`` images only the outcomes of those that every model classifies correctly count;
     accuracies stay those of all images.
 
+    Args:
+        references: fits to measure distances from, instead of the frontier's own.
+        replicates: of the bootstrap; None: no intervals.
+
     Raises:
-        ConfigError: there are no runs, or no such suite, attack or goal.
+        ConfigError: there are no runs, or no such suite, attack or goal; or ``references`` have no
+            fit for the board.
     """
     suite = chosen_suite(queries.suites(db), suite)
     selection = select(
@@ -61,19 +77,101 @@ def leaderboard(
         attack=attack,
         goal=goal,
     )
-    images_of = _images_of(db)
-    predictions = {
-        model: _predictions(db, selection, model, images_of) for model in selection.models
-    }
-    common = common_images(predictions) if images == "common" else None
-    entries = [
-        _entry(db, selection, model, predictions[model], images_of, accuracy, common)
-        for model in selection.models
-    ]
-    if common is None:  # as stored metrics, readings are those of all images
+    reference = None
+    if references is not None:
+        if selection.attack.budget is not None:
+            raise ConfigError(
+                _fixed(selection.attack),
+                where=references.where,
+                hint="choose an attack that minimises the distortion",
+            )
+        reference = references.get(metric_of(selection.attack, selection.goal, images))
+    found = models_of(Rows(db), selection, accuracy=accuracy, images=images)
+    entries = found.entries
+    if images == "all":  # as stored metrics, readings are those of all images
         readings = model_readings(db, selection)
-        entries = [replace(entry, readings=readings[entry.model]) for entry in entries]
-    return build(selection, entries, accuracy=accuracy, sort=sort, common=common)
+        entries = tuple(replace(entry, readings=readings[entry.model]) for entry in entries)
+    board = build(
+        selection, entries, accuracy=accuracy, sort=sort, common=found.common, reference=reference
+    )
+    if replicates is None or selection.attack.budget is not None:
+        return board
+    samples = {
+        entry.model: sample_of(entry, found, accuracy, unit)
+        for entry in board.entries
+        if _point(entry, accuracy, reference) and (unit := unit_of(entry.pixels, reference))
+    }
+    spread = intervals(samples, replicates=replicates, fit=reference.fit if reference else None)
+    entries = tuple(replace(e, spread=spread.spreads.get(e.model)) for e in board.entries)
+    return replace(board, entries=entries, intervals=spread)
+
+
+def metric_of(attack: BoardAttack, goal: str, images: ImagesOf) -> Metric:
+    """What an attack's board is of, to find a reference by."""
+    return Metric(
+        title=attack.label,
+        name=attack.name,
+        norm=attack.norm,
+        goal=goal,
+        attack=True,
+        common=images == "common",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a selection, and what is known of them image by image.
+
+    Attributes:
+        distortions: of the broken images that count.
+        common: the only images whose outcomes count; None: all.
+    """
+
+    entries: tuple[Entry, ...]
+    predictions: Mapping[str, Predictions]
+    distortions: Mapping[str, Mapping[int, float]]
+    common: Common | None
+
+
+def models_of(
+    rows: Rows, selection: Selection, *, accuracy: AccuracyOf, images: ImagesOf
+) -> Models:
+    """The models of chosen cells, before any frontier."""
+    norm, models = selection.attack.norm, selection.models
+    predictions = {model: rows.predictions(selection.clean.get(model)) for model in models}
+    common = common_images(predictions) if images == "common" else None
+    entries, distortions = [], {}
+    for model in models:
+        outcomes = rows.outcomes(selection.cells.get(model), norm)
+        entries.append(
+            _entry(rows.db, selection, model, predictions[model], outcomes, accuracy, common)
+        )
+        distortions[model] = {
+            image: row[1]
+            for image, row in outcomes.items()
+            if row is not None
+            and row[0] == "broken"
+            and row[1] is not None
+            and (common is None or image in common.images)
+        }
+    return Models(tuple(entries), predictions, distortions, common)
+
+
+def sample_of(
+    entry: Entry,
+    models: Models,
+    accuracy: AccuracyOf,
+    unit: float,
+    values: Mapping[int, float] | None = None,
+) -> Sample:
+    """What the bootstrap resamples of a model: its distortions, or ``values``, in ``unit``."""
+    predictions = models.predictions[entry.model]
+    values = models.distortions[entry.model] if values is None else values
+    return Sample(
+        {image: right for image, right in predictions.items() if right is not None},
+        {image: value / unit for image, value in values.items()},
+        entry.top1 if accuracy == "published" else None,
+    )
 
 
 def build(
@@ -83,43 +181,60 @@ def build(
     accuracy: AccuracyOf,
     sort: SortBy,
     common: Common | None = None,
+    reference: Reference | None = None,
 ) -> Board:
-    """The frontier through ``entries``, their distances from it, and their ranks."""
-    points = {entry.model: point for entry in entries if (point := _point(entry, accuracy))}
+    """The frontier through ``entries``, their distances, and their ranks."""
+    points = {
+        entry.model: point for entry in entries if (point := _point(entry, accuracy, reference))
+    }
     curve = _frontier(selection, list(points.values()))
-    members = {point.name for point in curve.members}
+    places = placings(points, curve.members, reference or curve)
     placed = [
         replace(
             entry,
-            on_frontier=entry.model in members,
-            fitted=curve.fitted(point),
-            distance=curve.distance(point),
-            extrapolated=curve.extrapolated(point),
+            on_frontier=place.on_frontier,
+            fitted=place.fitted,
+            distance=place.distance,
+            extrapolated=place.extrapolated,
         )
-        if (point := points.get(entry.model))
+        if (place := places.get(entry.model))
         else entry
         for entry in entries
     ]
-    return Board(selection, accuracy, sort, curve, _ranked(placed, sort), common)
+    return Board(selection, accuracy, sort, curve, _ranked(placed, sort), common, reference)
 
 
 def _frontier(selection: Selection, points: Sequence[Point]) -> Frontier:
     """No frontier under a fixed budget: every success then lies about at the budget."""
-    budget = selection.attack.budget
-    if budget is not None:
-        reason = f"{selection.attack.label} has a fixed budget, so its distortion says little"
-        return Frontier((), None, reason)
+    if selection.attack.budget is not None:
+        return Frontier((), None, _fixed(selection.attack))
     return frontier(points)
 
 
-def _point(entry: Entry, accuracy: AccuracyOf) -> Point | None:
-    """Where the model lies; None without an accuracy or without a success."""
-    robustness = entry.attack.mean
-    if entry.top1 is None or robustness is None:
+def _fixed(attack: BoardAttack) -> str:
+    return f"{attack.label} has a fixed budget, so its distortion says little"
+
+
+def unit_of(pixels: int | None, reference: Reference | None) -> float | None:
+    """What a model's robustness is divided by; None where that is not known."""
+    return pixels if reference is not None and reference.per_pixel else 1.0
+
+
+def _point(entry: Entry, accuracy: AccuracyOf, reference: Reference | None) -> Point | None:
+    """Where the model lies; None without an accuracy, a success or a known unit."""
+    robustness, unit = entry.attack.mean, unit_of(entry.pixels, reference)
+    if entry.top1 is None or robustness is None or unit is None:
         return None
-    if accuracy == "published":
-        return Point(entry.model, 100 * entry.top1, 100, robustness)
-    return Point(entry.model, entry.accuracy.correct, entry.accuracy.images, robustness)
+    return point_of(entry.model, entry.accuracy, accuracy, robustness / unit)
+
+
+def point_of(model: str, clean: Accuracy, accuracy: AccuracyOf, robustness: float) -> Point | None:
+    """A point on the board; None where the model has no such accuracy."""
+    if accuracy == "measured":
+        return Point(model, clean.correct, clean.images, robustness) if clean.images else None
+    if clean.published is None:
+        return None
+    return Point(model, 100 * clean.published, 100, robustness)
 
 
 def _ranked(entries: Sequence[Entry], sort: SortBy) -> tuple[Entry, ...]:
@@ -142,51 +257,24 @@ def _ranked(entries: Sequence[Entry], sort: SortBy) -> tuple[Entry, ...]:
     )
 
 
-_ImagesOf = Callable[[queries.StoredCell], frozenset[int]]
-
-
-def _images_of(db: Connection) -> _ImagesOf:
-    """The images that a cell takes in its suite's runs."""
-    known: dict[queries.Runs, frozenset[int]] = {}
-
-    def find(cell: queries.StoredCell) -> frozenset[int]:
-        # Nearly always all models took the same images.
-        if cell.runs not in known:
-            known[cell.runs] = queries.images_of(db, cell.runs)
-        return known[cell.runs]
-
-    return find
-
-
-def _predictions(
-    db: Connection, selection: Selection, model: str, images_of: _ImagesOf
-) -> dict[int, bool | None]:
-    """Whether the model classifies each image of its clean cell correctly."""
-    clean = selection.clean.get(model)
-    if clean is None:
-        return {}
-    predicted = queries.clean_rows(db, clean.id)
-    return {image: predicted.get(image) for image in images_of(clean)}
-
-
 def _entry(
     db: Connection,
     selection: Selection,
     model: str,
-    predictions: Mapping[int, bool | None],
-    images_of: _ImagesOf,
+    predictions: Predictions,
+    outcomes: Outcomes,
     accuracy: AccuracyOf,
     common: Common | None,
 ) -> Entry:
     clean, cell = selection.clean.get(model), selection.cells.get(model)
     version = cell or clean
-    about = queries.model_about(db, version.model_id) if version else None
-    outcomes = queries.outcome_rows(db, cell.id, selection.attack.norm) if cell else {}
     entry = entry_of(
         model,
-        queries.model_facts(db).get(model, {}) if about is None else about,
+        queries.model_about(db, version.model_id)
+        if version
+        else queries.model_facts(db).get(model, {}),
         predictions=predictions,
-        outcomes={image: outcomes.get(image) for image in images_of(cell)} if cell else {},
+        outcomes=outcomes,
         # Stored metrics are those of all images.
         metrics=queries.scores(db, cell) if cell and common is None else {},
         accuracy=accuracy,
@@ -194,5 +282,5 @@ def _entry(
     )
     if entry.complete or not version:
         return entry
-    kin = [known.id for known in (cell, clean) if known]
+    kin = [each.id for each in (cell, clean) if each]
     return replace(entry, error=queries.last_error(db, kin))

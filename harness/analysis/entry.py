@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.analysis.bootstrap import Spread
 from harness.analysis.readings import ModelReading
 from harness.analysis.statistics import bounds, mean, median_with_failures, wilson
 
@@ -99,6 +101,8 @@ class Entry:
         top1: the accuracy that the board is over, measured or published.
         metrics: further stored metrics of the cell.
         readings: what measurements of the suite say of the model.
+        pixels: height times width of its input, if known.
+        spread: what the bootstrap says of the distance, where it was asked for.
     """
 
     model: str
@@ -111,11 +115,13 @@ class Entry:
     top1: float | None
     metrics: Mapping[str, float | None]
     readings: tuple[ModelReading, ...] = ()
+    pixels: int | None = None
     rank: int | None = None
     on_frontier: bool = False
     fitted: float | None = None
     distance: float | None = None
     extrapolated: bool = False
+    spread: Spread | None = None
 
     @property
     def complete(self) -> bool:
@@ -170,7 +176,14 @@ def entry_of(
         error=None,
         top1=clean.measured if accuracy == "measured" else clean.published,
         metrics=metrics,
+        pixels=pixels_of(about),
     )
+
+
+def pixels_of(about: Mapping[str, Any]) -> int | None:
+    """Height times width of a model's input, of what is known about it."""
+    shape = about.get("shape")
+    return math.prod(shape[-2:]) if shape else None
 
 
 def _attacked(

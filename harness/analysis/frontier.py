@@ -7,9 +7,10 @@ model beats in both. DESIGN section 8 fixes what the paper leaves open.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import correlation, linear_regression
+from typing import Protocol
 
 FEWEST_FOR_FIT = 3
 FEWEST_FOR_R2 = 5
@@ -50,6 +51,26 @@ class Fit:
 
     def at(self, error: float) -> float:
         return self.a + self.b * math.log(error)
+
+
+class Curve(Protocol):
+    """What a model's robustness is compared with at its accuracy."""
+
+    def fitted(self, point: Point) -> float | None:
+        """The curve's value at the point's accuracy; None where there is no fit."""
+
+    def extrapolated(self, point: Point) -> bool:
+        """Whether the curve means little there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where a model lies: ``distance`` is its robustness minus the curve's value."""
+
+    on_frontier: bool
+    fitted: float | None
+    distance: float | None
+    extrapolated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +142,23 @@ def _fit(members: Sequence[Point]) -> Fit:
     # Of a least-squares line with an intercept, R2 is the squared correlation.
     r2 = correlation(logs, robustness) ** 2 if len(members) >= FEWEST_FOR_R2 else None
     return Fit(a, b, r2)
+
+
+def placings(
+    points: Mapping[str, Point], members: Sequence[Point], curve: Curve
+) -> dict[str, Placing]:
+    """Where each point lies against ``curve``; ``members`` are the Pareto-optimal ones."""
+    optimal = {point.name for point in members}
+    found = {}
+    for name, point in points.items():
+        fitted = curve.fitted(point)
+        distance = None if fitted is None else point.robustness - fitted
+        found[name] = Placing(point.name in optimal, fitted, distance, curve.extrapolated(point))
+    return found
+
+
+def ranks(values: Mapping[str, float]) -> dict[str, int]:
+    """1 for the largest; equals share a rank."""
+    return {
+        name: 1 + sum(other > mine for other in values.values()) for name, mine in values.items()
+    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from harness.analysis.board import Board, ImagesOf, SortBy
     from harness.analysis.entry import AccuracyOf
+    from harness.analysis.joint import JointBoard
     from harness.analysis.optimality import Contest
     from harness.report.tables import Format
 
@@ -48,6 +50,31 @@ if TYPE_CHECKING:
     help="Whose outcomes count: those of all images, or of the ones that every model of the board"
     " classifies correctly. Accuracies stay those of all images.",
 )
+@option(
+    "--frontier",
+    metavar="paper|fitted|FILE",
+    default="fitted",
+    help="What distances are measured from: the board's own fit, the paper's published one, or that"
+    " of a YAML or JSON file, {metric: {a, b, low, high}}.",
+)
+@option(
+    "--intervals",
+    is_flag=True,
+    help="95 % intervals of the distances, and how often each model is on the frontier.",
+)
+@option(
+    "--replicates",
+    type=click.IntRange(min=40),
+    default=1000,
+    metavar="N",
+    help="Bootstrap replicates behind the intervals.",
+)
+@option(
+    "--joint",
+    is_flag=True,
+    help="All metrics of robustness, each with its own frontier: attacks that minimise the"
+    " distortion, CLEVER, divergence; models are ranked by their mean rank.",
+)
 @click.option(
     "--attacks",
     is_flag=True,
@@ -65,6 +92,10 @@ def leaderboard(
     sort: SortBy,
     accuracy: AccuracyOf,
     images: ImagesOf,
+    frontier: str,
+    intervals: bool,
+    replicates: int,
+    joint: bool,
     attacks: bool,
     format: Format,
 ) -> None:
@@ -76,37 +107,51 @@ def leaderboard(
     and CSV go to stdout alone, their footnotes to stderr.
     """
     if attacks:
-        _refuse_model_options(context)
+        _refuse(
+            context,
+            *("attack", "sort", "accuracy", "images", "frontier", "intervals", "replicates"),
+            *("joint",),
+            because="--attacks compares all attacks of the suite, not its models",
+        )
         _compare_attacks(db, suite, goal, format)
         return
-    from harness.analysis import board as analysis
-    from harness.report import leaderboard as report
+    if joint:
+        _refuse(context, "attack", "sort", because="--joint ranks the models under all attacks")
+    from harness.analysis.reference import references
     from harness.store.database import reading
 
+    asked: dict[str, Any] = {
+        "suite": suite,
+        "goal": goal,
+        "accuracy": accuracy,
+        "images": images,
+        "references": references(frontier),
+        "replicates": replicates if intervals else None,
+    }
     with reading(db) as stored:
         # One snapshot: a run may be writing meanwhile.
         stored.conn.execute("BEGIN")
-        board = analysis.leaderboard(
-            stored.conn,
-            suite=suite,
-            attack=attack,
-            goal=goal,
-            accuracy=accuracy,
-            sort=sort,
-            images=images,
-        )
-    _print(report, board, format)
+        if joint:
+            from harness.analysis.joint import joint as joined
+
+            whole = joined(stored.conn, **asked)
+        else:
+            from harness.analysis.board import leaderboard as single
+
+            board = single(stored.conn, attack=attack, sort=sort, **asked)
+    if joint:
+        _print_joint(whole, format)
+    else:
+        from harness.report import leaderboard as report
+
+        _print(report, board, format)
 
 
-def _refuse_model_options(context: click.Context) -> None:
-    """Options that say how models are compared; a default from the environment may stay."""
-    for name in ("attack", "sort", "accuracy", "images"):
+def _refuse(context: click.Context, *names: str, because: str) -> None:
+    """Options that the board asked for has no use for; one from the environment may stay."""
+    for name in names:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise ConfigError(
-                "--attacks compares all attacks of the suite, not its models",
-                where=f"--{name}",
-                hint="leave out one of the two",
-            )
+            raise ConfigError(because, where=f"--{name}", hint="leave out one of the two")
 
 
 def _compare_attacks(db: Path, suite: str | None, goal: str | None, format: Format) -> None:
@@ -125,12 +170,34 @@ def _print(report: ModuleType, found: Board | Contest, format: Format) -> None:
     """Print what was found as its module of `harness.report` shows it."""
     from harness.report.tables import render
 
-    notes = report.footnotes(found)
     if format in ("json", "csv"):
         rows = report.records(found)
         click.echo(render(rows, report.csv_columns(rows), format))
-        click.echo("\n".join(notes), err=True)
+        click.echo("\n".join(report.footnotes(found)), err=True)
         return
+    _print_text(report, found, format)
+
+
+def _print_joint(board: JointBoard, format: Format) -> None:
+    from harness.report import joint as report
+    from harness.report.tables import Column, render
+
+    if format == "json":
+        click.echo(json.dumps(report.document(board), indent=2, allow_nan=False))
+    elif format == "csv":
+        rows = report.csv_rows(board)
+        names = dict.fromkeys(name for row in rows for name in row)
+        click.echo(render(rows, [Column(name, name) for name in names], format))
+    else:
+        _print_text(report, board, format)
+        return
+    click.echo("\n".join(report.footnotes(board)), err=True)
+
+
+def _print_text(report: ModuleType, found: object, format: Format) -> None:
+    from harness.report.tables import render
+
     text = render(report.text_rows(found), report.columns(found), format, title=report.title(found))
+    notes = report.footnotes(found)
     bullet = "- " if format == "md" else ""
     click.echo(f"{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from harness.analysis.board import Board
 from harness.analysis.entry import ENOUGH_SUCCESS, Entry
 from harness.report import readings
+from harness.report.accuracies import accuracy_notes, accuracy_text, common_notes
+from harness.report.frontiers import (
+    EXTRAPOLATION,
+    distance,
+    distance_record,
+    fit_text,
+    intervals_note,
+    members,
+    reference_notes,
+    unit_notes,
+)
 from harness.report.tables import Column
-
-EXTRAPOLATED, FEW_SUCCESSES, INCOMPLETE = "*", "†", "‡"
-
-Value = TypeVar("Value")
+from harness.report.values import EXTRAPOLATED as EXTRAPOLATED
+from harness.report.values import (
+    FEW_SUCCESSES,
+    amount,
+    finite,
+    marked,
+    number,
+    percent,
+    shown,
+)
+from harness.report.values import INCOMPLETE as INCOMPLETE
 
 TABLE = (
     Column("rank", "#", right=True),
@@ -31,9 +49,19 @@ TABLE = (
 """What people see of every board; `text_rows` has these keys."""
 
 
+WITH_INTERVALS = (
+    Column("frontier_distance", "distance (95 %)", right=True),
+    Column("on_frontier", "on frontier", right=True),
+)
+"""In place of the plain distance, where there are intervals."""
+
+
 def columns(board: Board) -> list[Column]:
     """`TABLE`, and two columns for each measurement: its mean, and the attacks' side of it."""
     found = list(TABLE)
+    if board.intervals:
+        place = [column.key for column in found].index("frontier_distance")
+        found[place : place + 1] = WITH_INTERVALS
     for title, bounded in readings.titles(board).items():
         found.append(Column(title, title, right=True))
         if bounded:
@@ -49,32 +77,20 @@ def text_rows(board: Board) -> list[dict[str, str | None]]:
 def _text_row(entry: Entry) -> dict[str, str | None]:
     attack = entry.attack
     return {
-        "rank": _shown(entry.rank, str),
+        "rank": shown(entry.rank, str),
         "model": entry.model + ("" if entry.complete else f" {INCOMPLETE}"),
         "family": entry.family,
-        "parameters": _shown(entry.parameters, _amount),
-        "top1": _top1(entry),
-        "success": _marked(_shown(attack.success, _percent), entry.few_successes, FEW_SUCCESSES),
-        "distortion_mean": _shown(attack.mean, _number),
-        "distortion_median": _shown(attack.median, _number),
-        "distortion_median_all": _shown(attack.median_all, _number),
-        "frontier_distance": _marked(
-            _shown(entry.distance, lambda value: _number(value, "+")),
-            entry.extrapolated,
-            EXTRAPOLATED,
-        ),
+        "parameters": shown(entry.parameters, amount),
+        "top1": accuracy_text(entry),
+        "success": marked(shown(attack.success, percent), entry.few_successes, FEW_SUCCESSES),
+        "distortion_mean": shown(attack.mean, number),
+        "distortion_median": shown(attack.median, number),
+        "distortion_median_all": shown(attack.median_all, number),
+        "frontier_distance": distance(entry),
+        "on_frontier": shown(entry.spread, lambda spread: percent(spread.on_frontier)),
         "images": f"{attack.attacked}/{attack.images}",
-        **readings.texts(entry, _number),
+        **readings.texts(entry, number),
     }
-
-
-def _top1(entry: Entry) -> str | None:
-    text = _shown(entry.top1, _percent)
-    interval = entry.accuracy.interval
-    if text is None or interval is None or entry.top1 != entry.accuracy.measured:
-        return text
-    low, high = interval
-    return f"{text} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def records(board: Board) -> list[dict[str, Any]]:
@@ -82,10 +98,11 @@ def records(board: Board) -> list[dict[str, Any]]:
 
     What does not exist is None, and so is an infinite median: a flag beside it tells.
     """
-    return [_record(board, entry) for entry in board.entries]
+    correlations = {each.score: each.value for each in readings.correlations(board)}
+    return [_record(board, entry, correlations) for entry in board.entries]
 
 
-def _record(board: Board, entry: Entry) -> dict[str, Any]:
+def _record(board: Board, entry: Entry, correlations: Mapping[str, float | None]) -> dict[str, Any]:
     measured = board.accuracy == "measured"
     low, high = (entry.accuracy.interval if measured else None) or (None, None)
     attack, choice = entry.attack, board.selection
@@ -106,12 +123,13 @@ def _record(board: Board, entry: Entry) -> dict[str, Any]:
         "success_at_most": most,
         "distortion_mean": attack.mean,
         "distortion_median": attack.median,
-        "distortion_median_all": _finite(attack.median_all),
+        "distortion_median_all": finite(attack.median_all),
         "distortion_median_all_infinite": attack.median_all == math.inf,
-        "frontier_distance": entry.distance,
+        **distance_record(entry),
         "frontier_fitted": entry.fitted,
         "on_frontier": entry.on_frontier,
         "extrapolated": entry.extrapolated,
+        "frontier_source": board.reference.source if board.reference else "fitted",
         "common_images": len(board.common.images) if board.common else None,
         "common_images_of": board.common.of if board.common else None,
         "images": attack.images,
@@ -130,8 +148,9 @@ def _record(board: Board, entry: Entry) -> dict[str, Any]:
         "goal": choice.goal,
         "norm": choice.attack.norm,
         "seed": choice.seed,
-        "metrics": {name: _finite(value) for name, value in entry.metrics.items()},
+        "metrics": {name: finite(value) for name, value in entry.metrics.items()},
         "measurements": {each.title: readings.record(each) for each in entry.readings},
+        "rank_correlations": correlations,
     }
 
 
@@ -140,7 +159,7 @@ def csv_columns(rows: list[dict[str, Any]]) -> list[Column]:
     return [
         Column(key, key)
         for key in (rows[0] if rows else ())
-        if key not in ("metrics", "measurements")
+        if key not in ("metrics", "measurements", "rank_correlations")
     ]
 
 
@@ -155,8 +174,8 @@ def footnotes(board: Board) -> list[str]:
     """All that the columns do not say, one line each."""
     return [
         _about(board),
-        *_common_notes(board),
-        *_accuracy_notes(board),
+        *common_notes(board.common),
+        *accuracy_notes(board.entries, board.accuracy),
         *_frontier_notes(board),
         *_success_notes(board),
         *readings.notes(board),
@@ -177,69 +196,23 @@ def _about(board: Board) -> str:
     )
 
 
-def _common_notes(board: Board) -> Iterable[str]:
-    common = board.common
-    if common is None:
-        return
-    yield (
-        f"common images: {len(common.images)} of {common.of}, which all of {len(common.models)}"
-        " models classify correctly by their stored clean predictions; everything but top-1 is over"
-        " these alone, and stored metrics and measurements, being over all images, are left out"
-    )
-    if common.unpredicted:
-        counts = ", ".join(f"{model} ({count})" for model, count in common.unpredicted.items())
-        yield f"without a clean prediction for some images, which cannot be common: {counts}"
-    if common.without:
-        yield (
-            "no clean predictions at all, so no say in which images are common:"
-            f" {', '.join(common.without)}"
-        )
-
-
-def _accuracy_notes(board: Board) -> Iterable[str]:
-    entries = board.entries
-    if board.accuracy == "published":
-        yield "top-1: published"
-        unknown = [entry.model for entry in entries if entry.accuracy.published is None]
-        if unknown:
-            yield f"no published accuracy, left out of the fit: {', '.join(unknown)}"
-        return
-    counts = sorted({entry.accuracy.images for entry in entries if entry.accuracy.images})
-    number = "not as many for each model" if len(counts) > 1 else sum(counts)
-    yield (
-        f"top-1: measured on all images of the runs before exclusions ({number}), with the 95 %"
-        " Wilson interval"
-    )
-    perfect = [e.model for e in entries if e.accuracy.images and e.top1 == 1]
-    if perfect:
-        yield f"no errors, counted as half an error in the fit: {', '.join(perfect)}"
-
-
 def _frontier_notes(board: Board) -> Iterable[str]:
-    curve = board.frontier
     incomplete = {entry.model for entry in board.entries if not entry.complete}
-    members = ", ".join(
-        point.name + (f" {INCOMPLETE}" if point.name in incomplete else "")
-        for point in curve.members
-    )
-    if curve.fit is None:
+    curve = board.frontier
+    if curve.fit is None and board.reference is None:
         nothing = "distances or ranks" if board.sort == "frontier" else "distances"
-        yield f"no frontier fit, so no {nothing}: {curve.reason}" + (
-            f" ({members})" if members else ""
-        )
-    else:
-        fit = curve.fit
-        r2 = "none under 5 models" if fit.r2 is None else f"{fit.r2:.3f}"
-        yield (
-            f"frontier: y = a + b ln(1 - top-1), a = {fit.a:.4g}, b = {fit.b:.4g}, R² = {r2};"
-            f" {len(curve.members)} members: {members}"
-        )
-        yield "distance: mean distortion minus the fit's value; positive is above the trend"
-        if any(entry.extrapolated for entry in board.entries):
-            yield (
-                f"{EXTRAPOLATED} extrapolated: outside the accuracies of the frontier's models, or"
-                " where the fit is 0 or less"
-            )
+        named = members(curve, incomplete)
+        yield f"no frontier fit, so no {nothing}: {curve.reason}" + (f" ({named})" if named else "")
+        return
+    yield f"frontier: {fit_text(curve, board.reference, board.intervals, incomplete)}"
+    yield "distance: mean distortion minus the fit's value; positive is above the trend"
+    if board.reference:
+        yield from reference_notes(board.reference)
+        yield from unit_notes(board.reference, [e.model for e in board.entries if not e.pixels])
+    if any(entry.extrapolated for entry in board.entries):
+        yield EXTRAPOLATION
+    if board.intervals:
+        yield intervals_note(board.intervals)
 
 
 def _success_notes(board: Board) -> Iterable[str]:
@@ -274,41 +247,9 @@ def _incomplete(entry: Entry) -> str:
     text = f"of {attack.images} images {', '.join(parts)}" if parts else "all images attacked"
     if attack.success_bounds and attack.unknown:
         low, high = attack.success_bounds
-        text += f", success between {_percent(low)} and {_percent(high)}"
+        text += f", success between {percent(low)} and {percent(high)}"
     if clean.missing or not clean.images:
         text += (
             f"; no clean prediction for {clean.missing} of {clean.images + clean.missing} images"
         )
     return text + cause
-
-
-def _shown(value: Value | None, show: Callable[[Value], str]) -> str | None:
-    return None if value is None else show(value)
-
-
-def _marked(text: str | None, marked: bool, mark: str) -> str | None:
-    return f"{text}{mark}" if text is not None and marked else text
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _number(value: float, sign: str = "") -> str:
-    """Three significant digits; large numbers whole."""
-    if math.isinf(value):
-        return "∞"
-    if abs(value) >= 99.95:
-        return f"{value:{sign},.0f}"
-    return f"{value:{sign}#.3g}"
-
-
-def _amount(count: int) -> str:
-    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= unit:
-            return f"{count / unit:.3g} {name}"
-    return str(count)

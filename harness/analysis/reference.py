@@ -1,0 +1,208 @@
+"""Fits to measure distances from instead of a board's own: the published ones, or a file's.
+
+The table is that of Su et al. 2018, section 4.2 and its figures' captions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.analysis.frontier import Fit, Point
+from harness.errors import ConfigError
+
+OPTION = "--frontier"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A fit y = a + b ln(1 - accuracy) that was made elsewhere.
+
+    Attributes:
+        low, high: the accuracies that it was fitted between; None where that is not known.
+        per_pixel: y is divided by the height times the width of the model's input.
+        caveat: what to know before leaning on it.
+    """
+
+    source: str
+    fit: Fit
+    low: float | None = None
+    high: float | None = None
+    per_pixel: bool = False
+    caveat: str | None = None
+
+    def fitted(self, point: Point) -> float:
+        """The fit's value at the point's accuracy."""
+        return self.fit.at(point.error)
+
+    def extrapolated(self, point: Point) -> bool:
+        """Whether the point is outside the fitted accuracies, or the fit is 0 or less there."""
+        below = self.low is not None and point.accuracy < self.low
+        above = self.high is not None and point.accuracy > self.high
+        return below or above or self.fitted(point) <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a board's y is of.
+
+    Attributes:
+        title: the attack's label, or measurement and score.
+        name: of the attack or the measurement.
+        norm: None where y is no distance.
+        attack: whether it is an attack's distortion.
+        common: whether only images count that all models classify correctly.
+    """
+
+    title: str
+    name: str
+    norm: str | None
+    goal: str
+    attack: bool
+    common: bool
+
+    @property
+    def exact(self) -> str:
+        """Metric, goal and images, as the published fits are named."""
+        if self.norm is None:
+            return self.title
+        parts = (self.name, self.norm, self.goal, "common" if self.common else "")
+        return " ".join(part for part in parts if part)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What a fit of it may be called, the most exact first."""
+        loose = (self.title, self.name, self.norm or "") if self.attack else (self.title,)
+        return (self.exact, *(key for key in loose if key))
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Fits by the name of what they are of; ``where`` they come from."""
+
+    where: str
+    fits: Mapping[str, Reference]
+
+    def find(self, metric: Metric) -> Reference | None:
+        return next((self.fits[key] for key in metric.keys if key in self.fits), None)
+
+    def get(self, metric: Metric) -> Reference:
+        """The fit of ``metric``.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        found = self.find(metric)
+        if found is None:
+            raise self.lacking(metric.exact)
+        return found
+
+    def lacking(self, what: str) -> ConfigError:
+        """The error that there is no fit for ``what``."""
+        return ConfigError(
+            f"no fit for {what!r}", where=self.where, hint=f"there are: {', '.join(self.fits)}"
+        )
+
+
+_PAPER_RANGE = 0.569, 0.827
+"""Published top-1 of the least and the most accurate of the paper's frontier models."""
+
+
+def _published(a: float, b: float, scale: float, **more: Any) -> Reference:
+    fit = Fit(a * scale, b * scale, None)
+    return Reference("published by Su et al. 2018", fit, *_PAPER_RANGE, **more)
+
+
+PAPER = References(
+    f"{OPTION} paper",
+    {
+        "ifgsm linf random": _published(6.2, 2.9, 1e-2),
+        "cw l2 random": _published(2.1, 1.1, 1e-5, per_pixel=True),
+        "clever l2 random": _published(12.5, 4.6, 1e-6, per_pixel=True),
+        "ifgsm linf random common": _published(8.5, 4.3, 1e-2),
+        "cw l2 random common": _published(17.3, 9.0, 1e-6, per_pixel=True),
+        "ifgsm linf least-likely": _published(
+            *(8.5, 4.3, 1e-2),
+            caveat="the paper gives it the same numbers as its common images: perhaps a slip",
+        ),
+        "cw l2 least-likely": _published(2.7, 1.5, 1e-5, per_pixel=True),
+    },
+)
+"""The published fits. "Common" are the 327 images that all 18 models classify correctly."""
+
+
+def references(asked: str) -> References | None:
+    """What ``--frontier`` asks for: ``paper``, a file's fits, or None for ``fitted``.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not a mapping of fits.
+    """
+    if asked == "fitted":
+        return None
+    return PAPER if asked == "paper" else from_file(Path(asked))
+
+
+def from_file(path: Path) -> References:
+    """The fits of a YAML or JSON file: ``{metric: {a, b, low, high}}``.
+
+    A metric is an attack's label, its name or its norm, a measurement and its score, or all of
+    name, norm and goal as in `PAPER`; ``low`` and ``high``, in [0, 1], may be left out.
+
+    Raises:
+        ConfigError: it cannot be read, or a field is wrong.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(
+            f"cannot be read: {reason}",
+            where=f"{OPTION} {path}",
+            hint="name a file, or paper or fitted",
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"is no YAML: {error}", where=str(path)) from error
+    if not isinstance(content, dict) or not content:
+        raise ConfigError(
+            "holds no fits", where=str(path), hint="write lines like `linf: {a: 0.06, b: 0.03}`"
+        )
+    fits = {str(name): _given(path, str(name), fields) for name, fields in content.items()}
+    return References(str(path), fits)
+
+
+def _given(path: Path, name: str, fields: object) -> Reference:
+    where = f"{path}: {name}"
+    if not isinstance(fields, dict):
+        raise ConfigError("is not a mapping", where=where, hint="it needs a and b")
+    strange = [str(field) for field in fields if field not in ("a", "b", "low", "high")]
+    if strange:
+        raise ConfigError(
+            f"unknown field {strange[0]!r}", where=where, hint="there are: a, b, low, high"
+        )
+    missing = [field for field in ("a", "b") if field not in fields]
+    if missing:
+        raise ConfigError("is missing", where=f"{where}.{missing[0]}")
+    numbers = {field: _number(f"{where}.{field}", value) for field, value in fields.items()}
+    low, high = numbers.get("low"), numbers.get("high")
+    for field, value in (("low", low), ("high", high)):
+        if value is not None and not 0 <= value <= 1:
+            raise ConfigError("is an accuracy in [0, 1]", where=f"{where}.{field}")
+    if low is not None and high is not None and low > high:
+        raise ConfigError("is above high", where=f"{where}.low")
+    return Reference(f"from {path}", Fit(numbers["a"], numbers["b"], None), low, high)
+
+
+def _number(where: str, value: object) -> float:
+    """``value`` as a finite float; YAML reads 1e-5, without a dot, as text."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError("is not a finite number", where=where)
+    return number

@@ -1,0 +1,60 @@
+"""``harness compare``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import database, option, output_format
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.report.tables import Format
+
+
+@click.command()
+@click.argument("first", metavar="MODEL")
+@click.argument("second", metavar="MODEL")
+@database()
+@option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
+@option(
+    "--attack",
+    metavar="NAME",
+    help="An attack of the suite, by name, label or glob; by default all, and the measurements.",
+)
+@option("--goal", metavar="GOAL", help="The adversary's goal; by default all.")
+@output_format()
+def compare(
+    first: str,
+    second: str,
+    db: Path,
+    suite: str | None,
+    attack: str | None,
+    goal: str | None,
+    format: Format,
+) -> None:
+    """Two models on the same images.
+
+    Paired differences of accuracy, success, distortion and scores, with bootstrap intervals and
+    McNemar's test. JSON and CSV go to stdout alone, their footnotes to stderr.
+    """
+    from harness.analysis.compare import compare as compared
+    from harness.report import compare as report
+    from harness.report.tables import render
+    from harness.store.database import reading
+
+    with reading(db) as stored:
+        # One snapshot: a run may be writing meanwhile.
+        stored.conn.execute("BEGIN")
+        found = compared(stored.conn, first, second, suite=suite, attack=attack, goal=goal)
+    notes = report.footnotes(found)
+    if format in ("json", "csv"):
+        rows = report.records(found)
+        click.echo(render(rows, report.csv_columns(rows), format))
+        click.echo("\n".join(notes), err=True)
+        return
+    text = render(report.text_rows(found), report.columns(found), format, title=report.title(found))
+    bullet = "- " if format == "md" else ""
+    click.echo(f"{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))

@@ -1,0 +1,116 @@
+"""Frontier distances and the fits that they are measured from: texts, records and footnotes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Protocol
+
+from harness.analysis.bootstrap import Intervals, Range, Spread
+from harness.analysis.frontier import Frontier
+from harness.analysis.reference import Reference
+from harness.report.values import EXTRAPOLATED, INCOMPLETE, marked, number, percent, shown
+
+EXTRAPOLATION = (
+    f"{EXTRAPOLATED} extrapolated: outside the accuracies of the frontier's models, or where the"
+    " fit is 0 or less"
+)
+
+
+def fit_text(
+    curve: Frontier,
+    reference: Reference | None,
+    spread: Intervals | None,
+    incomplete: Collection[str],
+) -> str:
+    """The fit that distances are measured from, and the board's Pareto-optimal models."""
+    fit = reference.fit if reference else curve.fit
+    if fit is None:
+        return f"no fit: {curve.reason}"
+    text = f"y = a + b ln(1 - top-1), a = {_fitted(fit.a, spread.a if spread else None)},"
+    text += f" b = {_fitted(fit.b, spread.b if spread else None)}"
+    if reference:
+        text += f", {reference.source}"
+    else:
+        text += f", R² = {'none under 5 models' if fit.r2 is None else f'{fit.r2:.3f}'}"
+    return f"{text}; {len(curve.members)} members: {members(curve, incomplete)}"
+
+
+def _fitted(value: float, interval: Range | None) -> str:
+    if interval is None:
+        return f"{value:.4g}"
+    return f"{value:.4g} ({interval[0]:.4g} to {interval[1]:.4g})"
+
+
+def members(curve: Frontier, incomplete: Collection[str]) -> str:
+    """The Pareto-optimal models by name."""
+    return ", ".join(
+        point.name + (f" {INCOMPLETE}" if point.name in incomplete else "")
+        for point in curve.members
+    )
+
+
+def reference_notes(reference: Reference) -> Iterable[str]:
+    """What to know of a fit that was made elsewhere."""
+    if reference.low is not None and reference.high is not None:
+        yield (
+            f"that fit is over accuracies from {percent(reference.low)} to"
+            f" {percent(reference.high)}; the members are this board's own"
+        )
+    if reference.caveat:
+        yield f"that fit: {reference.caveat}"
+
+
+def unit_notes(reference: Reference, without: Sequence[str]) -> Iterable[str]:
+    """How distances per pixel come about."""
+    if reference.per_pixel:
+        yield (
+            "that fit is per pixel, and so are the distances from it: each model's mean is divided"
+            " by the height times the width of its input (the paper's number of pixels may be"
+            " three times that)"
+        )
+        if without:
+            yield f"no known input size, so no distance: {', '.join(without)}"
+
+
+def intervals_note(found: Intervals) -> str:
+    """How the intervals came about."""
+    text = (
+        f"95 % intervals: percentiles of {found.replicates} bootstrap replicates over images, the"
+        " same images for all models, the frontier reselected in each; on frontier: in how many of"
+        " them the model was Pareto-optimal"
+    )
+    lacking = found.replicates - found.fits
+    return f"{text}; {lacking} had no fit and are left out" if lacking else text
+
+
+class Distant(Protocol):
+    """What has a frontier distance: an entry of a board, a place of a joint one."""
+
+    @property
+    def distance(self) -> float | None: ...
+    @property
+    def extrapolated(self) -> bool: ...
+    @property
+    def spread(self) -> Spread | None: ...
+
+
+def distance(of: Distant) -> str | None:
+    """A frontier distance with its mark, and with its interval where there is one."""
+    text = marked(
+        shown(of.distance, lambda value: number(value, "+")), of.extrapolated, EXTRAPOLATED
+    )
+    if text is None or of.spread is None or of.spread.distance is None:
+        return text
+    low, high = of.spread.distance
+    return f"{text} ({number(low, '+')} to {number(high, '+')})"
+
+
+def distance_record(of: Distant) -> dict[str, Any]:
+    """A frontier distance as JSON-like data; what the bootstrap did not say is None."""
+    low, high = (of.spread.distance if of.spread else None) or (None, None)
+    return {
+        "frontier_distance": of.distance,
+        "frontier_distance_low": low,
+        "frontier_distance_high": high,
+        "on_frontier_share": of.spread.on_frontier if of.spread else None,
+    }

@@ -1,0 +1,193 @@
+"""Published fits and those of a file."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.analysis.board import leaderboard
+from harness.analysis.frontier import Point
+from harness.analysis.reference import PAPER, Metric, from_file, references
+from harness.errors import ConfigError
+from harness.report.leaderboard import footnotes
+
+CW = {"name": "cw", "label": "cw", "norm": "l2", "budget": None, "goals": ["random", "untargeted"]}
+FGSM = {"name": "fgsm", "label": "fgsm", "norm": "linf", "budget": 0.3, "goals": ["random"]}
+
+
+def metric(name: str = "ifgsm", norm: str | None = "linf", **changes: Any) -> Metric:
+    fields = {"title": f"{name} steps=9", "goal": "random", "attack": True, "common": False}
+    return Metric(name=name, norm=norm, **{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("asked", "zero"),
+    [
+        (metric(), 0.882),
+        (metric("cw", "l2"), 0.852),
+        (metric("clever", "l2", title="clever l2.score", attack=False), 0.934),
+        (metric("cw", "l2", goal="least-likely"), 0.835),
+    ],
+)
+def test_the_published_fits_reach_zero_where_the_study_does(asked: Metric, zero: float) -> None:
+    fit = PAPER.get(asked).fit
+    assert 1 - math.exp(-fit.a / fit.b) == pytest.approx(zero, abs=6e-4)
+
+
+def test_common_images_have_fits_of_their_own() -> None:
+    mine, common = PAPER.get(metric()), PAPER.get(metric(common=True))
+    assert (mine.fit.a, mine.fit.b) == (pytest.approx(0.062), pytest.approx(0.029))
+    assert (common.fit.a, common.fit.b) == (pytest.approx(0.085), pytest.approx(0.043))
+    assert PAPER.get(metric(goal="least-likely")).caveat
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "extrapolated"),
+    [(0.5, True), (0.569, False), (0.7, False), (0.827, False), (0.83, True), (0.95, True)],
+)
+def test_outside_the_papers_models_it_is_extrapolated(accuracy: float, extrapolated: bool) -> None:
+    point = Point("a", 1000 * accuracy, 1000, 0.1)
+    assert PAPER.get(metric()).extrapolated(point) is extrapolated
+
+
+def test_what_nobody_published_is_one_line_that_lists_what_there_is() -> None:
+    with pytest.raises(ConfigError) as error:
+        PAPER.get(metric("ead", "l1"))
+    line = str(error.value)
+    assert line.startswith("--frontier paper: no fit for 'ead l1 random'; there are: ")
+    assert "cw l2 least-likely" in line
+    assert "\n" not in line
+    with pytest.raises(ConfigError):
+        PAPER.get(metric(goal="untargeted"))
+
+
+def test_a_file_names_labels_attacks_norms_and_scores(tmp_path: Path) -> None:
+    path = tmp_path / "fits.yaml"
+    path.write_text(
+        "linf: {a: 1e-2, b: 2}\n"
+        "ifgsm: {a: 4, b: 4, low: 0.5, high: 0.6}\n"
+        "ifgsm steps=50: {a: 5, b: 6}\n"
+        "cw l2 random: {a: 9, b: 1}\n"
+        "divergence psi: {a: 7, b: 8}\n"
+    )
+    found = references(str(path))
+    assert found is not None
+
+    def a(asked: Metric) -> float | None:
+        fit = found.find(asked)
+        return fit and fit.fit.a
+
+    assert a(metric("pgd")) == 0.01
+    assert a(metric()) == 4
+    assert a(metric(title="ifgsm steps=50")) == 5
+    assert a(metric("cw", "l2")) == 9
+    assert a(metric("cw", "l2", goal="untargeted")) is None
+    psi = metric("divergence", None, title="divergence psi", attack=False)
+    assert a(psi) == 7
+    # A norm is an attack's: scores in it are another thing.
+    assert a(metric("clever", "linf", title="clever linf.score", attack=False)) is None
+    reference = found.get(metric())
+    assert reference.extrapolated(Point("a", 7, 10, 1.0))
+    assert not reference.extrapolated(Point("a", 55, 100, 1.0))
+
+
+def test_json_is_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "fits.json"
+    path.write_text(json.dumps({"linf": {"a": 1e-9, "b": 1, "low": 0.1}}))
+    assert from_file(path).get(metric()).fit.a == 1e-9
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no fits"),
+        ("[1, 2]", "holds no fits"),
+        ("a: b: c", "is no YAML"),
+        ("!!python/object/apply:os.system [echo]", "is no YAML"),
+        ("linf: 3", "linf: is not a mapping"),
+        ("linf: {a: 1}", "linf.b: is missing"),
+        ("linf: {a: 1, b: 2, c: 3}", "linf: unknown field 'c'; there are: a, b, low, high"),
+        ("linf: {a: x, b: 2}", "linf.a: is not a finite number"),
+        ("linf: {a: .nan, b: 2}", "linf.a: is not a finite number"),
+        ("linf: {a: true, b: 2}", "linf.a: is not a finite number"),
+        ("linf: {a: [1], b: 2}", "linf.a: is not a finite number"),
+        ("linf: {a: 1, b: 2, low: 56.9}", "linf.low: is an accuracy in [0, 1]"),
+        ("linf: {a: 1, b: 2, low: 0.9, high: 0.1}", "linf.low: is above high"),
+    ],
+)
+def test_a_wrong_file_is_one_line_with_file_and_field(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "fits.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        from_file(path)
+    assert str(error.value).startswith(str(path))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("bad", ["absent", "folder", "bytes"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, bad: str) -> None:
+    path = tmp_path / "fits.yaml"
+    if bad == "folder":
+        path.mkdir()
+    elif bad == "bytes":
+        path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        references(str(path))
+
+
+@pytest.fixture
+def two(bench: Any, define: Any) -> Any:
+    bench.run(define("abc", [CW, FGSM]), 10)
+    for model, errors, size in (("a", 4, 0.8), ("b", 3, 0.7), ("c", 2, 0.6)):
+        about = {} if model == "c" else {"shape": [3, 20, 10]}
+        bench.clean(model, [i >= errors for i in range(10)], **about)
+        bench.attack(model, ["w"] * errors + [size] * (10 - errors), attack="cw", norm="l2")
+        bench.attack(model, ["w"] * errors + [0.3] * (10 - errors), attack="fgsm", budget=0.3)
+    return bench
+
+
+def test_l2_is_divided_by_each_models_own_pixels(two: Any) -> None:
+    board = leaderboard(two.sql, references=PAPER, replicates=50)
+    found = {entry.model: entry for entry in board.entries}
+    fitted = (2.1 + 1.1 * math.log(0.4)) * 1e-5
+    assert found["a"].distance == pytest.approx(0.8 / 200 - fitted)
+    assert found["a"].attack.mean == pytest.approx(0.8)
+    assert not found["a"].extrapolated
+    assert found["a"].spread is not None
+    assert found["a"].spread.distance is not None
+    low, high = found["a"].spread.distance
+    assert low <= found["a"].distance <= high
+    assert (found["c"].distance, found["c"].spread, found["c"].rank) == (None, None, None)
+    text = "\n".join(footnotes(board))
+    assert "published by Su et al. 2018" in text
+    assert "height times the width" in text
+    assert "no known input size, so no distance: c" in text
+
+
+def test_a_fixed_budget_has_no_reference(two: Any) -> None:
+    with pytest.raises(ConfigError, match="--frontier paper: fgsm has a fixed budget"):
+        leaderboard(two.sql, attack="fgsm", references=PAPER)
+
+
+def test_a_file_needs_no_fit_of_the_boards_own(two: Any, tmp_path: Path) -> None:
+    path = tmp_path / "fits.yaml"
+    path.write_text("l2: {a: 1, b: 0.5}")
+    board = leaderboard(two.sql, references=from_file(path))
+    (a,) = [entry for entry in board.entries if entry.model == "a"]
+    assert a.distance == pytest.approx(0.8 - (1 + 0.5 * math.log(0.4)))
+    assert f"from {path}" in "\n".join(footnotes(board))
+
+
+def test_where_the_fit_is_zero_or_less_it_is_extrapolated(tmp_path: Path) -> None:
+    path = tmp_path / "fits.yaml"
+    path.write_text("linf: {a: 0.62, b: 0.29}")
+    reference = from_file(path).get(metric())
+    assert not reference.extrapolated(Point("a", 88, 100, 0.1))
+    assert reference.extrapolated(Point("a", 89, 100, 0.1))
