@@ -74,7 +74,8 @@ class Passes:
     """Passes through the model for one image; those of the harness's verdict do not count.
 
     Attributes:
-        backwards: each of them belongs to one of the ``forwards``.
+        backwards: of an attack each belongs to one of the ``forwards``; a measurement may follow
+            several directions from one.
     """
 
     forwards: int

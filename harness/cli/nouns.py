@@ -88,7 +88,7 @@ def _suite_rows(registry: Registry) -> list[Row]:
             "dataset": suite.dataset,
             "models": len(registry.match_models(suite.models)),
             "images": suite.images,
-            "attacks": [attack.attack for attack in suite.attacks],
+            "attacks": list(dict.fromkeys(attack.attack for attack in suite.attacks)),
             "measurements": [each.measurement for each in suite.measurements],
             "metrics": list(suite.metrics),
             "summary": suite.summary,

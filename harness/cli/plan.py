@@ -18,6 +18,7 @@ from harness.report.quantities import flop, si, size, span
 from harness.report.tables import Column, Format, render
 
 if TYPE_CHECKING:
+    from harness.api import Passes
     from harness.plan import Cell
     from harness.schedule.calibrate import Calibration
     from harness.schedule.cost import Cost
@@ -127,9 +128,12 @@ def _priced(
 
     priced: list[_Priced] = []
     for cell in resolved.plan.cells:
-        passes = CLEAN if cell.task is None else None  # measurements do not say
+        passes: Passes | None = CLEAN
         if cell.attack is not None:
             passes = resolved.attacks[cell.attack.label].passes
+        elif cell.measurement is not None and cell.goal is not None:
+            measurement = resolved.measurements[cell.measurement.label]
+            passes = measurement.passes(cell.goal, cell.model.identity["classes"])
         figures = calibration.figures.get(cell.model.name, Figures())
         priced.append((cell, cell_cost(cell, left[cell.key], passes, figures)))
     for each, images in transfers:

@@ -85,12 +85,19 @@ def test_the_built_in_registry_holds_the_study_in_small() -> None:
     assert [model.name for model in registry.match_models(suite.models)] == digits
     assert suite.images is None or suite.images >= 60
     assert suite.accuracy_images is None
-    attacks = {attack.attack: attack for attack in suite.attacks}
-    assert list(attacks) == ["fgsm", "ifgsm", "cw", "ead"]
-    ifgsm = attacks["ifgsm"]
-    assert attacks["fgsm"].goals == (Goal.UNTARGETED, Goal.RANDOM)
-    assert ifgsm.goals == (Goal.RANDOM, Goal.LEAST_LIKELY)
-    assert (ifgsm.parameters["attempts"], ifgsm.parameters["steps"]) == (9, 10)
+    assert list(dict.fromkeys(each.attack for each in suite.attacks)) == [
+        "fgsm", "ifgsm", "cw", "ead"
+    ]  # fmt: skip
+    (search,) = [each for each in suite.attacks if each.parameters.get("epsilon") == "search"]
+    assert search.goals == (Goal.RANDOM, Goal.LEAST_LIKELY)
+    assert (search.parameters["attempts"], search.parameters["steps"]) == (9, 10)
+    # The study's transfer panels: FGSM, I-FGSM at three epsilons, C&W and EAD-L1.
+    kept = [each for each in suite.attacks if each.keep]
+    assert {each.attack for each in kept} == {"fgsm", "ifgsm", "cw", "ead"}
+    assert {each.parameters["epsilon"] for each in kept if each.attack == "ifgsm"} == {0.1, 0.2, 0.3}
+    assert all(each.goals == (Goal.UNTARGETED, Goal.RANDOM) for each in kept)
+    assert suite.transfer is not None
+    assert [each.measurement for each in suite.measurements] == ["clever", "divergence"]
     assert {"accuracy", "success", "linf", "l2", "l1"} <= set(suite.metrics)
 
 

@@ -1,0 +1,130 @@
+"""``harness report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import database, option, registries
+from harness.errors import ConfigError, HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.api import Dataset
+    from harness.report.html.pictures import Pixels, Reader
+    from harness.report.html.stored import Kept
+
+
+@click.command()
+@option(
+    "--output", "-o",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="The folder to write to; made where it is not there.",
+)  # fmt: skip
+@database()
+@option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
+@option("--figures", is_flag=True, help="Write each figure as PNG and SVG too.")
+@click.option(
+    "--images",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="How many images are shown with their adversarial pictures.",
+)
+@option(
+    "--data",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Where a data set lies, for the clean pictures; may be repeated.",
+)
+@registries()
+def report(
+    output: Path,
+    db: Path,
+    suite: str | None,
+    figures: bool,
+    images: int,
+    data: Sequence[str],
+    registry_files: Sequence[Path],
+) -> None:
+    """One HTML file of a suite's results, to be opened in any browser, without network.
+
+    It holds the boards, the charts, the findings, pictures, and where the numbers come from; what
+    is not stored is named. Needs the extra `report`.
+    """
+    from harness.report.html.charts import needs
+
+    for module in ("altair", "vl_convert", "jinja2"):
+        needs(module)
+    from harness.report.html.content import content
+    from harness.report.html.page import html
+    from harness.store.database import file_errors, reading
+
+    reader = clean_reader(_places(data), registry_files)
+    with reading(db) as stored:
+        # One snapshot: a run may be writing meanwhile.
+        stored.conn.execute("BEGIN")
+        found = content(stored, suite=suite, images=images, reader=reader)
+    page = output / "index.html"
+    with file_errors(page):
+        output.mkdir(parents=True, exist_ok=True)
+        page.write_text(html(found), "utf-8")
+    click.echo(page)
+    if figures:
+        from harness.report.html.export import export
+
+        written = export(found.figures.values(), output / "figures")
+        click.echo(f"{len(written)} figures in {output / 'figures'}", err=True)
+    if found.provenance.gaps:
+        click.echo(
+            f"{found.provenance.complete} of {found.provenance.parts} cells are complete; the page"
+            " names what is missing",
+            err=True,
+        )
+
+
+def clean_reader(places: dict[str, Path], registry_files: Sequence[Path]) -> Reader:
+    """Reads clean pictures through the registry's data sets, each opened when it is first asked."""
+    opened: dict[str, Dataset] = {}
+
+    def read(row: Kept) -> Pixels:
+        from harness.api import Cut, Sample
+        from harness.report.html.pictures import cut_of
+
+        if row.dataset not in opened:
+            opened[row.dataset] = _dataset(row.dataset, places.get(row.dataset), registry_files)
+        dataset, sample = opened[row.dataset], Sample(row.image, row.label)
+        if dataset.digest(sample) != row.digest:
+            raise HarnessError("the clean picture has changed since the run")
+        height, width = row.identity["preprocessing"]["size"]
+        cut = cut_of(row.identity)
+        return dataset.read(sample, (height, width), Cut(**cut) if cut else None)
+
+    return read
+
+
+def _dataset(name: str, place: Path | None, registry_files: Sequence[Path]) -> Dataset:
+    from harness.plugins import installed, unknown
+    from harness.registry import load
+    from harness.schedule.components import dataset_component
+
+    known = load(registry_files).datasets
+    if name not in known:
+        raise unknown("data set", name, known, see="`harness datasets list`")
+    return dataset_component(known[name], installed(), root=place)[1]
+
+
+def _places(data: Sequence[str]) -> dict[str, Path]:
+    places = {}
+    for item in data:
+        name, equals, path = item.partition("=")
+        if not (name and equals and path):
+            raise ConfigError(f"{item!r} is not NAME=PATH", where="--data")
+        places[name] = Path(path)
+    return places

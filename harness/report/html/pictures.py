@@ -1,0 +1,166 @@
+"""Clean pictures, their adversarial ones, and the differences, as PNG data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError
+from harness.report.html import stored
+from harness.report.html.shown import number
+from harness.store import artifacts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sqlite_utils import Database
+
+    from harness.report.html.stored import Kept
+
+    Pixels = NDArray[np.float32]
+
+Reader = Callable[["Kept"], "Pixels"]
+"""Reads a candidate's clean picture, float32 (3, height, width) in [0, 1]; raises HarnessError."""
+
+BUDGET = 3_500_000
+"""Characters of data URIs: pictures beyond are left out, and the page says so."""
+
+SMALL = 96
+"""Pictures lower than this are enlarged without smoothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adversarial:
+    """One candidate: its pictures as data URIs; ``difference`` is None without a clean one."""
+
+    attack: str
+    goal: str
+    status: str
+    predicted: int | None
+    distances: str
+    picture: str
+    difference: str | None
+    gain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An image and what was made of it for one model.
+
+    Attributes:
+        clean: a data URI; None where the picture cannot be had, and ``why`` says why.
+        pixelated: small pictures are shown with hard edges.
+    """
+
+    image: str
+    label: int
+    model: str
+    clean: str | None
+    why: str | None
+    pixelated: bool
+    candidates: tuple[Adversarial, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The cards that fit, and how many more there would be."""
+
+    cards: tuple[Card, ...]
+    left_out: int
+    problems: tuple[str, ...]
+
+
+def gallery(db: Database, suite: str, *, images: int, reader: Reader) -> Gallery:
+    """The first ``images`` that have kept candidates, each with another model if possible."""
+    chosen = stored.kept_images(db.conn, suite, images)
+    cards: list[Card] = []
+    problems: dict[str, None] = {}
+    size = 0
+    for turn, image in enumerate(chosen):
+        try:
+            card = _card(db, _of_one_model(db.conn, suite, image, turn), reader)
+        except HarnessError as error:  # an artifact folder that did not come along
+            problems[str(error)] = None
+            continue
+        size += _size(card)
+        if size > BUDGET:
+            break
+        cards.append(card)
+    return Gallery(tuple(cards), len(chosen) - len(cards) - len(problems), tuple(problems))
+
+
+def _of_one_model(db: Connection, suite: str, image: int, turn: int) -> Sequence[Kept]:
+    """The image's candidates for one model: another one each turn, broken ones if there are any."""
+    rows = stored.kept(db, suite, image)
+    models = list(dict.fromkeys(row.model for row in rows if row.status == "broken"))
+    # Neighbours in the suite's order are often of one family: walk in steps of 5.
+    model = models[5 * turn % len(models)]
+    return [row for row in rows if row.model == model]
+
+
+def _card(db: Database, rows: Sequence[Kept], reader: Reader) -> Card:
+    first = rows[0]
+    clean, why = None, None
+    try:
+        clean = reader(first)
+    except HarnessError as error:
+        why = error.what
+    pictures = [artifacts.load(db, row.artifact, row.row) for row in rows]
+    return Card(
+        image=first.image,
+        label=first.label,
+        model=first.model,
+        clean=None if clean is None else _png(clean),
+        why=why,
+        pixelated=pictures[0].shape[1] < SMALL,
+        candidates=tuple(
+            _adversarial(row, picture, clean) for row, picture in zip(rows, pictures, strict=True)
+        ),
+    )
+
+
+def _adversarial(row: Kept, picture: Pixels, clean: Pixels | None) -> Adversarial:
+    difference, gain = None, ""
+    if clean is not None and clean.shape == picture.shape:
+        delta = picture - clean
+        largest = float(abs(delta).max())
+        difference = _png(0.5 + delta * (0.5 / largest if largest else 1.0))
+        gain = f"× {0.5 / largest:.3g}" if largest else "none"
+    return Adversarial(
+        attack=row.attack,
+        goal=row.goal,
+        status=row.status,
+        predicted=row.predicted,
+        distances=f"linf {number(row.linf)}, l2 {number(row.l2)}",
+        picture=_png(picture),
+        difference=difference,
+        gain=gain,
+    )
+
+
+def _png(picture: Pixels) -> str:
+    """The picture (3, height, width) in [0, 1], rounded to 8 bits."""
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _size(card: Card) -> int:
+    pictures: Iterator[str | None] = (
+        picture for each in card.candidates for picture in (each.picture, each.difference)
+    )
+    return len(card.clean or "") + sum(len(picture or "") for picture in pictures)
+
+
+def cut_of(identity: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """How a stored model wants its pictures cut out; None where it has no wish."""
+    cut: Mapping[str, Any] | None = identity.get("preprocessing", {}).get("cut")
+    return cut

@@ -1,0 +1,199 @@
+"""The page without a browser: size, escaping, pictures, absent parts, files of the figures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from conftest import no_clean, render
+from PIL import Image
+from report_toy import ATTACKS, HOSTILE, MODELS, SUITE, Toy
+
+from harness.report.html import export
+from harness.report.html.figure import packed
+from harness.report.html.figures import labels, security, sweeps
+from harness.report.html.page import script_json
+from harness.report.html.shown import Names
+from harness.report.html.theme import themes
+
+
+def test_the_whole_page_is_small(page):
+    assert page.stat().st_size <= 8_000_000
+
+
+def test_nothing_is_loaded_and_scripts_are_named_by_their_hashes(page):
+    text = re.sub(r"(<script>).*?(</script>)", r"\1\2", page.read_text("utf-8"), flags=re.S)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text).group(1)
+    assert "default-src 'none'" in policy
+    assert "unsafe-eval" not in policy
+    assert policy.count("'sha256-") == 2
+    assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
+    assert not re.search(r'<(img|script)[^>]*\bsrc="(?!data:)', text)
+
+
+def test_json_cannot_end_its_script():
+    hostile = {"</script><!--": [HOSTILE, "a&b", "\u2028"]}
+    text = script_json(hostile)
+    assert not set(text) & set("<>&\u2028")
+    assert json.loads(text) == hostile
+
+
+def test_names_and_paths_are_escaped(page):
+    text = page.read_text("utf-8")
+    assert "a b=&lt;/script&gt;" in text
+    assert text.count("</script>") == 3
+
+
+def test_pictures_are_those_that_are_stored(page):
+    text = page.read_text("utf-8")
+    sources = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]*)"', text)
+    pictures = [np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) for data, _ in sources]
+    clean, adversarial, difference = pictures[:3]
+    assert clean.shape == adversarial.shape == (32, 32, 3)
+    assert "clean" in sources[0][1]
+    assert "difference" in sources[2][1]
+    # The toy's noise is +-0.08, clipped: the largest change spans the range, grey is none.
+    expected = 127.5 + (adversarial / 255.0 - clean / 255.0) * 127.5 / 0.08
+    assert np.abs(difference - expected).max() <= 255 / 0.08 / 255 / 2 + 2
+
+
+def test_a_missing_clean_picture_is_told(tmp_path):
+    toy = Toy(tmp_path / "harness.db", models=MODELS[:1], attacks=ATTACKS[3:4], images=6,
+              clean_images=6)  # fmt: skip
+    toy.fill(measure=False, transfer=False)
+    text = render(toy.close(), tmp_path, reader=no_clean).read_text("utf-8")
+    assert "no clean picture: there is no data set here" in text
+    assert "The difference that" not in text
+
+
+def test_a_missing_artifact_is_told(tmp_path):
+    toy = Toy(tmp_path / "harness.db", models=MODELS[:1], attacks=ATTACKS[3:4], images=6,
+              clean_images=6)  # fmt: skip
+    toy.fill(measure=False, transfer=False)
+    database = toy.close()
+    for file in (tmp_path / "harness.db.artifacts").iterdir():
+        file.unlink()
+    assert "cannot be read" in render(database, tmp_path).read_text("utf-8")
+
+
+def test_one_model_and_one_attack_are_enough(harness, tmp_path):
+    toy = Toy(tmp_path / "harness.db", models=MODELS[:1], attacks=ATTACKS[9:10], images=6,
+              clean_images=6)  # fmt: skip
+    toy.fill(measure=False, transfer=False, pictures=False)
+    toy.close()
+    done = harness("report", "-o", "out")
+    assert (done.code, done.out.strip(), done.err) == (0, "out/index.html", "")
+    text = (tmp_path / "out" / "index.html").read_text("utf-8")
+    for absent in ("No transfers are stored", "No surfaces are stored", "No adversarial pictures"):
+        assert absent in text
+
+
+def test_figures_are_written_as_png_and_svg(harness, tmp_path):
+    toy = Toy(tmp_path / "harness.db", models=MODELS[:4], attacks=[*ATTACKS[3:6], ATTACKS[9]],
+              images=12, clean_images=30)  # fmt: skip
+    toy.fill(measure=False)
+    toy.close()
+    done = harness("report", "-o", "out", "--figures", "--images", "0")
+    assert done.code == 0
+    assert "figures in out/figures" in done.err
+    files = sorted((tmp_path / "out" / "figures").iterdir())
+    kinds = {file.name.split("-")[0] for file in files}
+    assert kinds == {"frontier", "success", "security", "transfer"}
+    assert {file.suffix for file in files} == {".png", ".svg"}
+    for file in files:
+        if file.suffix == ".png":
+            image = Image.open(file)
+            assert image.width > 1000
+            assert len(image.convert("RGB").getcolors(1 << 24)) > 8
+        else:
+            assert file.read_text("utf-8").startswith("<svg")
+
+
+def test_without_the_extra_it_says_how_to_get_it(harness, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "altair", None)
+    done = harness("report", "-o", "out", "--db", tmp_path / "none.db")
+    assert done.code == 3
+    assert "pip install 'frontier-harness[report]'" in done.err
+
+
+def test_an_unknown_suite_is_refused(harness, whole):
+    done = harness("report", "-o", "out", "--db", whole, "--suite", "nope")
+    assert done.code == 2
+    assert SUITE in done.err
+
+
+def test_rows_survive_packing():
+    rows = [{"a": "x", "b": 1.5}, {"a": "y", "b": None}, {"a": "x", "b": 2}]
+    columns = packed(rows)
+    texts = columns["a"]
+    back = [texts["texts"][place] for place in texts["places"]]
+    assert [{"a": a, "b": b} for a, b in zip(back, columns["b"], strict=True)] == rows
+
+
+@pytest.mark.parametrize(
+    ("models", "prefix"),
+    [(["digits-a", "digits-b"], "digits-"), (["vgg16", "vgg19"], ""), (["digits-a"], ""),
+     (["net_v1", "net_v1_big"], "net_"), (["a-b-c", "a-b-d"], "a-b-")],
+)  # fmt: skip
+def test_common_prefixes_end_at_a_mark(models, prefix):
+    assert Names.of(models).prefix == prefix
+
+
+def test_labels_lie_over_no_point_and_no_other_label():
+    random = np.random.default_rng(0)
+    spots = [(f"model_{i}", float(x), float(y)) for i, (x, y) in enumerate(random.random((30, 2)))]
+    found = labels.sides(spots)
+    assert {*found} <= {"", *labels.SIDES}
+    assert sum(map(bool, found)) > 15
+    assert labels.sides([("a", 0.5, 0.5)]) == ["right"]
+    assert labels.sides([("a", 0.999, 0.5)]) == ["left"]
+
+
+def test_a_thinned_security_curve_stays_on_the_curve():
+    from harness.analysis.security import security_curve
+
+    random = np.random.default_rng(1)
+    curve = security_curve("l2", random.random(500).tolist(), attacked=600)
+    line = security.points(curve, 0.9)
+    assert len(line) <= security.POINTS + 2
+    for budget, success in line:
+        # Four digits: the curve just below and above.
+        assert curve.success(budget * 0.999) <= success + 1e-3
+        assert curve.success(budget * 1.001) >= success - 1e-3
+
+
+def test_sweeps_are_of_one_parameter_alone():
+    known = {
+        "a": ("ifgsm", {"epsilon": 0.1, "steps": 10, "warm": True}),
+        "b": ("ifgsm", {"epsilon": 0.2, "steps": 10, "warm": True}),
+        "c": ("ifgsm", {"epsilon": 0.1, "steps": 30, "warm": True}),
+        "d": ("ifgsm", {"epsilon": "search", "steps": 10, "warm": True}),
+        "e": ("cw", {"epsilon": 0.1, "steps": 10, "warm": True}),
+        "f": ("ifgsm", {"epsilon": 0.3, "steps": 50, "warm": False}),
+    }
+    found = {(sweep.attack, sweep.parameter): dict(sweep.values) for sweep in sweeps.sweeps(known)}
+    assert found == {("ifgsm", "epsilon"): {0.1: "a", 0.2: "b"},
+                     ("ifgsm", "steps"): {10.0: "a", 30.0: "c"}}  # fmt: skip
+
+
+def test_both_themes_have_the_same_parts():
+    def shape(value):
+        return {key: shape(part) for key, part in value.items()} if isinstance(value, dict) else 0
+
+    light, dark = themes()["light"], themes()["dark"]
+    assert shape(light) == shape(dark)
+    assert light != dark
+
+
+def test_figure_files_have_names_of_their_own():
+    class Fake:
+        name = "transfer"
+        variants = [type("V", (), {"choice": ("A/../b", "é")})] * 2
+
+    names = [name for name, _ in export._named([Fake])]
+    assert names == ["transfer-a-..-b", "transfer-a-..-b-2"]
