@@ -30,12 +30,16 @@ class Subject:
         label: the true class.
         target: the class that the goal speaks of; None for the untargeted one.
         seed: for `generator`; it depends on the image and the cell alone.
+        adversarial: like ``image``, what the attack that the measurement starts from
+            (`Measurement.starts_from`) left of it for the same goal, whether or not that was a
+            success; None: it starts from none.
     """
 
     image: Tensor
     label: int
     target: int | None
     seed: int
+    adversarial: Tensor | None = None
 
     def generator(self, *draw: int | str) -> torch.Generator:
         """Random numbers on the CPU that depend on the image, the cell and ``draw`` alone."""
@@ -137,6 +141,14 @@ class Measurement(BaseModel, ABC):
         distortions in that norm from below: boards show it beside what attacks found.
         """
         return {}
+
+    @property
+    def starts_from(self) -> str | None:
+        """Name or label of the attack of the suite whose kept candidates it needs, if any.
+
+        An image without one has status ``error``. The attack is part of the cell key.
+        """
+        return None
 
     @property
     def rows(self) -> int | None:

@@ -11,6 +11,7 @@ import click
 from harness.analysis.security import SecurityCurve, security_curve
 from harness.cli.facts import Facts, counts, number, pairs, print_facts
 from harness.cli.options import database, output_format
+from harness.errors import ConfigError
 from harness.report.curve import glyphs_for, plot
 from harness.report.tables import Column, Format, render
 
@@ -30,7 +31,24 @@ CURVES = ("linf", "l2", "l1")
 """The norms of the security curves; one of l0 is for attacks in that norm alone."""
 
 
-@click.command()
+class _Show(click.Command):
+    """``show``, and ``show surface``, which is a command of its own."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args[:1] == ["surface"]:
+            from harness.cli.show_surface import surface
+
+            return surface.make_context(f"{info_name} surface", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=_Show)
 @click.argument("cell", required=False)
 @click.argument("image", required=False)
 @database()
@@ -41,10 +59,14 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
     CELL is the first digits of a cell's key, IMAGE an id within the data set. Of an attack's cell
     the table comes with its security curve, the success within a budget of its norm; JSON holds
     the curves of linf, l2 and l1.
+
+    `harness show surface --help` is about pictures of loss and decision surfaces.
     """
     from harness.store import details
     from harness.store.database import reading
 
+    if cell == "surface":
+        raise ConfigError("'surface' comes first", hint="harness show surface [OPTIONS] ...")
     with reading(db) as connection:
         # One snapshot: a run may be writing meanwhile.
         connection.conn.execute("BEGIN")

@@ -22,6 +22,7 @@ class Job:
         label: the true class.
         target: the class to reach, or None for untargeted.
         seed: of the attack's random numbers for this image.
+        adversarial: like ``image``, for a measurement that starts from an attack's candidate.
     """
 
     cell: str
@@ -30,6 +31,7 @@ class Job:
     label: int
     target: int | None
     seed: int
+    adversarial: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from harness.api import HarnessError, Later, Measurement, ModelError, Reading, Status, Subject
 from harness.engine.classifier import PixelClassifier
@@ -108,9 +109,7 @@ def _measured(
 ) -> list[tuple[Job, _Passes, Reading | Later | Exception]]:
     """The group's readings. Where it fails, its images are measured one by one."""
     probe.begin()
-    subjects = [
-        Subject(job.image.to(model.device), job.label, job.target, job.seed) for job in group
-    ]
+    subjects = [_subject(job, model.device) for job in group]
     readings: Sequence[Reading | Later | Exception]
     try:
         if len(group) > 1:
@@ -126,6 +125,11 @@ def _measured(
         readings = [error]
     passes = (probe.forwards // len(group), probe.backwards // len(group))
     return [(job, passes, reading) for job, reading in zip(group, readings, strict=True)]
+
+
+def _subject(job: Job, device: torch.device) -> Subject:
+    adversarial = None if job.adversarial is None else job.adversarial.to(device)
+    return Subject(job.image.to(device), job.label, job.target, job.seed, adversarial)
 
 
 def _judged(job: Job, forwards: int, backwards: int, reading: Reading) -> Finished:

@@ -46,3 +46,9 @@ def register_measurements(register: Register) -> None:
         version="1",
         summary="The largest divergence of predictions around an image (Yu et al. 2019)",
     )
+    register(
+        "surface",
+        "harness_metrics.surface:Surface",
+        version="1",
+        summary="Loss and decision margin in a plane through an image (Yu et al. 2019)",
+    )

@@ -1,0 +1,67 @@
+"""``harness show surface``: stored surfaces as a list, or as pictures and JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import database, output_format
+from harness.cli.run import listed
+from harness.report.tables import Column, Format, render
+
+WRITTEN = (Column("png", "picture"), Column("json", "JSON"))
+
+
+@click.command("surface")
+@click.argument("names", metavar="[CELL|MODEL,...]", required=False)
+@click.argument("image", required=False)
+@click.option(
+    "--output",
+    "-o",
+    "output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write a PNG and a JSON file into DIR for each image.",
+)
+@database()
+@output_format()
+def surface(
+    db: Path, names: str | None, image: str | None, output: Path | None, format: Format
+) -> None:
+    """Loss and decision surfaces, models side by side.
+
+    Without -o: the list of those that are stored, of some models or cells, or of one image. With
+    it: for each image that all of them have a surface of, or for IMAGE alone, a picture of their
+    losses and margins on common scales, and a file with grids, numbers and provenance. The models'
+    surfaces are of the same measurement and goal; cells' may be of different ones.
+    """
+    from harness.analysis.surface import chosen, side_by_side
+    from harness.errors import ConfigError
+    from harness.report import surface as report
+    from harness.store import surfaces as stored
+    from harness.store.database import reading
+
+    wanted = listed(names)
+    if output is not None and not wanted:
+        raise ConfigError("says not what to draw", where="-o", hint="name a model or a cell first")
+    with reading(db) as connection:
+        # One snapshot: a run may be writing meanwhile.
+        connection.conn.execute("BEGIN")
+        every = stored.surfaces(connection.conn)
+        if output is None:
+            rows = [report.row(each) for each in chosen(every, wanted, image)]
+            click.echo(render(rows, report.COLUMNS, format))
+            return
+        written = []
+        for group in side_by_side(every, wanted, image):
+            drawn = [
+                report.Drawn(
+                    each,
+                    stored.grids(connection.conn, each),
+                    stored.provenance(connection.conn, each),
+                )
+                for each in group
+            ]
+            written.append(report.write(drawn, output))
+    click.echo(render(written, WRITTEN, format))
