@@ -110,7 +110,12 @@ def test_what_people_see(harness, measured):
     assert [row["attack"].split()[0] for row in plan["attacks"]] == [
         "clean", "fgsm", "clever", "clever", "divergence"
     ]  # fmt: skip
-    assert {name.split()[0] for name in plan["unknown_attacks"]} == {"clever", "divergence"}
+    assert plan["unknown_attacks"] == []
+    random, untargeted, divergence = plan["attacks"][2:]
+    # Two norms of 8 x 8 samples and the image itself; a backward for each of the other classes.
+    assert (random["forwards"], random["backwards"]) == (3 * 129, 3 * 128)
+    assert (untargeted["forwards"], untargeted["backwards"]) == (3 * 129, 3 * 128 * 9)
+    assert (divergence["forwards"], divergence["backwards"]) == (3 * 9, 3 * 6)
     assert harness("run", *run).code == 0
     assert harness("status").code == 0
     cells = json.loads(harness("show", "--format", "json").out)
@@ -135,8 +140,8 @@ def test_what_people_see(harness, measured):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("radius_l2: 1.0", "radius_l2: 0.0", "radius_l2"),
-        ("samples: 8", "samples: 1", "samples"),
+        ("radius_l2: 1.0", "radius_l2: wide", "radius_l2"),
+        ("samples: 8", "samples: 0", "samples"),
         ("samples: 8", "sample: 8", "did you mean 'samples'"),
         ("measurement: divergence,", "measurement: divergence, goals: [random],", "cannot pursue"),
         ("measurement: divergence,", "measurement: divergence, preset: x,", "preset"),
@@ -185,3 +190,20 @@ def alive(pid: str) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("radius_l2: 1.0", "radius_l2: 0.0"), ("samples: 8,", "samples: 1,")]
+)
+def test_settings_that_measure_nothing_are_told_image_by_image(harness, measured, old, new):
+    measured.write_text(SUITE.replace(old, new))
+    done = harness("run", "--registry", measured, "--suite", "measured", "--attacks", "clever")
+    assert done.code == 1
+    (statuses,) = query(
+        "harness.db",
+        "SELECT group_concat(DISTINCT status) FROM measured WHERE status <> 'clean_wrong'",
+    )
+    assert statuses == ("invalid",)
+    reasons = query("harness.db", "SELECT DISTINCT error FROM measured WHERE error IS NOT NULL")
+    assert len(reasons) == 1
+    assert query("harness.db", "SELECT count(*) FROM scores WHERE value IS NOT NULL") == [(0,)]

@@ -97,7 +97,8 @@ def test_the_built_in_registry_holds_the_study_in_small() -> None:
     assert {each.parameters["epsilon"] for each in kept if each.attack == "ifgsm"} == {0.1, 0.2, 0.3}
     assert all(each.goals == (Goal.UNTARGETED, Goal.RANDOM) for each in kept)
     assert suite.transfer is not None
-    assert [each.measurement for each in suite.measurements] == ["clever", "divergence"]
+    names = [each.measurement for each in suite.measurements]
+    assert names == ["clever", "divergence", "surface", "surface"]
     assert {"accuracy", "success", "linf", "l2", "l1"} <= set(suite.metrics)
 
 
