@@ -27,6 +27,7 @@ class JsonDisplay(Display):
         self._file = ""
 
     def start(self, *, cells: int, images: int) -> None:
+        self.finish()  # of an earlier part of the run
         self._meter.start(cells=cells, images=images)
         self._running, self._told = True, self._clock()
         self._tell("start", cells=cells, images=images)

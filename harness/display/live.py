@@ -43,7 +43,7 @@ class LiveDisplay(Display):
             self._console.print(Text(f"downloaded {self._transfer[0]}: {transfer(done, total)}"))
 
     def start(self, *, cells: int, images: int) -> None:
-        self._end_downloads()
+        self.finish()  # of an earlier part of the run
         self._meter.start(cells=cells, images=images)
         self._progress = self._meter.read()
         self._live = Live(get_renderable=self._view, console=self._console, refresh_per_second=4)

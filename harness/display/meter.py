@@ -70,7 +70,8 @@ class Meter:
             elapsed=elapsed,
             images_per_second=images_rate,
             forwards_per_second=self._rate(2, self._forwards, elapsed),
-            remaining=left / images_rate if images_rate else None,
+            # Cells differ too much for the window's rate to tell what lies ahead.
+            remaining=left * elapsed / self._images_done if self._images_done else None,
         )
 
     def _rate(self, column: int, done: float, elapsed: float) -> float | None:

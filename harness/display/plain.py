@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter
-from harness.display.text import counts, duration, left, one_line, speed, transfer
+from harness.display.text import counts, duration, left, one_line, speed, to_do, transfer
 
 INTERVAL = 10.0
 """Seconds between two progress lines, at least."""
@@ -26,9 +26,10 @@ class PlainDisplay(Display):
         self._shown = 0.0
 
     def start(self, *, cells: int, images: int) -> None:
+        self.finish()  # of an earlier part of the run
         self._meter.start(cells=cells, images=images)
         self._running, self._shown = True, self._clock()
-        self._print(f"{cells} cells, {images} images to do")
+        self._print(to_do(cells, images))
 
     def say(self, text: str) -> None:
         self._print(one_line(text))

@@ -18,11 +18,15 @@ def duration(seconds: float) -> str:
 
 
 def counts(progress: Progress) -> str:
-    """Cells and images, done and in all."""
-    return (
-        f"cells {progress.cells_done}/{progress.cells}, "
-        f"images {progress.images_done}/{progress.images}"
-    )
+    """Cells and images, done and in all; transfers have no cells."""
+    cells = f"cells {progress.cells_done}/{progress.cells}, " if progress.cells else ""
+    return f"{cells}images {progress.images_done}/{progress.images}"
+
+
+def to_do(cells: int, images: int) -> str:
+    """What lies ahead."""
+    parts = [f"{cells} cells"] if cells or not images else []
+    return ", ".join([*parts, f"{images} images to do"])
 
 
 def speed(progress: Progress) -> str:

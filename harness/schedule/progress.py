@@ -9,7 +9,7 @@ class Progress(Protocol):
     """Receives the events of a run; `harness.display` has the implementations."""
 
     def start(self, *, cells: int, images: int) -> None:
-        """The pending work is known."""
+        """The pending work is known; once more where a run goes on to its transfers (no cells)."""
 
     def say(self, text: str) -> None:
         """A line that stays."""

@@ -183,9 +183,10 @@ def _work(
     todo = todo_of(plan, digests, writer.db, retry_errors=retry)
     missing = sum(len(ids) for ids in todo.values())
     announced = remaining(plan, digests, writer.db, retry_errors=retry)
+    shown = sum(count for _, count in announced)
+    streaming = plan.transfer is not None and not plan.transfer.keep_sets
     progress.start(
-        cells=sum(1 for ids in todo.values() if ids),
-        images=missing + sum(count for _, count in announced),
+        cells=sum(1 for ids in todo.values() if ids), images=missing + (shown if streaming else 0)
     )
     done = _Done(found=sum(len(cell.images) for cell in plan.cells) - missing)
     transfers = TransferWork(
@@ -199,7 +200,6 @@ def _work(
         retry_errors=retry,
         fail_fast=settings.fail_fast,
     )
-    streaming = plan.transfer is not None and not plan.transfer.keep_sets
     busy = [m for m in plan.models if streaming or any(todo[cell.key] for cell in plan.of(m))]
     try:
         for model, after in zip_longest(busy, busy[1:]):
@@ -222,7 +222,9 @@ def _work(
                     raise FailFast(model.name)
             if streaming:
                 transfers.stream([cell for cell in plan.sources if cell.model is model])
-        if not streaming:
+        if shown and not streaming:
+            # Apart: a thousand transfers take as long as one image of a cell.
+            progress.start(cells=0, images=shown)
             transfers.do(plan.sources)
     except FailFast as error:
         done.failures.append(f"stopped at {error}: --fail-fast")
