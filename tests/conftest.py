@@ -13,6 +13,7 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HARNESS_NO_CALIBRATION"] = "1"
+os.environ["HARNESS_WORKERS"] = "1"  # other processes only where a test asks for them
 
 Harness = Callable[..., "Result"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness.cli.options import option, output_format, registries
-from harness.cli.run import batch_size_of, listed
+from harness.cli.run import auto_or_number, listed
 from harness.errors import ExitCode
 from harness.report.quantities import si
 from harness.report.quantities import size as in_bytes
@@ -75,7 +75,7 @@ def bench(
     Needs no weights and no data, and keeps nothing. The exit code is 3 where no model could be
     built, 1 where one failed at work.
     """
-    size = batch_size_of(batch_size)
+    size = auto_or_number(batch_size, "--batch-size", "batch size")
 
     from harness.plugins import installed
     from harness.registry import load

@@ -146,6 +146,13 @@ def listed(text: str | None) -> list[str]:
 @selection
 @option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where to compute.")
 @option("--batch-size", default="auto", metavar="auto|N", help="Images in one pass.")
+@option(
+    "--workers",
+    default="auto",
+    metavar="auto|N",
+    help="Models at work at a time, each in a process with its share of the CPU's cores."
+    " auto: as many as help small networks; one on a GPU.",
+)
 @option("--retry-errors", is_flag=True, help="Redo images whose status is error or invalid.")
 @option("--fresh", is_flag=True, help="Forget the stored results of these cells first.")
 @option("--eight-bit", is_flag=True, help="Judge what is attacked now after 8-bit rounding too.")
@@ -163,6 +170,7 @@ def run(
     registry_files: Sequence[Path],
     device: str,
     batch_size: str,
+    workers: str,
     retry_errors: bool,
     fresh: bool,
     eight_bit: bool,
@@ -173,7 +181,8 @@ def run(
     **selected: Any,
 ) -> int:
     """Run a suite. What is stored already is not computed again; an interrupted run goes on."""
-    size = batch_size_of(batch_size)
+    size = auto_or_number(batch_size, "--batch-size", "batch size")
+    crew = auto_or_number(workers, "--workers", "number of workers")
     asked = request(**selected, eight_bit=eight_bit)
     if dry_run:
         from harness.cli.plan import show_plan
@@ -213,6 +222,7 @@ def run(
         retry_errors=retry_errors,
         fresh=fresh,
         fail_fast=fail_fast,
+        workers=crew,
     )
     if stock.all("downloadable"):  # what is wrong is said before gigabytes travel
         resolve(asked, registry, catalog, stock, planning=True)
@@ -249,8 +259,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def batch_size_of(text: str) -> int | None:
-    """What --batch-size says; None: auto.
+def auto_or_number(text: str, option: str, what: str) -> int | None:
+    """What such an option says; None: auto.
 
     Raises:
         ConfigError: it is neither ``auto`` nor a number above 0.
@@ -258,9 +268,7 @@ def batch_size_of(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdigit() or int(text) < 1:
-        raise ConfigError(
-            f"{text!r} is not a batch size", where="--batch-size", hint="auto, or N >= 1"
-        )
+        raise ConfigError(f"{text!r} is not a {what}", where=option, hint="auto, or N >= 1")
     return int(text)
 
 

@@ -55,12 +55,12 @@ class Workers:
         if self._pool is None:
             # Not forked: a forked child would share the device and torch's threads.
             self._pool = ProcessPoolExecutor(
-                self.count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin
+                self.count, mp_context=multiprocessing.get_context("spawn"), initializer=begin
             )
         return self._pool
 
 
-def _begin() -> None:
+def begin() -> None:
     """In a new process: Ctrl-C is the parent's affair, and without the parent there is no work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from harness.plan import Cell
 from harness.schedule.progress import Progress
-from harness.store.writer import Writer
+from harness.schedule.recorder import Recorder
 
 
 class Attempts:
@@ -19,7 +19,7 @@ class Attempts:
 
     def __init__(
         self,
-        writer: Writer,
+        writer: Recorder,
         progress: Progress,
         cells: Sequence[Cell],
         *,

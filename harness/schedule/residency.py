@@ -15,11 +15,16 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import torch
 
 from harness.api import Cut, HarnessError, ModelError, ModelLoader, ModelSpec
 from harness.engine.classifier import PixelClassifier, is_out_of_memory
+from harness.engine.memory import default_model_memory
+
+if TYPE_CHECKING:
+    from harness.schedule.resolve import Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +198,16 @@ class Residency:
             self._resident.popitem(last=False)
         if len(self._resident) < before:
             gc.collect()  # a folded network refers to itself
+
+
+def residency(resolved: Resolved, device: torch.device) -> Residency:
+    """The models of a plan, none of them loaded yet."""
+    fold = {cell.model.name: cell.policy.fold_batch_norm for cell in resolved.plan.cells}
+
+    def load(name: str) -> Loaded:
+        return load_model(*resolved.models[name], device, fold_batch_norm=fold[name])
+
+    def estimate(name: str) -> int:
+        return file_bytes(resolved.models[name][1])
+
+    return Residency(load, estimate, limit=default_model_memory(device))

@@ -9,28 +9,22 @@ from typing import Any
 
 import torch
 
-from harness.api import CellRows, Status
-from harness.engine.memory import default_model_memory
 from harness.engine.workers import Workers
 from harness.errors import ExitCode
-from harness.plan import Cell, Plan
+from harness.plan import Cell, Component, Plan
 from harness.plugins import Catalog
+from harness.schedule.crew import Crew, Orders, sensible
 from harness.schedule.environment import environment
 from harness.schedule.images import Images
 from harness.schedule.pairs import again, remaining
 from harness.schedule.progress import Progress
-from harness.schedule.residency import Loaded, Residency, file_bytes, load_model
+from harness.schedule.residency import Residency, residency
 from harness.schedule.resolve import Resolved
+from harness.schedule.scoring import score
 from harness.schedule.transfer import FailFast, TransferWork
 from harness.schedule.work import ModelWork
-from harness.store.queries import (
-    cell_rows,
-    done_clean,
-    done_measured,
-    done_outcomes,
-    measured_means,
-    measured_statuses,
-)
+from harness.store.database import path_of
+from harness.store.queries import done_clean, done_measured, done_outcomes
 from harness.store.records import StoredImage
 from harness.store.writer import Writer
 
@@ -45,6 +39,8 @@ class Settings:
     retry_errors: bool = False
     fresh: bool = False
     fail_fast: bool = False
+    workers: int | None = None
+    """Models at work at a time, in processes of their own; None: as many as help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +89,21 @@ def run(
     if settings.fresh:
         writer.forget(cell.key for cell in plan.cells)
     # The run's end is written down before loads and workers that have begun are waited for.
-    with _models(resolved, settings.device) as models, Workers() as workers:
+    with residency(resolved, settings.device) as models:
         try:
-            done = _work(
-                *(resolved, models, workers, writer, progress, settings),
+            done = _Work(
+                *(resolved, models, writer, progress, settings),
                 images=images,
                 digests=digests,
                 run=number,
-            )
+            ).do()
         except KeyboardInterrupt:
             writer.finish_run(number, status="interrupted", exit_code=ExitCode.INTERRUPTED)
             raise
         except BaseException:
             writer.finish_run(number, status="failed", exit_code=ExitCode.CELLS_FAILED)
             raise
-    failures = [*_score(resolved, writer, number), *done.failures]
+    failures = [*score(resolved, writer, number), *done.failures]
     code = _exit_code(failures, resolved, catalog)
     writer.finish_run(number, status="failed" if code else "done", exit_code=code)
     return Summary(
@@ -143,19 +139,6 @@ def digests_of(cells: Sequence[Cell], images: Images) -> dict[str, tuple[int, st
     return {image.id: (image.label, images.digest(image.id)) for image in longest}
 
 
-def _models(resolved: Resolved, device: torch.device) -> Residency:
-    """The models of the plan, none of them loaded yet."""
-    fold = {cell.model.name: cell.policy.fold_batch_norm for cell in resolved.plan.cells}
-
-    def load(name: str) -> Loaded:
-        return load_model(*resolved.models[name], device, fold_batch_norm=fold[name])
-
-    def estimate(name: str) -> int:
-        return file_bytes(resolved.models[name][1])
-
-    return Residency(load, estimate, limit=default_model_memory(device))
-
-
 @dataclass(slots=True)
 class _Done:
     """What the work has come to; see `Summary`."""
@@ -166,135 +149,121 @@ class _Done:
     failures: list[str] = field(default_factory=list)
 
 
-def _work(
-    resolved: Resolved,
-    models: Residency,
-    workers: Workers,
-    writer: Writer,
-    progress: Progress,
-    settings: Settings,
-    *,
-    images: Images,
-    digests: Mapping[str, tuple[int, str]],
-    run: int,
-) -> _Done:
-    """Model by model, then the transfers; where sets are not kept, each model's after its cells."""
-    plan, retry = resolved.plan, settings.retry_errors
-    todo = todo_of(plan, digests, writer.db, retry_errors=retry)
-    missing = sum(len(ids) for ids in todo.values())
-    announced = remaining(plan, digests, writer.db, retry_errors=retry)
-    shown = sum(count for _, count in announced)
-    streaming = plan.transfer is not None and not plan.transfer.keep_sets
-    progress.start(
-        cells=sum(1 for ids in todo.values() if ids), images=missing + (shown if streaming else 0)
-    )
-    done = _Done(found=sum(len(cell.images) for cell in plan.cells) - missing)
-    transfers = TransferWork(
-        *(resolved, models, writer, progress),
-        device=settings.device,
-        batch_size=settings.batch_size,
-        images=images,
-        digests=digests,
-        run=run,
-        announced=announced,
-        retry_errors=retry,
-        fail_fast=settings.fail_fast,
-    )
-    busy = [m for m in plan.models if streaming or any(todo[cell.key] for cell in plan.of(m))]
-    try:
-        for model, after in zip_longest(busy, busy[1:]):
-            cells = plan.of(model)
-            if any(todo[cell.key] for cell in cells):
-                work = ModelWork(
-                    *(resolved, models, writer, progress),
-                    device=settings.device,
-                    batch_size=settings.batch_size,
-                    images=images,
-                    digests=digests,
-                    run=run,
-                    workers=workers,
-                )
-                # Where sets are streamed, other models come in between.
-                then = after.name if after and not streaming else None
-                failed = work.do(cells, todo, then)
-                done.computed += work.computed
-                if failed and settings.fail_fast:
-                    raise FailFast(model.name)
-            if streaming:
-                transfers.stream([cell for cell in plan.sources if cell.model is model])
-        if shown and not streaming:
-            # Apart: a thousand transfers take as long as one image of a cell.
-            progress.start(cells=0, images=shown)
-            transfers.do(plan.sources)
-    except FailFast as error:
-        done.failures.append(f"stopped at {error}: --fail-fast")
-    transfers.say_dropped()
-    done.transfers = transfers.computed
-    done.failures += transfers.problems()
-    return done
+class _Work:
+    """All that is computed in a run: the models' cells, then the transfers."""
 
+    def __init__(
+        self,
+        resolved: Resolved,
+        models: Residency,
+        writer: Writer,
+        progress: Progress,
+        settings: Settings,
+        *,
+        images: Images,
+        digests: Mapping[str, tuple[int, str]],
+        run: int,
+    ) -> None:
+        self._resolved, self._models, self._plan = resolved, models, resolved.plan
+        self._writer, self._progress, self._settings = writer, progress, settings
+        self._images, self._digests, self._run = images, digests, run
+        retry = settings.retry_errors
+        self._todo = todo_of(self._plan, digests, writer.db, retry_errors=retry)
+        announced = remaining(self._plan, digests, writer.db, retry_errors=retry)
+        self._shown = sum(count for _, count in announced)
+        # Where sets are not kept, other models see a model's candidates right after its cells.
+        self._streaming = self._plan.transfer is not None and not self._plan.transfer.keep_sets
+        self._transfers = TransferWork(
+            *(resolved, models, writer, progress),
+            device=settings.device,
+            batch_size=settings.batch_size,
+            images=images,
+            digests=digests,
+            run=run,
+            announced=announced,
+            retry_errors=retry,
+            fail_fast=settings.fail_fast,
+        )
+        missing = sum(len(ids) for ids in self._todo.values())
+        self._done = _Done(sum(len(cell.images) for cell in self._plan.cells) - missing)
+        progress.start(
+            cells=sum(1 for ids in self._todo.values() if ids),
+            images=missing + (self._shown if self._streaming else 0),
+        )
 
-def _score(resolved: Resolved, writer: Writer, run: int) -> list[str]:
-    """Store every metric of every cell, and say what is wrong with cells."""
-    failures = []
-    for cell in resolved.plan.cells:
-        if cell.measurement is not None:
-            failures += _score_measured(resolved, cell, cell.measurement.label, writer, run)
-            continue
-        rows = cell_rows(writer.db, run, cell.key)
-        problem = _clean_problem(cell, rows) if cell.attack is None else _attack_problem(cell, rows)
-        if problem:
-            failures.append(f"{cell.label}: {problem}")
-        if cell.attack is None:
-            continue
-        scores = {}
-        for name, metric in resolved.metrics.items():
-            try:
-                score = metric.score(rows)
-            except Exception as error:
-                failures.append(
-                    f"{cell.label}: metric {name!r} raised {type(error).__name__}: {error}"
-                )
-                continue
-            scores[name] = (score.value, score.images, metric.unit)
-        writer.write_scores(run, cell.key, scores)
-    return failures
+    def do(self) -> _Done:
+        done, transfers = self._done, self._transfers
+        try:
+            self._do_models()
+            if self._shown and not self._streaming:
+                # Apart: a thousand transfers take as long as one image of a cell.
+                self._progress.start(cells=0, images=self._shown)
+                transfers.do(self._plan.sources)
+        except FailFast as error:
+            done.failures.append(f"stopped at {error}: --fail-fast")
+        transfers.say_dropped()
+        done.transfers = transfers.computed
+        done.failures += transfers.problems()
+        return done
 
+    def _do_models(self) -> None:
+        busy = [model for model in self._plan.models if self._is_busy(model)]
+        count = self._settings.workers or sensible(self._plan, self._todo, self._settings.device)
+        if self._streaming or min(count, len(busy)) < 2:
+            self._one_by_one(self._plan.models if self._streaming else busy)
+            return
+        try:
+            crew = Crew(min(count, len(busy)), self._orders(count))
+        except TypeError as error:
+            self._progress.say(f"one model at a time, for other processes cannot have it: {error}")
+            self._one_by_one(busy)
+            return
+        with crew:
+            for each in crew.work([model.name for model in busy], self._writer, self._progress):
+                if each.reason:
+                    self._done.failures.append(f"{each.model}: {each.reason}")
+                self._count(each.model, each.computed, each.failed)
 
-def _score_measured(
-    resolved: Resolved, cell: Cell, label: str, writer: Writer, run: int
-) -> list[str]:
-    """Store the means of a measurement's scores, and say what is wrong with its cell."""
-    means = measured_means(writer.db, run, cell.key)
-    scores = {
-        name: (*means.get(name, (None, 0)), unit)
-        for name, unit in resolved.measurements[label].scores.items()
-    }
-    writer.write_scores(run, cell.key, scores)
-    problem = _problem(measured_statuses(writer.db, run, cell.key), len(cell.images))
-    return [f"{cell.label}: {problem}"] if problem else []
+    def _one_by_one(self, models: Sequence[Component]) -> None:
+        with Workers() as workers:
+            for model, after in zip_longest(models, models[1:]):
+                cells = self._plan.of(model)
+                if self._is_busy(model):
+                    work = ModelWork(
+                        *(self._resolved, self._models, self._writer, self._progress),
+                        device=self._settings.device,
+                        batch_size=self._settings.batch_size,
+                        images=self._images,
+                        digests=self._digests,
+                        run=self._run,
+                        workers=workers,
+                    )
+                    # Where sets are streamed, other models come in between.
+                    then = after.name if after and not self._streaming else None
+                    failed = work.do(cells, self._todo, then)
+                    self._count(model.name, work.computed, failed)
+                if self._streaming:
+                    self._transfers.stream([c for c in self._plan.sources if c.model is model])
 
+    def _is_busy(self, model: Component) -> bool:
+        return any(self._todo[cell.key] for cell in self._plan.of(model))
 
-def _clean_problem(cell: Cell, rows: CellRows) -> str | None:
-    predicted = sum(row.predicted is not None for row in rows.clean)
-    left = len(cell.images) - predicted
-    return f"{left} of {len(cell.images)} images have no prediction" if left else None
+    def _count(self, model: str, computed: int, failed: bool) -> None:
+        self._done.computed += computed
+        if failed and self._settings.fail_fast:
+            raise FailFast(model)
 
-
-def _attack_problem(cell: Cell, rows: CellRows) -> str | None:
-    counts = {status: sum(row.status is status for row in rows.outcomes) for status in Status}
-    return _problem(counts, len(cell.images))
-
-
-def _problem(counts: Mapping[Status, int], images: int) -> str | None:
-    parts = [
-        f"{counts[status]} {word}"
-        for status, word in ((Status.ERROR, "failed"), (Status.INVALID, "invalid"))
-        if counts.get(status)
-    ]
-    if sum(counts.values()) < images:
-        parts.append(f"{images - sum(counts.values())} missing")
-    return f"{', '.join(parts)} of {images} images" if parts else None
+    def _orders(self, count: int) -> Orders:
+        return Orders(
+            self._resolved,
+            path_of(self._writer.db),
+            self._settings.device,
+            self._settings.batch_size,
+            self._digests,
+            self._run,
+            self._todo,
+            threads=max(1, torch.get_num_threads() // count),
+        )
 
 
 def _exit_code(failures: Sequence[str], resolved: Resolved, catalog: Catalog) -> ExitCode:

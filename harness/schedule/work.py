@@ -25,13 +25,13 @@ from harness.schedule.attempts import Attempts
 from harness.schedule.devices import describe
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
+from harness.schedule.recorder import Recorder
 from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
 from harness.schedule.rows import clean_result_of, measured_of, outcome_of
 from harness.schedule.starts import Starts, starts_of
 from harness.store.queries import done_clean
 from harness.store.records import CleanResult, KeptRow, Measured, Outcome
-from harness.store.writer import Writer
 
 _Unreadable = tuple[Cell, str, DataError]
 
@@ -47,7 +47,7 @@ class ModelWork:
         self,
         resolved: Resolved,
         models: Residency,
-        writer: Writer,
+        writer: Recorder,
         progress: Progress,
         *,
         device: torch.device,

@@ -121,6 +121,12 @@ class Writer:
                 "UPDATE runs SET finished = ?, status = ?, exit_code = ? WHERE id = ?",
                 [_now(), status, int(exit_code), run],
             )
+            # Of processes that ended before they could say so.
+            connection.execute(
+                "UPDATE attempts SET finished = ?, status = 'interrupted'"
+                " WHERE run_id = ? AND status = 'running'",
+                [_now(), run],
+            )
 
     def record_plugin_errors(self, run: int, reports: Iterable[PluginReport]) -> None:
         """Store which plugins were broken when the run began; healthy reports are passed over."""

@@ -1,0 +1,74 @@
+"""A run's last step: every metric of every cell, and what is wrong with cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.api import CellRows, Status
+from harness.plan import Cell
+from harness.schedule.resolve import Resolved
+from harness.store.queries import cell_rows, measured_means, measured_statuses
+from harness.store.writer import Writer
+
+
+def score(resolved: Resolved, writer: Writer, run: int) -> list[str]:
+    """Store every metric of every cell, and say what is wrong with cells."""
+    failures = []
+    for cell in resolved.plan.cells:
+        if cell.measurement is not None:
+            failures += _score_measured(resolved, cell, cell.measurement.label, writer, run)
+            continue
+        rows = cell_rows(writer.db, run, cell.key)
+        problem = _clean_problem(cell, rows) if cell.attack is None else _attack_problem(cell, rows)
+        if problem:
+            failures.append(f"{cell.label}: {problem}")
+        if cell.attack is None:
+            continue
+        scores = {}
+        for name, metric in resolved.metrics.items():
+            try:
+                score = metric.score(rows)
+            except Exception as error:
+                failures.append(
+                    f"{cell.label}: metric {name!r} raised {type(error).__name__}: {error}"
+                )
+                continue
+            scores[name] = (score.value, score.images, metric.unit)
+        writer.write_scores(run, cell.key, scores)
+    return failures
+
+
+def _score_measured(
+    resolved: Resolved, cell: Cell, label: str, writer: Writer, run: int
+) -> list[str]:
+    """Store the means of a measurement's scores, and say what is wrong with its cell."""
+    means = measured_means(writer.db, run, cell.key)
+    scores = {
+        name: (*means.get(name, (None, 0)), unit)
+        for name, unit in resolved.measurements[label].scores.items()
+    }
+    writer.write_scores(run, cell.key, scores)
+    problem = _problem(measured_statuses(writer.db, run, cell.key), len(cell.images))
+    return [f"{cell.label}: {problem}"] if problem else []
+
+
+def _clean_problem(cell: Cell, rows: CellRows) -> str | None:
+    predicted = sum(row.predicted is not None for row in rows.clean)
+    left = len(cell.images) - predicted
+    return f"{left} of {len(cell.images)} images have no prediction" if left else None
+
+
+def _attack_problem(cell: Cell, rows: CellRows) -> str | None:
+    counts = {status: sum(row.status is status for row in rows.outcomes) for status in Status}
+    return _problem(counts, len(cell.images))
+
+
+def _problem(counts: Mapping[Status, int], images: int) -> str | None:
+    parts = [
+        f"{counts[status]} {word}"
+        for status, word in ((Status.ERROR, "failed"), (Status.INVALID, "invalid"))
+        if counts.get(status)
+    ]
+    if sum(counts.values()) < images:
+        parts.append(f"{images - sum(counts.values())} missing")
+    return f"{', '.join(parts)} of {images} images" if parts else None
