@@ -228,7 +228,8 @@ def _measured(
     right: np.ndarray,
     random: np.random.Generator,
 ) -> None:
-    numbers = ["l1.score", "l2.score", "linf.score"] if name == "clever" else ["psi", "divergence"]
+    scores = {"clever": ["l1.score", "l2.score", "linf.score"]}
+    numbers = scores.get(name, ["log10_psi", "divergence"])
     targets = np.random.default_rng(1).integers(CLASSES, size=len(right)).tolist()
     correct = [index for index in range(len(ids)) if right[index]]
     db.executemany(

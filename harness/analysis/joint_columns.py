@@ -19,7 +19,7 @@ from harness.plugins import unknown
 from harness.store import board as queries
 from harness.store.board import NORMS
 
-ROBUST_SCORES = ("psi",)
+ROBUST_SCORES = ("psi", "log10_psi")
 """Scores besides distances of which more is more robust."""
 
 

@@ -22,8 +22,8 @@ from harness.report.tables import Column
 from harness.report.values import FEW_SUCCESSES, INCOMPLETE, amount, marked, number, percent, shown
 
 TABLE = (
-    Column("rank", "#", right=True),
-    Column("model", "model"),
+    Column("rank", "#", right=True, repeated=True),
+    Column("model", "model", repeated=True),
     Column("family", "family"),
     Column("parameters", "params", right=True),
     Column("top1", "top-1 (95 %)", right=True),

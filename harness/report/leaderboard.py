@@ -34,8 +34,8 @@ from harness.report.values import (
 from harness.report.values import INCOMPLETE as INCOMPLETE
 
 TABLE = (
-    Column("rank", "#", right=True),
-    Column("model", "model"),
+    Column("rank", "#", right=True, repeated=True),
+    Column("model", "model", repeated=True),
     Column("family", "family"),
     Column("parameters", "params", right=True),
     Column("top1", "top-1 (95 %)", right=True),

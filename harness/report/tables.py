@@ -17,13 +17,16 @@ Format = Literal["table", "json", "csv", "md"]
 class Column:
     """One column: its key in the rows (and in JSON and CSV), its heading, and how people see it.
 
-    ``show`` turns a value into text for tables and Markdown; None is shown as a dash.
+    ``show`` turns a value into text for tables and Markdown; None is shown as a dash. A table with
+    ``repeated`` columns that is too wide for the terminal becomes several, each of which begins
+    with them.
     """
 
     key: str
     heading: str
     show: Callable[[Any], str] = str
     right: bool = False
+    repeated: bool = False
 
 
 def render(
@@ -72,16 +75,45 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(
-            column.heading, justify="right" if column.right else "left", no_wrap=column.right
-        )
-    for row in rows:
-        # Text, not markup: names come from files and plugins.
-        table.add_row(*(Text(_cell(row, column)) for column in columns))
     # A narrow terminal squeezes the table; a pipe or a file never loses a digit.
     console = Console(width=None if sys.stdout.isatty() else 10_000)
     with console.capture() as capture:
-        console.print(table)
+        for part in _fitting(rows, columns, console.width):
+            table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+            for column in part:
+                table.add_column(
+                    column.heading,
+                    justify="right" if column.right else "left",
+                    no_wrap=column.right,
+                )
+            for row in rows:
+                # Text, not markup: names come from files and plugins.
+                table.add_row(*(Text(_cell(row, column)) for column in part))
+            console.print(table)
+            title = None
     return capture.get().rstrip("\n")
+
+
+def _fitting(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], width: int
+) -> list[list[Column]]:
+    """The columns in tables that fit; all in one where none is repeated."""
+    from rich.cells import cell_len
+
+    def size(column: Column) -> int:
+        return 3 + max(map(cell_len, [column.heading, *(_cell(row, column) for row in rows)]))
+
+    first = [column for column in columns if column.repeated]
+    if not first or sum(map(size, columns)) <= width:
+        return [list(columns)]
+    parts, left = [list(first)], width - sum(map(size, first))
+    free = left
+    for column in columns:
+        if column.repeated:
+            continue
+        if size(column) > free and len(parts[-1]) > len(first):
+            parts.append(list(first))
+            free = left
+        parts[-1].append(column)
+        free -= size(column)
+    return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -110,4 +111,4 @@ def _reading(
     }
     if found <= 0:
         return Reading(numbers, problem="the prediction does not change in the ball: no score")
-    return Reading({"psi": 1 / found, **numbers})
+    return Reading({"psi": 1 / found, "log10_psi": -math.log10(found), **numbers})

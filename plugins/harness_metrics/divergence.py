@@ -20,8 +20,12 @@ class Divergence(Measurement):
     Everything else is from memory or our choice [?]: the order of P and P', radius, steps,
     restarts, size of a step, the l2 ball, the clipping, and the normalisation.
 
-    Numbers: ``psi``, ``divergence`` (nats), ``restart`` and ``step`` of the best point, ``margin``
-    there (the true class's logit minus the largest other one), ``linf`` and ``l2`` of its distance.
+    A model's score is the mean of log10 psi: psi itself spans twenty decades, for a saturated
+    prediction hardly moves, and its mean would be that of one image.
+
+    Numbers: ``psi``, ``log10_psi``, ``divergence`` (nats), ``restart`` and ``step`` of the best
+    point, ``margin`` there (the true class's logit minus the largest other one), ``linf`` and
+    ``l2`` of its distance.
     """
 
     stochastic: ClassVar[bool] = True
@@ -43,7 +47,7 @@ class Divergence(Measurement):
 
     @property
     def scores(self) -> Mapping[str, str]:
-        return {"psi": "", "divergence": ""}
+        return {"log10_psi": "", "divergence": "nats"}
 
     @property
     def rows(self) -> int:

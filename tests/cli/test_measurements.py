@@ -122,7 +122,7 @@ def test_what_people_see(harness, measured):
     (cell,) = [row for row in cells if row["attack"].startswith("divergence")]
     assert cell["images"] == 3
     shown = json.loads(harness("show", cell["key"], "--format", "json").out)
-    assert {score["metric"] for score in shown["scores"]} == {"psi", "divergence"}
+    assert {score["metric"] for score in shown["scores"]} == {"log10_psi", "divergence"}
     assert shown["forwards_per_image"] == 1 + 2 * 4
     assert harness("show", cell["key"]).code == 0
     (clever,) = [row for row in cells if row["attack"].startswith("clever")][:1]

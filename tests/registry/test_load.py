@@ -94,7 +94,8 @@ def test_the_built_in_registry_holds_the_study_in_small() -> None:
     # The study's transfer panels: FGSM, I-FGSM at three epsilons, C&W and EAD-L1.
     kept = [each for each in suite.attacks if each.keep]
     assert {each.attack for each in kept} == {"fgsm", "ifgsm", "cw", "ead"}
-    assert {each.parameters["epsilon"] for each in kept if each.attack == "ifgsm"} == {0.1, 0.2, 0.3}
+    panels = [each for each in kept if each.attack == "ifgsm"]
+    assert {each.parameters["epsilon"] for each in panels} == {0.1, 0.2, 0.3}
     assert all(each.goals == (Goal.UNTARGETED, Goal.RANDOM) for each in kept)
     assert suite.transfer is not None
     names = [each.measurement for each in suite.measurements]
