@@ -1,6 +1,7 @@
 """CLEVER against a bare loop of the same passes, and against ART's.
 
     python -W ignore benchmarks/clever.py [--images N] [--batches N] [--samples N] [--repeats N]
+        [--parts loop art saving]
 
 The bare loop makes the same forwards and backwards through the same module, in batches of the same
 size, on one fixed batch: no samples are drawn, nothing is reduced. Ratios are medians of
@@ -28,22 +29,25 @@ from harness.engine.jobs import Job
 from harness.engine.measuring import Finished, measure_images
 from harness.engine.workers import Workers
 from harness.schedule.resolve import Request
+from harness.testing.fakes import jobs_for, plane_model
 from harness_metrics.clever import Clever
 
-BATCH = 64
+BATCH = 256
+"""What a run takes for images of this size."""
 
 
 def bare(
-    model: PixelClassifier, jobs: Sequence[Job], passes: int, directions: int
+    model: PixelClassifier, jobs: Sequence[Job], samples: int, directions: int
 ) -> Iterator[None]:
-    """``passes`` passes for each image, each with a backward for every direction."""
+    """Passes of ``samples`` for each image, each with a backward for every direction."""
+    sizes = [BATCH] * (samples // BATCH) + [rest for rest in (samples % BATCH,) if rest]
     for job in jobs:
         images = job.image.expand(BATCH, -1, -1, -1).contiguous(memory_format=model.memory_format)
         cotangents = torch.randn(directions, BATCH, model.classes)
-        for _ in range(passes):
-            point = images.detach().requires_grad_(True)
+        for size in sizes:
+            point = images[:size].detach().requires_grad_(True)
             logits = model.forward(point)
-            for number, cotangent in enumerate(cotangents, start=1):
+            for number, cotangent in enumerate(cotangents[:, :size], start=1):
                 torch.autograd.grad(logits, point, cotangent, retain_graph=number < directions)
         yield
 
@@ -68,10 +72,10 @@ def compare(
     repeats: int,
 ) -> None:
     targeted = jobs[0].target is not None
-    passes = len(clever.norms) * clever.batches * clever.samples // BATCH
+    samples = len(clever.norms) * clever.batches * clever.samples
     results = interleaved(
         {
-            "bare": lambda: bare(model, jobs, passes, 1 if targeted else model.classes - 1),
+            "bare": lambda: bare(model, jobs, samples, 1 if targeted else model.classes - 1),
             "clever": lambda: ours(clever, model, jobs, workers),
         },
         repeats=repeats,
@@ -142,21 +146,32 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=50)
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", default=["loop", "art", "saving"])
     chosen = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {load_line()}")
     request = Request(suite="digits18", models=["digits-resnet_v2_50"], goals=[Goal.RANDOM])
     model, targeted = jobs_of(request, [], chosen.images)
+    untargeted = without(targeted)
     clever = Clever(norms=("l2",), batches=chosen.batches, samples=chosen.samples)
     with Workers() as workers:
         for _ in ours(clever.model_copy(update={"batches": 5}), model, targeted[:1], workers):
             pass  # starts the process
-        compare("targeted", clever, model, targeted, workers, chosen.repeats)
-        compare("untargeted, 10 classes", clever, model, without(targeted), workers, chosen.repeats)
-        few = chosen.repeats
-        against_art("untargeted, ResNet-v2-50", clever, model, without(targeted), workers, few)
-        small = model_a(chosen.images, BATCH)
-        against_art("untargeted, model A", clever, small.model, without(small.jobs), workers, few)
-        saving(clever, model, targeted, workers)
+        if "loop" in chosen.parts:
+            for title, jobs in (("targeted", targeted), ("untargeted, 10 classes", untargeted)):
+                compare(title, clever, model, jobs, workers, chosen.repeats)
+        if "art" in chosen.parts:
+            few = chosen.repeats
+            against_art("untargeted, ResNet-v2-50", clever, model, untargeted, workers, few)
+            small = model_a(chosen.images, BATCH)
+            against_art(
+                "untargeted, model A", clever, small.model, without(small.jobs), workers, few
+            )
+        if "saving" in chosen.parts:
+            saving("ResNet-v2-50", clever, model, targeted, workers)
+            plane = plane_model(lambda at: 1 + at[:, 0] - 0.7 * at[:, 1] ** 2)
+            points = torch.rand((4, 3, 1, 1), generator=torch.Generator().manual_seed(0))
+            on_plane = jobs_for(plane, points, [None] * 4)
+            saving("a parabola in the plane", clever, plane, on_plane, workers)
 
 
 def without(jobs: Sequence[Job]) -> list[Job]:
@@ -164,7 +179,9 @@ def without(jobs: Sequence[Job]) -> list[Job]:
     return [replace(job, target=None) for job in jobs]
 
 
-def saving(clever: Clever, model: PixelClassifier, jobs: Sequence[Job], workers: Workers) -> None:
+def saving(
+    title: str, clever: Clever, model: PixelClassifier, jobs: Sequence[Job], workers: Workers
+) -> None:
     """The batches spared by a sequential stop, and what it does to the scores."""
     whole = clever.model_copy(update={"batches": 500})
     rows = {
@@ -185,7 +202,7 @@ def saving(clever: Clever, model: PixelClassifier, jobs: Sequence[Job], workers:
             for row, score in zip(found, exact, strict=True)
         ]
         print(
-            f"tolerance {tolerance}: {spared:4.0%} of 500 batches spared,"
+            f"{title}, tolerance {tolerance}: {spared:4.0%} of 500 batches spared,"
             f" scores off by {sum(off) / len(off):.1%} on average, {max(off):.1%} at most"
         )
 
