@@ -49,7 +49,7 @@ def test_a_board_shows_scores_in_its_norm_beside_the_smallest_distortions(harnes
     assert done.code == 0, done.err
     (row,) = json.loads(harness("leaderboard", "--attack", "cw*", "--format", "json").out)
     assert set(row["measurements"]) == {
-        "clever l2.score", "divergence psi", "divergence divergence"
+        "clever l2.score", "divergence log10_psi", "divergence divergence"
     }  # fmt: skip
     score = row["measurements"]["clever l2.score"]
     with sqlite3.connect("harness.db") as connection:
