@@ -131,6 +131,7 @@ def test_the_numbers_behind_a_chart_are_a_table(opened, page):
     numbers = found.page.locator('[data-figure="frontier"] .numbers')
     numbers.locator("summary").press("Enter")
     rows = numbers.locator("tbody tr")
+    rows.first.wait_for()  # it is made when it is opened
     assert rows.count() == 18
     assert any("digits-vgg16" in text for text in rows.all_inner_texts())
 
