@@ -43,11 +43,9 @@ def compare(
     from harness.analysis.compare import compare as compared
     from harness.report import compare as report
     from harness.report.tables import render
-    from harness.store.database import reading
+    from harness.store.database import snapshot
 
-    with reading(db) as stored:
-        # One snapshot: a run may be writing meanwhile.
-        stored.conn.execute("BEGIN")
+    with snapshot(db) as stored:
         found = compared(stored.conn, first, second, suite=suite, attack=attack, goal=goal)
     notes = report.footnotes(found)
     if format in ("json", "csv"):

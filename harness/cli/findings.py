@@ -36,11 +36,9 @@ def findings(db: Path, suite: str | None, format: Format) -> None:
     from harness.analysis import findings as analysis
     from harness.report import findings as report
     from harness.report.tables import render
-    from harness.store.database import reading
+    from harness.store.database import snapshot
 
-    with reading(db) as stored:
-        # One snapshot: a run may be writing meanwhile.
-        stored.conn.execute("BEGIN")
+    with snapshot(db) as stored:
         evidence = analysis.gather(stored.conn, suite)
     found = analysis.check(evidence)
     notes = "\n".join(report.footnotes(found))

@@ -36,11 +36,9 @@ def fingerprint(
     from harness.analysis.fingerprint import fingerprint as analysed
     from harness.report import fingerprint as report
     from harness.report.tables import render
-    from harness.store.database import reading
+    from harness.store.database import snapshot
 
-    with reading(db) as stored:
-        # One snapshot: a run may be writing meanwhile.
-        stored.conn.execute("BEGIN")
+    with snapshot(db) as stored:
         found = analysed(stored.conn, model, suite=suite, border=border)
     notes = report.footnotes(found)
     rows = report.records(found)

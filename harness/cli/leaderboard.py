@@ -118,7 +118,7 @@ def leaderboard(
     if joint:
         _refuse(context, "attack", "sort", because="--joint ranks the models under all attacks")
     from harness.analysis.reference import references
-    from harness.store.database import reading
+    from harness.store.database import snapshot
 
     asked: dict[str, Any] = {
         "suite": suite,
@@ -128,9 +128,7 @@ def leaderboard(
         "references": references(frontier),
         "replicates": replicates if intervals else None,
     }
-    with reading(db) as stored:
-        # One snapshot: a run may be writing meanwhile.
-        stored.conn.execute("BEGIN")
+    with snapshot(db) as stored:
         if joint:
             from harness.analysis.joint import joint as joined
 
@@ -157,11 +155,9 @@ def _refuse(context: click.Context, *names: str, because: str) -> None:
 def _compare_attacks(db: Path, suite: str | None, goal: str | None, format: Format) -> None:
     from harness.analysis.optimality import contest
     from harness.report import attacks as report
-    from harness.store.database import reading
+    from harness.store.database import snapshot
 
-    with reading(db) as stored:
-        # One snapshot: a run may be writing meanwhile.
-        stored.conn.execute("BEGIN")
+    with snapshot(db) as stored:
         found = contest(stored.conn, suite=suite, goal=goal)
     _print(report, found, format)
 

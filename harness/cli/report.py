@@ -64,12 +64,10 @@ def report(
         needs(module)
     from harness.report.html.content import content
     from harness.report.html.page import html
-    from harness.store.database import file_errors, reading
+    from harness.store.database import file_errors, snapshot
 
     reader = clean_reader(_places(data), registry_files)
-    with reading(db) as stored:
-        # One snapshot: a run may be writing meanwhile.
-        stored.conn.execute("BEGIN")
+    with snapshot(db) as stored:
         found = content(stored, suite=suite, images=images, reader=reader)
     page = output / "index.html"
     with file_errors(page):

@@ -63,13 +63,11 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
     `harness show surface --help` is about pictures of loss and decision surfaces.
     """
     from harness.store import details
-    from harness.store.database import reading
+    from harness.store.database import snapshot
 
     if cell == "surface":
         raise ConfigError("'surface' comes first", hint="harness show surface [OPTIONS] ...")
-    with reading(db) as connection:
-        # One snapshot: a run may be writing meanwhile.
-        connection.conn.execute("BEGIN")
+    with snapshot(db) as connection:
         if cell is None:
             click.echo(render(details.cells(connection), COLUMNS, format))
             return

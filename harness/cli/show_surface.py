@@ -40,14 +40,12 @@ def surface(
     from harness.errors import ConfigError
     from harness.report import surface as report
     from harness.store import surfaces as stored
-    from harness.store.database import reading
+    from harness.store.database import snapshot
 
     wanted = listed(names)
     if output is not None and not wanted:
         raise ConfigError("says not what to draw", where="-o", hint="name a model or a cell first")
-    with reading(db) as connection:
-        # One snapshot: a run may be writing meanwhile.
-        connection.conn.execute("BEGIN")
+    with snapshot(db) as connection:
         every = stored.surfaces(connection.conn)
         if output is None:
             rows = [report.row(each) for each in chosen(every, wanted, image)]

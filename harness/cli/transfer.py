@@ -66,11 +66,9 @@ def transfer(
     from harness.analysis.transfer import transfer_matrix
     from harness.report import transfer as report
     from harness.report.tables import render
-    from harness.store.database import reading
+    from harness.store.database import snapshot
 
-    with reading(db) as stored:
-        # One snapshot: a run may be writing meanwhile.
-        stored.conn.execute("BEGIN")
+    with snapshot(db) as stored:
         matrix = transfer_matrix(
             stored.conn,
             suite=suite,

@@ -142,7 +142,7 @@ class Artifacts:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"")
             for folder in (path.parent, self.folder, self.folder.parent):
-                _sync(folder)
+                sync(folder)
         with transaction(self._db) as connection:
             artifact = connection.execute(
                 "INSERT INTO artifacts (cell_id, path, shape)"
@@ -174,11 +174,11 @@ class Artifacts:
         with file_errors(partial):
             images = np.memmap(shard.path, _FLOAT, "r", shape=(shard.rows, *shard.shape))
             save_file({"images": images}, partial, metadata={"cell": cell_key})
-            _sync(partial)
+            sync(partial)
             digest = file_sha256(partial)
             sealed = self.folder / f"{digest}.safetensors"
             partial.replace(sealed)
-            _sync(self.folder)
+            sync(self.folder)
         return sealed, digest
 
     def _unname(self, shard: _Shard) -> None:
@@ -221,7 +221,7 @@ def load(db: Database, artifact: int, row: int) -> NDArray[np.float32]:
         ) from error
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Flush a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -145,6 +145,14 @@ def reading(path: Path) -> Iterator[Database]:
             db.close()
 
 
+@contextmanager
+def snapshot(path: Path) -> Iterator[Database]:
+    """`reading`, with everything read as of one moment: a run may be writing meanwhile."""
+    with reading(path) as db:
+        db.conn.execute("BEGIN")
+        yield db
+
+
 def _connect(path: Path, mode: str) -> Database:
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?{mode}", uri=True, timeout=BUSY_SECONDS

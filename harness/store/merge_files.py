@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from sqlite3 import Connection
 
 from harness.errors import StoreError
 from harness.identity import file_sha256
+from harness.store.artifacts import sync
 from harness.store.database import file_errors
 
 
@@ -45,10 +45,10 @@ class Files:
                     where=str(there),
                     hint="restore a copy of the artifact folder",
                 )
-            _sync(partial)
+            sync(partial)
             partial.replace(here)
             self.made.append(here)
-            _sync(self.target)
+            sync(self.target)
 
 
 @contextmanager
@@ -104,11 +104,3 @@ def take_artifacts(connection: Connection, files: Files) -> int:
             (here,) = found
         connection.execute("INSERT INTO map_artifacts VALUES (?, ?)", [number, here])
     return added
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
