@@ -22,6 +22,7 @@ import torch
 
 from harness.engine.workers import Workers, begin
 from harness.plan import Plan
+from harness.schedule.devices import be_exact
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
 from harness.schedule.recorder import Recorder
@@ -119,7 +120,11 @@ class Crew:
             member.join()
 
     def work(self, models: Iterable[str], to: Recorder, by: Progress) -> Iterator[Finished]:
-        """Work on ``models``, each in the process that is free; yields them as they finish."""
+        """Work on ``models``, each in the process that is free; yields them as they finish.
+
+        Raises:
+            Exception: what a process or the recorder raised, which would end a run in one process.
+        """
         left = list(models)[::-1]
         at: dict[Connection, str] = {}
         for connection in self._members:
@@ -132,6 +137,8 @@ class Crew:
                     code = self._gone(connection)
                     yield Finished(at.pop(connection), 0, True, f"its process ended ({code})")
                     continue
+                if message[0] == "raised":
+                    raise message[1]
                 if message[0] != "done":
                     answer(connection, message, to, by)
                     continue
@@ -158,8 +165,15 @@ def _next(connection: Connection, left: list[str], at: dict[Connection, str]) ->
 def _work(connection: Connection, packed: bytes) -> None:
     """In a process of the crew: one model after the other, until the pipe closes."""
     begin()
-    orders: Orders = pickle.loads(packed)
+    try:
+        _work_on(connection, pickle.loads(packed))
+    except Exception as error:
+        connection.send(("raised", error))
+
+
+def _work_on(connection: Connection, orders: Orders) -> None:
     torch.set_num_threads(orders.threads)
+    be_exact()
     line, plan = Line(connection), orders.resolved.plan
     with (
         reading(orders.database) as db,

@@ -27,9 +27,14 @@ def resolve_device(name: str) -> torch.device:
         ) from error
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"device {name!r} is not supported", hint="use cpu or cuda:N")
+    be_exact()
+    return device
+
+
+def be_exact() -> None:
+    """Set this process's matrix products and convolutions to IEEE fp32."""
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
-    return device
 
 
 def describe(device: torch.device) -> str:

@@ -23,12 +23,9 @@ class Line:
         self._connection = connection
 
     def ask(self, name: str, *given: Any, **named: Any) -> Any:
-        """What the recorder's method returns, or raises."""
+        """What the recorder's method returns; where it raises, this process is ended."""
         self._connection.send(("ask", name, given, named))
-        fine, answer = self._connection.recv()
-        if not fine:
-            raise answer
-        return answer
+        return self._connection.recv()
 
     def tell(self, name: str, *given: Any, **named: Any) -> None:
         """Call a method of the progress, and go on."""
@@ -36,7 +33,11 @@ class Line:
 
 
 def answer(connection: Connection, message: tuple[Any, ...], to: Recorder, by: Progress) -> None:
-    """Do what a `Line` asked or told."""
+    """Do what a `Line` asked or told.
+
+    Raises:
+        StoreError: the recorder's own, which is the end of the run.
+    """
     kind, name, given, named = message
     if kind == "tell":
         getattr(by, name)(*given, **named)
@@ -44,11 +45,7 @@ def answer(connection: Connection, message: tuple[Any, ...], to: Recorder, by: P
     target: Any = to
     for part in name.split("."):
         target = getattr(target, part)
-    try:
-        result = (True, target(*given, **named))
-    except Exception as error:
-        result = (False, error)
-    connection.send(result)
+    connection.send(target(*given, **named))
 
 
 class FarKeeper(Keeper):
