@@ -24,9 +24,9 @@ import torch
 from measure import Presence, interleaved, ratio
 
 from harness.api import Status
+from harness.engine.device import default_batch_size
 from harness.engine.forward_only import exported, predicting
 from harness.engine.measure import random_images
-from harness.engine.memory import default_batch_size
 from harness.plan import Cell, Plan, PlannedTransfer
 from harness.plugins import installed
 from harness.registry import load

@@ -77,12 +77,12 @@ def bench(
     """
     size = auto_or_number(batch_size, "--batch-size", "batch size")
 
+    from harness.engine.device import describe, resolve_device
+    from harness.engine.device import precision as arithmetic
     from harness.plugins import installed
     from harness.registry import load
     from harness.schedule.bench import Bench, bench_model, stepped_attacks
-    from harness.schedule.bench import precision as arithmetic
     from harness.schedule.choice import choose_models
-    from harness.schedule.devices import describe, resolve_device
     from harness.schedule.machine import machine
     from harness.schedule.resolve import Request
 

@@ -201,9 +201,9 @@ def run(
     from harness.cli.placement import placements
     from harness.cli.readiness import demand, fetch
     from harness.display import make_display
+    from harness.engine.device import resolve_device
     from harness.plugins import installed
     from harness.registry import load
-    from harness.schedule.devices import resolve_device
     from harness.schedule.requirements import take_stock
     from harness.schedule.resolve import resolve
     from harness.schedule.run import Settings

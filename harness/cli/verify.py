@@ -59,10 +59,10 @@ def verify(
     a line on stderr says what.
     """
     from harness.cli.run import listed, places
+    from harness.engine.device import resolve_device
     from harness.plugins import installed
     from harness.registry import load
     from harness.schedule import verification
-    from harness.schedule.devices import resolve_device
     from harness.store.database import reading
 
     scope = verification.Scope(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-
-import torch
 
 from harness.api import (
     Attack,
@@ -17,7 +14,9 @@ from harness.api import (
     PluginError,
     SteppedAttack,
 )
-from harness.engine.classifier import PixelClassifier, is_out_of_memory
+from harness.engine.classifier import PixelClassifier
+from harness.engine.device import is_out_of_memory
+from harness.engine.halving import BatchSize
 from harness.engine.jobs import Job, Judged, failed, to_batch
 from harness.engine.slots import SlotEngine
 from harness.engine.target import CountingTarget
@@ -42,33 +41,25 @@ def attack_images(
     Raises:
         ModelError: the model itself fails.
     """
-    while True:
+
+    def run(slots: int) -> Iterator[list[Judged]]:
+        nonlocal jobs
         engine: SlotEngine | _BatchEngine
         if isinstance(attack, SteppedAttack):
-            engine = SlotEngine(attack, model, jobs, slots=batch_size, eight_bit=eight_bit)
+            engine = SlotEngine(attack, model, jobs, slots=slots, eight_bit=eight_bit)
         elif isinstance(attack, Attack):
-            engine = _BatchEngine(attack, model, jobs, size=batch_size, eight_bit=eight_bit)
+            engine = _BatchEngine(attack, model, jobs, size=slots, eight_bit=eight_bit)
         else:
             raise PluginError("an attack must be an Attack or a SteppedAttack")
         try:
             yield from engine.run()
-            return
-        except ModelError:
-            raise
         except Exception as error:
-            left = engine.in_flight
-            if not is_out_of_memory(error):
-                yield [failed(job, _cause(error)) for job in itertools.chain(left, jobs)]
-                return
-        if batch_size == 1:
-            raise ModelError(
-                "out of memory with a single image", hint="use a device with more memory"
-            )
-        del engine
-        _release(model.device)
-        batch_size //= 2
-        on_halving(batch_size)
-        jobs = itertools.chain(left, jobs)
+            jobs = itertools.chain(engine.in_flight, jobs)
+            if is_out_of_memory(error) or isinstance(error, ModelError):
+                raise
+            yield [failed(job, _cause(error)) for job in jobs]
+
+    return BatchSize(batch_size, model.device, on_halving).stream(run)
 
 
 class _BatchEngine:
@@ -130,9 +121,3 @@ def _cause(error: Exception) -> str:
     if isinstance(error, HarnessError):
         return str(error)
     return " ".join(f"the attack raised {type(error).__name__}: {error}".split())
-
-
-def _release(device: torch.device) -> None:
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.api import Classifier, ModelError, Preprocessing
+from harness.engine.device import is_out_of_memory
 from harness.engine.folding import folded
 
 
@@ -128,17 +129,8 @@ class PixelClassifier:
     def _run(self, module: nn.Module, images: Tensor) -> Tensor:
         try:
             logits: Tensor = module(images)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
             if is_out_of_memory(error):
                 raise
             raise ModelError(f"the model failed: {type(error).__name__}: {error}") from error
         return logits.float()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that the device, or the host, has no memory for this batch."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )

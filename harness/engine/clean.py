@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from harness.api import ModelError
-from harness.engine.classifier import PixelClassifier, is_out_of_memory
+from harness.engine.classifier import PixelClassifier
+from harness.engine.halving import BatchSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +44,9 @@ def predict_clean(
     Raises:
         ModelError: the model fails, or has no memory for a single image.
     """
-    left: list[tuple[str, Tensor, int]] = []
-    while left or (left := list(itertools.islice(images, batch_size))):
-        now, rest = left[:batch_size], left[batch_size:]
-        try:
-            yield _predict(model, now)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if batch_size == 1:
-                raise ModelError("out of memory with a single image") from error
-            batch_size //= 2
-            on_halving(batch_size)
-        else:
-            left = rest
+    size = BatchSize(batch_size, model.device, on_halving)
+    while batch := list(itertools.islice(images, size.images)):
+        yield from size.parts(partial(_predict, model), batch)
 
 
 def _predict(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harness.api import ModelError
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import runtime_providers, synchronise_stream
 from harness.engine.measure import images_a_second, random_images
 
 Way = Literal["predict", "module", "exported"]
@@ -23,8 +24,6 @@ TOLERANCE = 1e-4
 
 SECONDS = 0.05
 """How long a way is timed, about; five batches at least."""
-
-_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +130,11 @@ def _session(graph: bytes, device: torch.device) -> Any:
     # Torch computes beside it: waiting threads must not hold the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    providers: list[Any] = [_CPU]
-    if device.type == "cuda":
-        ort.preload_dlls()  # torch's CUDA libraries
-        cuda = {"device_id": str(device.index or 0), "use_tf32": "0"}
-        providers = [(_CUDA, cuda), _CPU]
+    providers = runtime_providers(device)
     session = ort.InferenceSession(graph, options, providers=providers)
-    if device.type == "cuda" and _CUDA not in session.get_providers():
-        raise RuntimeError("ONNX Runtime has no CUDA provider here")
+    wanted, _ = providers[0]
+    if wanted not in session.get_providers():
+        raise RuntimeError(f"ONNX Runtime has no {wanted} here")
     return session
 
 
@@ -148,8 +144,7 @@ def _run(session: Any, images: Tensor, classes: int) -> Tensor:
 
     logits = torch.empty((len(images), classes), device=images.device)
     place = images.device.type, images.device.index or 0, np.float32
-    if images.device.type == "cuda":  # ONNX Runtime works on a stream of its own
-        torch.cuda.current_stream(images.device).synchronize()
+    synchronise_stream(images.device)  # ONNX Runtime works on one of its own
     binding = session.io_binding()
     binding.bind_input("images", *place, tuple(images.shape), images.data_ptr())
     binding.bind_output("logits", *place, tuple(logits.shape), logits.data_ptr())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.api import Batch, Status
+from harness.engine.device import pinned
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,7 @@ class Judged:
 
 def to_batch(jobs: Sequence[Job], *, device: torch.device) -> Batch:
     """The jobs as a `Batch` on ``device``."""
-    images = torch.stack([job.image for job in jobs])
-    if device.type == "cuda":
-        images = images.pin_memory()
+    images = pinned(torch.stack([job.image for job in jobs]), device)
     return Batch(
         images=images.to(device, non_blocking=True),
         labels=torch.tensor([job.label for job in jobs], device=device),

@@ -1,23 +1,18 @@
-"""What the passes of a model cost on its device: FLOPs, time, memory."""
+"""What the passes of a model cost on its device: FLOPs and time."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import itertools
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from harness.engine.classifier import PixelClassifier, is_out_of_memory
+from harness.engine.classifier import PixelClassifier
+from harness.engine.device import is_out_of_memory, synchronise
 
 Work = Callable[[], int]
 """Queues some work on the device and returns how many images it was for."""
@@ -140,7 +135,7 @@ def images_a_second(work: Work, device: torch.device, *, seconds: float) -> floa
     while len(speeds) < 3 or time.perf_counter() - begun < seconds:
         before = time.perf_counter()
         images = sum(work() for _ in itertools.repeat(None, calls))
-        _finish(device)
+        synchronise(device)
         speeds.append(images / (time.perf_counter() - before))
     return statistics.median(speeds)
 
@@ -148,38 +143,5 @@ def images_a_second(work: Work, device: torch.device, *, seconds: float) -> floa
 def _timed(work: Work, device: torch.device) -> float:
     begun = time.perf_counter()
     work()
-    _finish(device)
+    synchronise(device)
     return time.perf_counter() - begun
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-_LINUX = Path("/proc/self")
-
-
-def forget_peak(device: torch.device) -> None:
-    """`peak_bytes` counts from here on, where the system allows it."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    with contextlib.suppress(OSError, AttributeError):  # not Linux with glibc: since the start
-        ctypes.CDLL(None).malloc_trim(0)
-        _LINUX.joinpath("clear_refs").write_text("5")
-
-
-def peak_bytes(device: torch.device) -> int:
-    """The most memory since `forget_peak`: torch's on a GPU, else all that the process held."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        status = _LINUX.joinpath("status").read_text()
-        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024

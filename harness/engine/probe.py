@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from harness.api import Access, Measurement, ModelError, Pair, PluginError, Probe
-from harness.engine.classifier import PixelClassifier, is_out_of_memory
+from harness.api import Access, Measurement, Pair, PluginError, Probe
+from harness.engine.classifier import PixelClassifier
+from harness.engine.halving import BatchSize
 
 
 class CountingProbe(Probe):
@@ -35,8 +35,13 @@ class CountingProbe(Probe):
     ) -> None:
         self._model, self._access = model, measurement.access
         self._on_halving, self._on_pass = on_halving, on_pass
+        self._batches = BatchSize(size, model.device, self._halved)
         self.classes, self.size = model.classes, size
         self.begin()
+
+    def _halved(self, size: int) -> None:
+        self.size = size
+        self._on_halving(size)
 
     def begin(self) -> None:
         """A new image."""
@@ -91,30 +96,18 @@ class CountingProbe(Probe):
         self, images: Tensor, run: Callable[[Tensor, slice], tuple[Tensor, ...]], backwards: int
     ) -> list[Tensor]:
         """``run`` on parts of ``images`` and their rows, put together again."""
-        parts: list[tuple[Tensor, ...]] = []
-        start = 0
-        while start < len(images):
-            part = images[start : start + self.size].detach().to(self._model.device)
+
+        def one(numbers: Sequence[int]) -> tuple[Tensor, ...]:
+            rows = slice(numbers[0], numbers[-1] + 1)
+            part = images[rows].detach().to(self._model.device)
             # A copy always: the parts get a graph of their own.
-            part = part.clone(memory_format=self._model.memory_format)
-            try:
-                parts.append(run(part, slice(start, start + len(part))))
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                if self.size == 1:
-                    raise ModelError(
-                        "out of memory with a single image", hint="use a device with more memory"
-                    ) from error
-                self.size //= 2
-                self._on_halving(self.size)
-            else:
-                start += len(part)
-                self.forwards += len(part)
-                self.backwards += backwards * len(part)
-                self._on_pass()
-                continue
-            _release(self._model.device)
+            found = run(part.clone(memory_format=self._model.memory_format), rows)
+            self.forwards += len(part)
+            self.backwards += backwards * len(part)
+            self._on_pass()
+            return found
+
+        parts = self._batches.parts(one, range(len(images)))
         return [torch.cat(each) for each in zip(*parts, strict=True)]
 
     def _allow(self, what: str, *access: Access) -> None:
@@ -123,9 +116,3 @@ class CountingProbe(Probe):
                 f"the measurement asked for {what} but declares access {self._access.value!r}",
                 hint="declare the access that it needs",
             )
-
-
-def _release(device: torch.device) -> None:
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

@@ -6,8 +6,9 @@ import torch
 
 from harness.api import Batch, Slots, SteppedAttack
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import rounds_between_looks
 from harness.engine.measure import random_images
-from harness.engine.slots import ROUNDS_BETWEEN_LOOKS, evaluate
+from harness.engine.slots import evaluate
 
 
 class Rounds:
@@ -45,7 +46,7 @@ class Rounds:
         if len(rows):
             self._stepper.load(rows, self._batch(rows))
         known = self._stepper.next_finish()
-        self._until_look = known or ROUNDS_BETWEEN_LOOKS[self._model.device.type]
+        self._until_look = known or rounds_between_looks(self._model.device)
 
     def _batch(self, rows: torch.Tensor) -> Batch:
         labels = self._labels[rows]

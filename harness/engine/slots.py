@@ -12,11 +12,10 @@ from torch import Tensor
 
 from harness.api import Candidates, Point, Slots, SteppedAttack, Stepper
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import Event, mark, rounds_between_looks, runs_ahead
 from harness.engine.jobs import Job, Judged, to_batch
 from harness.engine.verify import judge
 
-ROUNDS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 8}
-"""How many rounds the host lets pass between looks at the finished mask."""
 SECONDS_BETWEEN_VERDICTS = 1.0
 """How long a finished image may wait for company on its way to the judging pass."""
 
@@ -100,7 +99,7 @@ class SlotEngine:
         )
         self._occupied = torch.zeros(count, dtype=torch.bool, device=device)
         self._passes = torch.zeros((2, count), dtype=torch.int64, device=device)
-        self._look: tuple[Tensor, torch.cuda.Event] | None = None
+        self._look: tuple[Tensor, Event] | None = None
 
     @property
     def _company(self) -> int:
@@ -108,7 +107,7 @@ class SlotEngine:
         return max(1, len(self._slots) // 4)
 
     def _rounds(self) -> int:
-        return self._stepper.next_finish() or ROUNDS_BETWEEN_LOOKS[self._model.device.type]
+        return self._stepper.next_finish() or rounds_between_looks(self._model.device)
 
     def _round(self) -> None:
         """One evaluation of the model at the stepper's point, without a look from the host."""
@@ -152,7 +151,7 @@ class SlotEngine:
 
     def _finished_rows(self) -> list[int]:
         mask = self._stepper.finished
-        if self._model.device.type == "cuda" and self._stepper.next_finish() is None:
+        if runs_ahead(self._model.device) and self._stepper.next_finish() is None:
             seen = self._delayed(mask)
         else:
             seen = mask.tolist()
@@ -163,9 +162,7 @@ class SlotEngine:
         before = self._look
         copy = torch.empty(mask.shape, dtype=torch.bool, pin_memory=True)
         copy.copy_(mask & self._occupied, non_blocking=True)
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record()
-        self._look = (copy, event)
+        self._look = (copy, mark(self._model.device))
         if before is None:
             return [False] * len(self._slots)
         before[1].synchronize()

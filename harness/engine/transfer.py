@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from harness.api import ModelError
 from harness.engine.adaptation import adapted
-from harness.engine.classifier import is_out_of_memory
+from harness.engine.device import runs_ahead
 from harness.engine.forward_only import Forward
+from harness.engine.halving import BatchSize
 
 _Item = TypeVar("_Item")
 _Read = TypeVar("_Read")
@@ -64,26 +65,13 @@ def evaluate(
         ModelError: the model fails, or has no memory for a single image.
     """
     queued: deque[Tensor] = deque()
-    most: int | None = None
+    size: BatchSize | None = None
     for batch in batches:
-        parts: list[Tensor] = []
-        done = 0
-        while done < len(batch.images):
-            rows = slice(done, None if most is None else done + most)
-            try:
-                parts.append(_look(forward, batch, rows, border))
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                size = len(batch.images[rows])
-                if size == 1:
-                    raise ModelError("out of memory with a single image") from error
-                most = size // 2
-                on_halving(most)
-            else:
-                done += parts[-1].shape[1]
+        size = size or BatchSize(len(batch.images), forward.device, on_halving)
+        look = partial(_look, forward, batch, border)
+        parts = list(size.parts(look, range(len(batch.images))))
         queued.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
-        if forward.device.type != "cuda" or len(queued) > 1:
+        if len(queued) > 1 or not runs_ahead(forward.device):
             yield _seen(queued.popleft())
     while queued:
         yield _seen(queued.popleft())
@@ -104,8 +92,9 @@ def read_ahead(
             yield before, found.result()
 
 
-def _look(forward: Forward, batch: Pictures, rows: slice, border: float) -> Tensor:
-    """Predictions and ranks, int64 (2, n) on the device; -1 where the logits are not finite."""
+def _look(forward: Forward, batch: Pictures, border: float, numbers: Sequence[int]) -> Tensor:
+    """Predictions and ranks of these rows, int64 (2, n) on the device; -1: not finite."""
+    rows = slice(numbers[0], numbers[-1] + 1)
     images = batch.images[rows].to(forward.device, non_blocking=True)
     images = adapted(images, forward.size, border).contiguous(memory_format=forward.memory_format)
     with torch.inference_mode():

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from harness.api import AttackParameters, ConfigError, HarnessError, SteppedAttack
-from harness.engine.classifier import PixelClassifier, is_out_of_memory
+from harness.api import AttackParameters, HarnessError, SteppedAttack
+from harness.engine.classifier import PixelClassifier
+from harness.engine.device import default_batch_size, forget_peak, peak_bytes
+from harness.engine.halving import BatchSize
 from harness.engine.measure import (
     Work,
-    forget_peak,
     forward_pass,
     gradient_pass,
     images_a_second,
-    peak_bytes,
     random_images,
 )
-from harness.engine.memory import default_batch_size
 from harness.engine.rounds import Rounds
 from harness.plugins import Catalog, Kind
 from harness.registry import ModelEntry, SuiteEntry
 from harness.schedule.components import attack_component, model_component
 from harness.schedule.untrained import Built, build
-
-Precision = Literal["fp32", "tf32"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,27 +85,6 @@ def stepped_attacks(suite: SuiteEntry, catalog: Catalog) -> dict[str, SteppedAtt
     return {name: each for name, each in found.items() if isinstance(each, SteppedAttack)}
 
 
-@contextmanager
-def precision(wanted: Precision, device: torch.device) -> Iterator[None]:
-    """Convolutions and matrix products of all passes in ``wanted``, verdicts' too.
-
-    Raises:
-        ConfigError: the device has no TF32.
-    """
-    if wanted == "tf32" and device.type != "cuda":
-        raise ConfigError(
-            f"{device} has no TF32", where="--precision", hint="take fp32, or --device cuda:0"
-        )
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("high" if wanted == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = wanted == "tf32"
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
-
-
 def bench_model(entry: ModelEntry, catalog: Catalog, bench: Bench) -> Speed:
     """The speeds of one model, built from the first of its sources that can be.
 
@@ -153,16 +128,19 @@ def _first_built(
 
 def _measured(row: Speed, model: PixelClassifier, bench: Bench) -> Speed:
     """``row`` with its speeds; batches are halved where memory is short."""
-    size = bench.batch_size or default_batch_size(bench.device, model.shape)
-    while True:
+    images = bench.batch_size or default_batch_size(bench.device, model.shape)
+    size = BatchSize(images, bench.device, lambda _: None)
+
+    def speeds(images: int) -> list[dict[str, Any]]:
         forget_peak(bench.device)
-        try:
-            return replace(row, **_speeds(model, bench, size), batch_size=size)
-        except Exception as error:
-            if not is_out_of_memory(error) or size == 1:
-                problem = error.what if isinstance(error, HarnessError) else _line(error)
-                return replace(row, batch_size=size, problem=problem)
-        size //= 2
+        return [_speeds(model, bench, images)]
+
+    try:
+        (found,) = size.stream(speeds)
+    except Exception as error:
+        problem = error.what if isinstance(error, HarnessError) else _line(error)
+        return replace(row, batch_size=size.images, problem=problem)
+    return replace(row, **found, batch_size=size.images)
 
 
 def _speeds(model: PixelClassifier, bench: Bench, size: int) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def calibrate(
     unknown = [name for name, key in keys.items() if not book.complete(key)]
     unknown = [name for name in unknown if measure and name not in result.without]
     for number, name in enumerate(unknown, start=1):
-        from harness.schedule.devices import describe, resolve_device
+        from harness.engine.device import describe, resolve_device
 
         place = resolve_device(device)
         say(f"measuring passes of {name} ({number} of {len(unknown)})")
@@ -95,8 +95,8 @@ def calibrate(
 
 
 def _measured(loader: ModelLoader, spec: ModelSpec, device: torch.device) -> Figures:
+    from harness.engine.device import default_batch_size
     from harness.engine.measure import count_flops, seconds_an_image
-    from harness.engine.memory import default_batch_size
     from harness.schedule.untrained import build_either
 
     model = build_either(loader, spec, device).model

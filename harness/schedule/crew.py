@@ -20,9 +20,9 @@ from typing import Any, cast
 
 import torch
 
+from harness.engine.device import be_exact
 from harness.engine.workers import Workers, begin
 from harness.plan import Plan
-from harness.schedule.devices import be_exact
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
 from harness.schedule.recorder import Recorder

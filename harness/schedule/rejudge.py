@@ -11,7 +11,7 @@ import torch
 
 from harness.api import DataError, HarnessError, Status
 from harness.engine.again import Claim, Declaration, Finding, check
-from harness.engine.memory import default_batch_size
+from harness.engine.device import default_batch_size
 from harness.errors import StoreError
 from harness.identity import tagged_hash
 from harness.plugins import Catalog

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.api import Cut, HarnessError, ModelError, ModelLoader, ModelSpec
-from harness.engine.classifier import PixelClassifier, is_out_of_memory
-from harness.engine.memory import default_model_memory
+from harness.engine.classifier import PixelClassifier
+from harness.engine.device import default_model_memory, is_out_of_memory
 
 if TYPE_CHECKING:
     from harness.schedule.resolve import Resolved

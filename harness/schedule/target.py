@@ -13,13 +13,12 @@ from torch import Tensor
 from harness.api import DataError, ModelError
 from harness.engine.adaptation import BORDERS
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import default_batch_size, describe, pinned
 from harness.engine.forward_only import Forward, predicting
-from harness.engine.memory import default_batch_size
 from harness.engine.transfer import Pictures, Seen, evaluate, read_ahead
 from harness.errors import StoreError
 from harness.plan import Adaptation, Cell, Pair
 from harness.schedule.attempts import Attempts
-from harness.schedule.devices import describe
 from harness.schedule.figures import cache_folder, figures_key
 from harness.schedule.images import Images
 from harness.schedule.pairs import AdaptedClean
@@ -154,7 +153,7 @@ class TargetWork:
             except StoreError as error:
                 return error
             return Pictures(
-                self._hosted(pixels),
+                pinned(pixels, self._device),
                 torch.tensor([row.goal for _, row in batch]),
                 torch.tensor([row.predicted for _, row in batch]) if verdicts else None,
             )
@@ -205,7 +204,7 @@ class TargetWork:
                     if batch and (len(batch) >= self._size or row is rows[-1]):
                         batches.append([row.image for row, _ in batch])
                         images = torch.stack([picture for _, picture in batch])
-                        yield Pictures(self._hosted(images), torch.zeros(len(batch)).long())
+                        yield Pictures(pinned(images, self._device), torch.zeros(len(batch)).long())
                         batch = []
 
         def store(found: Sequence[tuple[int, int | None]]) -> None:
@@ -238,10 +237,6 @@ class TargetWork:
             size = self._size
             yield rows[start : start + size]
             start += size
-
-    def _hosted(self, images: Tensor) -> Tensor:
-        """``images`` where the device fetches them from fastest."""
-        return images.pin_memory() if self._device.type == "cuda" else images
 
     def _stored(self, images: int) -> None:
         self.computed += images

@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_args
 
-from harness.engine.classifier import PixelClassifier, is_out_of_memory
+from harness.engine.classifier import PixelClassifier
+from harness.engine.device import is_out_of_memory
 from harness.engine.forward_only import (
     Forward,
     Way,

@@ -14,15 +14,14 @@ from harness.api import DataError, ModelError, Status
 from harness.engine.attack import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.clean import predict_clean
+from harness.engine.device import default_batch_size, describe
 from harness.engine.jobs import Job, Judged
 from harness.engine.measuring import measure_images
-from harness.engine.memory import default_batch_size
 from harness.engine.workers import Workers
 from harness.identity import image_seed
 from harness.plan import Cell
 from harness.schedule.aim import Settled, Wanted, aims
 from harness.schedule.attempts import Attempts
-from harness.schedule.devices import describe
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
 from harness.schedule.recorder import Recorder
@@ -112,9 +111,13 @@ class ModelWork:
         return loaded.model
 
     def _halve(self, attempts: Attempts, batch_size: int) -> None:
-        """There was no memory for a batch: models that only wait must go."""
+        """There was no memory for a batch: models that only wait must go.
+
+        The model's next cells begin with the new size.
+        """
         self._models.give_way()
         attempts.halved(batch_size)
+        self._size = batch_size
 
     def _fail(self, cells: Sequence[Cell], error: Exception) -> None:
         """The model cannot be loaded: every pending cell gets an attempt that says so."""

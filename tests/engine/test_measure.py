@@ -10,13 +10,12 @@ from torch import nn
 
 from harness.api import Classifier, Preprocessing
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import forget_peak, peak_bytes
 from harness.engine.measure import (
     PassCost,
     count_flops,
-    forget_peak,
     forward_pass,
     images_a_second,
-    peak_bytes,
     random_images,
     seconds_an_image,
 )

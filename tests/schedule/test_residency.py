@@ -11,8 +11,8 @@ from torch import nn
 
 from harness.api import Classifier, MissingError, ModelError, ModelLoader, ModelSpec, Preprocessing
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import MOST_ON_CPU, default_model_memory
 from harness.engine.folding import folded
-from harness.engine.memory import MOST_ON_CPU, default_model_memory
 from harness.schedule.residency import Loaded, Residency, file_bytes, load_model
 
 PATIENCE = 30.0  # seconds until a hanging test fails; no result depends on it

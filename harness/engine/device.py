@@ -1,0 +1,216 @@
+"""The device that computes: what it is called, what it has room for, how the host works with it.
+
+The only file of the core that tells a GPU from a CPU. The functions take a `torch.device`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from harness.api import ConfigError
+
+Precision = Literal["fp32", "tf32"]
+
+Event = torch.cuda.Event
+"""A point in the device's queue; see `mark`."""
+
+CPU_VALUES, CUDA_VALUES = 3_000_000, 40_000_000
+"""Input values (channels x height x width x images) that one pass may hold."""
+
+MOST_ON_CPU = 4 * 1024**3
+"""Bytes of models that may stay in the host's memory together."""
+
+ROUNDS_BETWEEN_LOOKS = 8
+"""How many rounds the host queues on a GPU between looks at which slots have finished."""
+
+_NO_MEMORY = (
+    "can't allocate memory",  # torch's allocator on the host
+    "out of memory",  # the driver, and torch where it passes its words on
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "ALLOCATION_FAILED",  # CUDNN_STATUS_INTERNAL_ERROR_{HOST,DEVICE}_ALLOCATION_FAILED
+    "Failed to allocate memory",  # ONNX Runtime
+)
+
+_PROC = Path("/proc/self")
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto``, ``cpu`` or ``cuda:N`` as a device; ``auto`` is the first GPU, else the CPU.
+
+    Matrix products and convolutions are set to IEEE fp32: verdicts never use less.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device {name!r} is not supported", hint="use cpu or cuda:N")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"device {name!r} cannot be used: {reason}", hint="try --device auto"
+        ) from error
+    be_exact()
+    return device
+
+
+def be_exact() -> None:
+    """Set this process's matrix products and convolutions to IEEE fp32."""
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+
+
+@contextlib.contextmanager
+def precision(wanted: Precision, device: torch.device) -> Iterator[None]:
+    """Convolutions and matrix products of all passes in ``wanted``, verdicts' too.
+
+    Raises:
+        ConfigError: the device has no TF32.
+    """
+    if wanted == "tf32" and device.type != "cuda":
+        raise ConfigError(
+            f"{device} has no TF32", where="--precision", hint="take fp32, or --device cuda:0"
+        )
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if wanted == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = wanted == "tf32"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def describe(device: torch.device) -> str:
+    """The device as attempts name it, such as ``cuda:0 NVIDIA H200``."""
+    if device.type == "cuda":
+        return f"{device} {torch.cuda.get_device_name(device)}"
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+def default_batch_size(device: torch.device, shape: tuple[int, ...]) -> int:
+    """A sensible batch size for images of ``shape`` (channels, height, width) on ``device``.
+
+    A power of two: 256 digits or 16 to 32 photographs on a CPU, where larger batches gain little;
+    256 photographs of 224 x 224 on a GPU.
+    """
+    values, low, high = (CUDA_VALUES, 32, 1024) if device.type == "cuda" else (CPU_VALUES, 16, 256)
+    fitting = values // (shape[0] * shape[1] * shape[2])
+    return max(low, min(high, 1 << max(fitting, 1).bit_length() - 1))
+
+
+def default_model_memory(device: torch.device) -> int:
+    """How many bytes of models may stay on ``device`` together: a quarter of its memory.
+
+    On a CPU 4 GiB at most. The rest is for what the passes need.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory) // 4
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every system says
+        return MOST_ON_CPU
+    return min(MOST_ON_CPU, installed // 4)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that the device, or the host, has no memory for this batch."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    )
+
+
+def release(device: torch.device) -> None:
+    """Give back what is held for tensors that are gone."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def runs_ahead(device: torch.device) -> bool:
+    """Whether the host can queue work on the device and go on: only a look at a result waits."""
+    return device.type == "cuda"
+
+
+def rounds_between_looks(device: torch.device) -> int:
+    """How many rounds the host lets pass between looks at which slots have finished."""
+    return ROUNDS_BETWEEN_LOOKS if runs_ahead(device) else 1
+
+
+def pinned(images: Tensor, device: torch.device) -> Tensor:
+    """``images``, on the host, where ``device`` fetches them from fastest."""
+    return images.pin_memory() if device.type == "cuda" else images
+
+
+def mark(device: torch.device) -> Event:
+    """The end of what is queued on ``device``, a GPU, so far: ``synchronize()`` waits for it."""
+    event = Event()  # type: ignore[no-untyped-call]
+    event.record(torch.cuda.current_stream(device))
+    return event
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for all that is queued on ``device``."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def synchronise_stream(device: torch.device) -> None:
+    """Wait for what torch has queued, so that a runtime with a stream of its own can read it."""
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).synchronize()
+
+
+def runtime_providers(device: torch.device) -> list[tuple[str, dict[str, str]]]:
+    """ONNX Runtime's execution providers for ``device``, the wanted one first, in IEEE fp32."""
+    host: tuple[str, dict[str, str]] = ("CPUExecutionProvider", {})
+    if device.type != "cuda":
+        return [host]
+    import onnxruntime
+
+    onnxruntime.preload_dlls()  # torch's CUDA libraries
+    options = {"device_id": str(device.index or 0), "use_tf32": "0"}
+    return [("CUDAExecutionProvider", options), host]
+
+
+def forget_peak(device: torch.device) -> None:
+    """`peak_bytes` counts from here on, where the system allows it."""
+    release(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError, AttributeError):  # not Linux with glibc: since the start
+        ctypes.CDLL(None).malloc_trim(0)
+        _PROC.joinpath("clear_refs").write_text("5")
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory since `forget_peak`: torch's on a GPU, else all that the process held."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        status = _PROC.joinpath("status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
