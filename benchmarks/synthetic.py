@@ -35,7 +35,7 @@ from harness.plan import (
     plan_cells,
 )
 from harness.store.database import transaction
-from harness.store.records import StoredImage
+from harness.store.records import ImageKey
 from harness.store.writer import Writer
 
 MODELS, CLASSES, MEASURED = 18, 1000, 100
@@ -128,7 +128,7 @@ def fill(path: Path, images: int) -> None:
             environment={"python": "3"},
             command=["synthetic"],
             images=[
-                StoredImage(image.id, image.label, f"{number:064x}")
+                ImageKey(image.id, f"{number:064x}", image.label)
                 for number, image in enumerate(study.cells[0].images)
             ],
         )

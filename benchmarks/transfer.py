@@ -32,13 +32,13 @@ from harness.plugins import installed
 from harness.registry import load
 from harness.schedule import target as targets
 from harness.schedule.images import Images
-from harness.schedule.pairs import Digests, remaining
+from harness.schedule.pairs import Keys, remaining
 from harness.schedule.residency import Residency, load_model
 from harness.schedule.resolve import Request, Resolved, resolve
-from harness.schedule.run import digests_of
+from harness.schedule.run import keys_of
 from harness.schedule.transfer import TransferWork
 from harness.store.candidates import candidates, read_pixels
-from harness.store.records import Outcome, StoredImage
+from harness.store.records import Outcome
 from harness.store.writer import Writer
 
 CPU = torch.device("cpu")
@@ -71,12 +71,12 @@ def planned(suite: str, model: str, limit: int) -> Resolved:
 def filled(writer: Writer, resolved: Resolved, sources: Sequence[Cell]) -> int:
     """Begin a run and keep noise as the candidates of ``sources``; returns the run."""
     plan, images = resolved.plan, Images(resolved.dataset)
-    digests = digests_of(plan.cells, images)
+    keys = keys_of(plan.cells, images)
     run = writer.begin_run(
         plan,
         environment={},
         command=["benchmark"],
-        images=[StoredImage(name, label, digest) for name, (label, digest) in digests.items()],
+        images=list(keys.values()),
     )
     draw = np.random.default_rng(0)
     for cell in sources:
@@ -104,7 +104,7 @@ def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: in
     loaded = load_model(*resolved.models[name], CPU, fold_batch_norm=True)
     size = default_batch_size(CPU, loaded.model.shape)
     images = Images(resolved.dataset)
-    digests = digests_of(resolved.plan.cells, images)
+    keys = keys_of(resolved.plan.cells, images)
     forward = predicting(loaded.model)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         first = Path(folder, "0.db")
@@ -116,7 +116,7 @@ def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: in
 
         def work() -> Iterator[None]:
             with Residency(lambda _: loaded, lambda _: 0, limit=2**40) as models:
-                transfers(resolved, models, fresh.pop(), images, digests, run).do(sources)
+                transfers(resolved, models, fresh.pop(), images, keys, run).do(sources)
             yield
 
         def bare() -> Iterator[None]:
@@ -147,7 +147,7 @@ def transfers(
     models: Residency,
     writer: Writer,
     images: Images,
-    digests: Digests,
+    keys: Keys,
     run: int,
 ) -> TransferWork:
     """The work as a run sets it up."""
@@ -156,9 +156,9 @@ def transfers(
         device=CPU,
         batch_size=None,
         images=images,
-        digests=digests,
+        keys=keys,
         run=run,
-        announced=remaining(resolved.plan, digests, writer.db, retry_errors=False),
+        announced=remaining(resolved.plan, keys, writer.db, retry_errors=False),
         retry_errors=False,
         fail_fast=False,
     )

@@ -228,13 +228,13 @@ def _left(
         whole = {cell.key: len(cell.images) for cell in plan.cells}
         return whole, remaining(plan, {}, None, retry_errors=retry_errors)
     from harness.schedule.images import Images
-    from harness.schedule.run import digests_of, todo_of
+    from harness.schedule.run import keys_of, todo_of
     from harness.store.database import reading
 
-    digests = digests_of(plan.cells, Images(resolved.dataset))
+    keys = keys_of(plan.cells, Images(resolved.dataset))
     with reading(db) as connection:
-        todo = todo_of(plan, digests, connection, retry_errors=retry_errors)
-        transfers = remaining(plan, digests, connection, retry_errors=retry_errors)
+        todo = todo_of(plan, keys, connection, retry_errors=retry_errors)
+        transfers = remaining(plan, keys, connection, retry_errors=retry_errors)
     return {key: len(ids) for key, ids in todo.items()}, transfers
 
 

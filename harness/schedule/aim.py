@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from harness.api import Goal, Status
 from harness.identity import random_target
 from harness.plan import Cell
-from harness.store.records import CleanResult
+from harness.store.records import CleanResult, ImageKey
 
 Wanted = tuple[Cell, str, int | None]
 """(cell, image, target): an image to work on."""
@@ -18,21 +18,21 @@ Settled = tuple[str, Status, str | None]
 def aims(
     cell: Cell,
     ids: Sequence[str],
-    images: Mapping[str, tuple[int, str]],
-    clean: Mapping[tuple[str, str], CleanResult],
+    images: Mapping[str, ImageKey],
+    clean: Mapping[ImageKey, CleanResult],
     classes: int,
 ) -> tuple[list[Wanted], list[Settled]]:
     """The images of ``cell`` to work on, and the others.
 
     Args:
-        images: label and digest by image.
-        clean: the model's clean predictions, by image and digest.
+        images: the images' keys by their ids.
+        clean: the model's clean predictions.
     """
     wanted: list[Wanted] = []
     others: list[Settled] = []
     for image_id in ids:
-        label, digest = images[image_id]
-        prediction = clean.get((image_id, digest))
+        label = images[image_id].label
+        prediction = clean.get(images[image_id])
         if prediction is None or prediction.predicted is None:
             reason = prediction.error if prediction else "the model could not be evaluated"
             others.append((image_id, Status.ERROR, f"no clean prediction: {reason}"))

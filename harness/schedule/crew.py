@@ -31,6 +31,7 @@ from harness.schedule.resolve import Resolved
 from harness.schedule.wire import FarProgress, FarRecorder, Line, answer
 from harness.schedule.work import ModelWork
 from harness.store.database import reading
+from harness.store.records import ImageKey
 
 SMALL = 3 * 64 * 64
 """Values of an input up to which a network is one for a core of its own."""
@@ -51,7 +52,7 @@ class Orders:
     database: Path
     device: torch.device
     batch_size: int | None
-    digests: Mapping[str, tuple[int, str]]
+    keys: Mapping[str, ImageKey]
     run: int
     todo: Mapping[str, list[str]]
     threads: int
@@ -184,7 +185,7 @@ def _work_on(connection: Connection, orders: Orders) -> None:
             "device": orders.device,
             "batch_size": orders.batch_size,
             "images": Images(orders.resolved.dataset),
-            "digests": orders.digests,
+            "keys": orders.keys,
             "run": orders.run,
             "workers": workers,
         }

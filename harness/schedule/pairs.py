@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.plan import Adaptation, Cell, Component, Pair, Plan, PlannedImage
 from harness.store.candidates import candidates, unattacked
 from harness.store.queries import done_adapted, done_transfers
+from harness.store.records import ImageKey
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-Digests = Mapping[str, tuple[int, str]]
-"""Label and content hash by image."""
+Keys = Mapping[str, ImageKey]
+"""The images' keys by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def adapted_clean(pairs: Sequence[Pair]) -> list[AdaptedClean]:
 
 
 def remaining(
-    plan: Plan, digests: Digests, db: Database | None, *, retry_errors: bool
+    plan: Plan, keys: Keys, db: Database | None, *, retry_errors: bool
 ) -> list[tuple[Forwards, int]]:
     """Every pair, and every target's adapted clean pictures, with the images to do at most.
 
@@ -78,31 +79,24 @@ def remaining(
         else:
             done = done_adapted(db, each.target.key, each.adaptation, retry_errors=retry_errors)
             settled = done | set.intersection(*(without[cell.key] for cell in each.sources))
-        left.append((each, sum(key not in settled for key in keys(each.images, digests))))
+        left.append((each, sum(keys[image.id] not in settled for image in each.images)))
     return left
 
 
-def again(
-    plan: Plan, digests: Digests, db: Database, *, retry_errors: bool
-) -> dict[str, list[str]]:
+def again(plan: Plan, keys: Keys, db: Database, *, retry_errors: bool) -> dict[str, list[str]]:
     """The images to attack again, by attack cell: stored without candidates that targets need."""
     found: dict[str, list[str]] = {}
     for pair in plan.pairs:
         found.setdefault(pair.source.key, [])
     for source in found:
-        lost = {(row.name, row.digest) for row in candidates(db, source) if row.file is None}
+        lost = {row.key for row in candidates(db, source) if row.file is None}
         if not lost:
             continue
         pairs = [pair for pair in plan.pairs if pair.source.key == source]
         seen = [done_transfers(db, pair, retry_errors=retry_errors) for pair in pairs]
         found[source] = [
-            name
-            for name, digest in keys(pairs[0].images, digests)
-            if (name, digest) in lost and any((name, digest) not in done for done in seen)
+            image.id
+            for image in pairs[0].images
+            if (key := keys[image.id]) in lost and any(key not in done for done in seen)
         ]
     return found
-
-
-def keys(images: Collection[PlannedImage], digests: Digests) -> list[tuple[str, str]]:
-    """Name and digest of ``images``, as the store's queries have them."""
-    return [(image.id, digests[image.id][1]) for image in images]

@@ -25,7 +25,7 @@ from harness.schedule.transfer import FailFast, TransferWork
 from harness.schedule.work import ModelWork
 from harness.store.database import path_of
 from harness.store.queries import done_clean, done_measured, done_outcomes
-from harness.store.records import StoredImage
+from harness.store.records import ImageKey
 from harness.store.writer import Writer
 
 
@@ -78,12 +78,12 @@ def run(
     """
     plan = resolved.plan
     images = Images(resolved.dataset)
-    digests = digests_of(plan.cells, images)
+    keys = keys_of(plan.cells, images)
     number = writer.begin_run(
         plan,
         environment=environment(catalog),
         command=command,
-        images=[StoredImage(i, label, digest) for i, (label, digest) in digests.items()],
+        images=list(keys.values()),
     )
     writer.record_plugin_errors(number, catalog.broken)
     if settings.fresh:
@@ -94,7 +94,7 @@ def run(
             done = _Work(
                 *(resolved, models, writer, progress, settings),
                 images=images,
-                digests=digests,
+                keys=keys,
                 run=number,
             ).do()
         except KeyboardInterrupt:
@@ -111,32 +111,30 @@ def run(
     )
 
 
-def pending(
-    cell: Cell, digests: Mapping[str, tuple[int, str]], db: Any, *, retry_errors: bool
-) -> list[str]:
+def pending(cell: Cell, keys: Mapping[str, ImageKey], db: Any, *, retry_errors: bool) -> list[str]:
     """The ids of the cell's images that have no stored result yet, in plan order."""
     find = done_outcomes if cell.attack else done_measured if cell.measurement else done_clean
-    done: Collection[tuple[str, str]] = find(db, cell.key, retry_errors=retry_errors)
-    return [image.id for image in cell.images if (image.id, digests[image.id][1]) not in done]
+    done: Collection[ImageKey] = find(db, cell.key, retry_errors=retry_errors)
+    return [image.id for image in cell.images if keys[image.id] not in done]
 
 
 def todo_of(
-    plan: Plan, digests: Mapping[str, tuple[int, str]], db: Any, *, retry_errors: bool
+    plan: Plan, keys: Mapping[str, ImageKey], db: Any, *, retry_errors: bool
 ) -> dict[str, list[str]]:
     """The ids of every cell's images to compute: the pending ones, and those that transfers need.
 
     The latter were attacked without keeping their candidates.
     """
-    todo = {cell.key: pending(cell, digests, db, retry_errors=retry_errors) for cell in plan.cells}
-    for key, ids in again(plan, digests, db, retry_errors=retry_errors).items():
+    todo = {cell.key: pending(cell, keys, db, retry_errors=retry_errors) for cell in plan.cells}
+    for key, ids in again(plan, keys, db, retry_errors=retry_errors).items():
         todo[key] += ids
     return todo
 
 
-def digests_of(cells: Sequence[Cell], images: Images) -> dict[str, tuple[int, str]]:
-    """Label and content hash of every image of the plan, in plan order."""
+def keys_of(cells: Sequence[Cell], images: Images) -> dict[str, ImageKey]:
+    """The key of every image of the plan by its id, in plan order."""
     longest = max((cell.images for cell in cells), key=len, default=())
-    return {image.id: (image.label, images.digest(image.id)) for image in longest}
+    return {image.id: ImageKey(image.id, images.digest(image.id), image.label) for image in longest}
 
 
 @dataclass(slots=True)
@@ -161,15 +159,15 @@ class _Work:
         settings: Settings,
         *,
         images: Images,
-        digests: Mapping[str, tuple[int, str]],
+        keys: Mapping[str, ImageKey],
         run: int,
     ) -> None:
         self._resolved, self._models, self._plan = resolved, models, resolved.plan
         self._writer, self._progress, self._settings = writer, progress, settings
-        self._images, self._digests, self._run = images, digests, run
+        self._images, self._keys, self._run = images, keys, run
         retry = settings.retry_errors
-        self._todo = todo_of(self._plan, digests, writer.db, retry_errors=retry)
-        announced = remaining(self._plan, digests, writer.db, retry_errors=retry)
+        self._todo = todo_of(self._plan, keys, writer.db, retry_errors=retry)
+        announced = remaining(self._plan, keys, writer.db, retry_errors=retry)
         self._shown = sum(count for _, count in announced)
         # Where sets are not kept, other models see a model's candidates right after its cells.
         self._streaming = self._plan.transfer is not None and not self._plan.transfer.keep_sets
@@ -178,7 +176,7 @@ class _Work:
             device=settings.device,
             batch_size=settings.batch_size,
             images=images,
-            digests=digests,
+            keys=keys,
             run=run,
             announced=announced,
             retry_errors=retry,
@@ -234,7 +232,7 @@ class _Work:
                         device=self._settings.device,
                         batch_size=self._settings.batch_size,
                         images=self._images,
-                        digests=self._digests,
+                        keys=self._keys,
                         run=self._run,
                         workers=workers,
                     )
@@ -259,7 +257,7 @@ class _Work:
             path_of(self._writer.db),
             self._settings.device,
             self._settings.batch_size,
-            self._digests,
+            self._keys,
             self._run,
             self._todo,
             threads=max(1, torch.get_num_threads() // count),

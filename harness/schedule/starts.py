@@ -13,6 +13,7 @@ from harness.api import DataError
 from harness.errors import StoreError
 from harness.plan import Cell, cell_key
 from harness.store.candidates import Candidate, candidates, read_pixels
+from harness.store.records import ImageKey
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """The candidates of the attack called ``attack``, by id and digest of their images."""
+    """The candidates of the attack called ``attack``, by the keys of their images."""
 
     attack: str
-    found: Mapping[tuple[str, str], Candidate]
+    found: Mapping[ImageKey, Candidate]
 
-    def read(self, image_id: str, digest: str) -> Tensor | DataError:
+    def read(self, image: ImageKey) -> Tensor | DataError:
         """The candidate of an image, float32 (3, height, width), or why there is none."""
-        candidate = self.found.get((image_id, digest))
+        candidate = self.found.get(image)
         if candidate is None or candidate.file is None:
             return DataError(
                 f"no kept candidate of {self.attack}",
@@ -54,4 +55,4 @@ def starts_of(db: Database, cell: Cell) -> Starts | None:
         seed=cell.seed,
         policy=cell.policy,
     )
-    return Starts(attack.label, {(each.name, each.digest): each for each in candidates(db, key)})
+    return Starts(attack.label, {each.key: each for each in candidates(db, key)})

@@ -192,7 +192,7 @@ class TargetWork:
         unreadable: list[tuple[int, None]] = []
 
         def pictures() -> Generator[Pictures, None, None]:
-            names = [row.name for row in rows]
+            names = [row.key.name for row in rows]
             with closing(self._images.stream(names, how.size, cut)) as stream:
                 batch: list[tuple[Candidate, Tensor]] = []
                 for row, picture in zip(rows, stream, strict=True):

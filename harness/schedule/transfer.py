@@ -10,7 +10,7 @@ import torch
 
 from harness.plan import Cell, Pair
 from harness.schedule.images import Images
-from harness.schedule.pairs import AdaptedClean, Digests, Forwards, adapted_clean, keys
+from harness.schedule.pairs import AdaptedClean, Forwards, Keys, adapted_clean
 from harness.schedule.progress import Progress
 from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
@@ -41,7 +41,7 @@ class TransferWork:
         device: torch.device,
         batch_size: int | None,
         images: Images,
-        digests: Digests,
+        keys: Keys,
         run: int,
         announced: Sequence[tuple[Forwards, int]],
         retry_errors: bool,
@@ -49,7 +49,7 @@ class TransferWork:
     ) -> None:
         self._plan, self._models = resolved.plan, models
         self._db, self._writer, self._progress = writer.db, writer, progress
-        self._digests, self._announced = digests, announced
+        self._keys, self._announced = keys, announced
         self._retry, self._fail_fast = retry_errors, fail_fast
         self._work = TargetWork(
             *(resolved, models, writer, progress),
@@ -122,14 +122,14 @@ class TransferWork:
         shown: dict[str, list[tuple[Pair, list[Candidate]]]] = {}
         for pair in pairs:
             done = done_transfers(self._db, pair, retry_errors=self._retry)
-            rows = [row for row in found[pair.source.key] if (row.name, row.digest) not in done]
+            rows = [row for row in found[pair.source.key] if row.key not in done]
             shown.setdefault(pair.target.key, []).append((pair, rows))
         clean: dict[str, list[tuple[AdaptedClean, list[Candidate]]]] = {}
         for each in adapted_clean(pairs):
             key = each.target.key
             done = done_adapted(self._db, key, each.adaptation, retry_errors=self._retry)
             attacked = {row.image: row for cell in each.sources for row in found[cell.key]}
-            rows = [row for row in attacked.values() if (row.name, row.digest) not in done]
+            rows = [row for row in attacked.values() if row.key not in done]
             clean.setdefault(key, []).append((each, rows))
         return [
             Task(members[0][0].target, members, clean.get(key, []))
@@ -138,9 +138,9 @@ class TransferWork:
 
     def _candidates(self, cell: Cell) -> list[Candidate]:
         """The candidates of the plan's images."""
-        wanted = set(keys(cell.images, self._digests))
+        wanted = {self._keys[image.id] for image in cell.images}
         found = candidates(self._db, cell.key)
-        return [row for row in found if (row.name, row.digest) in wanted]
+        return [row for row in found if row.key in wanted]
 
     def _count_settled(self, sources: Sequence[Cell], tasks: Sequence[Task]) -> None:
         """What was announced and turned out to be nothing to do counts as done."""

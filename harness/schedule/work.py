@@ -30,7 +30,7 @@ from harness.schedule.resolve import Resolved
 from harness.schedule.rows import clean_result_of, measured_of, outcome_of
 from harness.schedule.starts import Starts, starts_of
 from harness.store.queries import done_clean
-from harness.store.records import CleanResult, KeptRow, Measured, Outcome
+from harness.store.records import CleanResult, ImageKey, KeptRow, Measured, Outcome
 
 _Unreadable = tuple[Cell, str, DataError]
 
@@ -52,14 +52,14 @@ class ModelWork:
         device: torch.device,
         batch_size: int | None,
         images: Images,
-        digests: Mapping[str, tuple[int, str]],
+        keys: Mapping[str, ImageKey],
         run: int,
         workers: Workers,
     ) -> None:
         self._resolved, self._models = resolved, models
         self._writer, self._progress = writer, progress
         self._device, self._asked_size, self._run = device, batch_size, run
-        self._images, self._digests, self._workers = images, digests, workers
+        self._images, self._keys, self._workers = images, keys, workers
         self.computed = 0
 
     def do(
@@ -147,7 +147,7 @@ class ModelWork:
                         row = CleanResult(image_id, None, None, None, None, str(picture))
                         unreadable.append(row)
                     else:
-                        yield image_id, picture, self._digests[image_id][0]
+                        yield image_id, picture, self._keys[image_id].label
 
         def store(rows: Sequence[CleanResult]) -> None:
             self._writer.write_clean(attempts.of(cell), rows)
@@ -240,7 +240,7 @@ class ModelWork:
         """The images to work on; what becomes of the others is stored."""
         key = next(c.key for c in self._resolved.plan.of(cell.model) if c.task is None)
         clean = done_clean(self._writer.db, key, retry_errors=False)
-        wanted, settled = aims(cell, ids, self._digests, clean, model.classes)
+        wanted, settled = aims(cell, ids, self._keys, clean, model.classes)
         self._settle(cell, settled, attempts)
         return wanted
 
@@ -262,8 +262,7 @@ class ModelWork:
                 if isinstance(picture, DataError):
                     unreadable.append((cell, image_id, picture))
                     continue
-                digest = self._digests[image_id][1]
-                adversarial = None if starts is None else starts.read(image_id, digest)
+                adversarial = None if starts is None else starts.read(self._keys[image_id])
                 if isinstance(adversarial, DataError):
                     unreadable.append((cell, image_id, adversarial))
                     continue
@@ -271,7 +270,7 @@ class ModelWork:
                     cell=cell.key,
                     image_id=image_id,
                     image=picture,
-                    label=self._digests[image_id][0],
+                    label=self._keys[image_id].label,
                     target=target,
                     seed=image_seed(cell_key=cell.key, seed=cell.seed, image_id=image_id),
                     adversarial=adversarial,

@@ -12,6 +12,7 @@ import numpy as np
 from harness.errors import StoreError
 from harness.store.artifacts import folder_of
 from harness.store.database import path_of
+from harness.store.records import ImageKey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,15 +25,14 @@ class Candidate:
 
     Attributes:
         image: the image's number in the database.
-        name, digest: of the image, within its data set.
+        key: the image's, within its data set.
         goal: the goal's class; the true one if the goal is untargeted.
         predicted: by its own model, in the verdict.
         file, row: where the pixels lie; None: they are not kept, or the file is gone.
     """
 
     image: int
-    name: str
-    digest: str
+    key: ImageKey
     goal: int
     predicted: int
     file: Path | None
@@ -43,8 +43,8 @@ def candidates(db: Database, cell_key: str) -> list[Candidate]:
     """The candidates of an attack cell whose artifacts are sealed, in the order of their pixels."""
     folder = folder_of(path_of(db))
     rows = db.execute(
-        "SELECT images.id, images.name, images.digest, coalesce(target, images.label), predicted,"
-        " path, artifact_row FROM outcomes"
+        "SELECT name, images.digest, images.label, images.id, coalesce(target, images.label),"
+        " predicted, path, artifact_row FROM outcomes"
         " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
         " LEFT JOIN artifacts ON artifacts.id = artifact_id"
         " WHERE cells.key = ? AND outcomes.status IN ('broken', 'robust')"
@@ -54,26 +54,31 @@ def candidates(db: Database, cell_key: str) -> list[Candidate]:
     names = {path for *_, path, _ in rows} - {None}
     there = {name: folder / name for name in names if (folder / name).exists()}
     return [
-        Candidate(*(image, name, digest, goal, predicted), there.get(path), row)
-        if path in there
-        else Candidate(*(image, name, digest, goal, predicted), None, None)
-        for image, name, digest, goal, predicted, path, row in rows
+        Candidate(
+            image=image,
+            key=ImageKey(*key),
+            goal=goal,
+            predicted=predicted,
+            file=there.get(path),
+            row=row if path in there else None,
+        )
+        for *key, image, goal, predicted, path, row in rows
     ]
 
 
-def unattacked(db: Database, cell_key: str, *, retry_errors: bool) -> set[tuple[str, str]]:
-    """(name, digest) of the images of a cell whose outcome has no candidate to transfer.
+def unattacked(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageKey]:
+    """The images of a cell whose outcome has no candidate to transfer.
 
     With ``retry_errors`` those of status ``error`` and ``invalid`` do not count.
     """
     rows = db.execute(
-        "SELECT images.name, images.digest FROM outcomes"
+        "SELECT images.name, images.digest, images.label FROM outcomes"
         " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
         " WHERE cells.key = ? AND status NOT IN ('broken', 'robust')"
         " AND NOT (? AND status IN ('error', 'invalid'))",
         [cell_key, retry_errors],
     )
-    return {(name, digest) for name, digest in rows}
+    return set(map(ImageKey._make, rows))
 
 
 def read_pixels(chosen: Sequence[Candidate]) -> NDArray[np.float32]:

@@ -107,8 +107,8 @@ def open_writable(path: Path) -> Database:
             # commit a second that costs nothing.
             db.conn.execute("PRAGMA journal_mode = WAL")
             db.conn.execute("PRAGMA synchronous = FULL")
+            migrations.apply(db)  # a table that others refer to is made anew without their checks
             db.conn.execute("PRAGMA foreign_keys = ON")
-            migrations.apply(db)
             with transaction(db):
                 pass  # a file that cannot be written shows it here
         except BaseException:

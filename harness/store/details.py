@@ -185,12 +185,13 @@ def image_detail(db: Database, cell: Row, name: str) -> Row:
         ConfigError: the cell holds no such image.
     """
     table = _TABLES[cell["kind"]]
-    # An image whose file changed has several rows: the latest counts.
+    # An image whose file or label changed has several rows: that of the latest run counts.
     found = list(
         db.query(
             f"SELECT images.id AS id, images.name AS image, images.label AS label, images.digest AS"
             f" digest, {table}.* FROM {table} JOIN images ON images.id = image_id"
-            " WHERE cell_id = ? AND images.name = ? ORDER BY images.id DESC LIMIT 1",
+            " WHERE cell_id = ? AND images.name = ? ORDER BY"
+            " (SELECT max(run_id) FROM run_images WHERE image_id = images.id) DESC LIMIT 1",
             [cell["id"], name],
         )
     )

@@ -20,7 +20,7 @@ SCORE_NOISE = 1e-3
 KEYS = {
     "components": ("kind", "digest"),
     "environments": ("digest",),
-    "images": ("dataset_id", "name", "digest"),
+    "images": ("dataset_id", "name", "digest", "label"),
     "cells": ("key",),
     "adaptations": ("height", "width", "cut", "border"),
     "pairs": ("source_cell_id", "target_cell_id", "adaptation_id"),

@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
 from harness.identity import canonical_json, tagged_hash
-from harness.store.records import StoredImage
+from harness.store.records import ImageKey
 
 if TYPE_CHECKING:
     from harness.plan import Cell, Component, Plan
@@ -19,7 +19,7 @@ def insert_run(
     *,
     environment: Mapping[str, Any],
     command: Sequence[str],
-    images: Sequence[StoredImage],
+    images: Sequence[ImageKey],
     now: str,
 ) -> int:
     """Insert a running run with all that it refers to; within the caller's transaction."""
@@ -93,15 +93,15 @@ def _insert_cell(connection: Connection, cell: Cell, known: dict[tuple[str, int]
 
 
 def _insert_images(
-    connection: Connection, run: int, dataset: int, images: Sequence[StoredImage]
+    connection: Connection, run: int, dataset: int, images: Sequence[ImageKey]
 ) -> None:
     connection.executemany(
         "INSERT INTO images (dataset_id, name, digest, label) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
-        [(dataset, image.id, image.digest, image.label) for image in images],
+        [(dataset, *image) for image in images],
     )
     connection.executemany(
         "INSERT INTO run_images (run_id, position, image_id) SELECT ?, ?, id FROM images"
-        " WHERE dataset_id = ? AND name = ? AND digest = ?",
-        [(run, position, dataset, image.id, image.digest) for position, image in enumerate(images)],
+        " WHERE dataset_id = ? AND name = ? AND digest = ? AND label = ?",
+        [(run, position, dataset, *image) for position, image in enumerate(images)],
     )

@@ -6,15 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 from harness.api import CellRows, CleanRow, OutcomeRow, Status
-from harness.store.records import CleanResult
+from harness.store.records import CleanResult, ImageKey
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
     from harness.plan import Adaptation, Pair
 
-ImageKey = tuple[str, str]
-"""An image's id within its data set, and the digest of its content."""
+_KEY = "images.name, images.digest, images.label"
+"""The columns of an `ImageKey`."""
 
 
 def done_clean(db: Database, cell_key: str, *, retry_errors: bool) -> dict[ImageKey, CleanResult]:
@@ -23,13 +23,13 @@ def done_clean(db: Database, cell_key: str, *, retry_errors: bool) -> dict[Image
     With ``retry_errors`` those that failed do not count.
     """
     rows = db.execute(
-        "SELECT images.name, images.digest, predicted, margin, least, second, error"
+        f"SELECT {_KEY}, predicted, margin, least, second, error"
         " FROM clean JOIN cells ON cells.id = clean.cell_id"
         " JOIN images ON images.id = clean.image_id"
         " WHERE cells.key = ? AND NOT (? AND error IS NOT NULL)",
         [cell_key, retry_errors],
     )
-    return {(name, digest): CleanResult(name, *rest) for name, digest, *rest in rows}
+    return {ImageKey._make(row[:3]): CleanResult(row[0], *row[3:]) for row in rows}
 
 
 def done_outcomes(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageKey]:
@@ -38,23 +38,23 @@ def done_outcomes(db: Database, cell_key: str, *, retry_errors: bool) -> set[Ima
     With ``retry_errors`` those of status ``error`` and ``invalid`` do not count.
     """
     rows = db.execute(
-        "SELECT images.name, images.digest FROM outcomes"
+        f"SELECT {_KEY} FROM outcomes"
         " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
         " WHERE cells.key = ? AND NOT (? AND status IN ('error', 'invalid'))",
         [cell_key, retry_errors],
     )
-    return {(name, digest) for name, digest in rows}
+    return set(map(ImageKey._make, rows))
 
 
 def done_measured(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageKey]:
     """The measured images of a measurement's cell; ``retry_errors`` as in `done_outcomes`."""
     rows = db.execute(
-        "SELECT images.name, images.digest FROM measured"
+        f"SELECT {_KEY} FROM measured"
         " JOIN cells ON cells.id = measured.cell_id JOIN images ON images.id = measured.image_id"
         " WHERE cells.key = ? AND NOT (? AND status IN ('error', 'invalid'))",
         [cell_key, retry_errors],
     )
-    return {(name, digest) for name, digest in rows}
+    return set(map(ImageKey._make, rows))
 
 
 _PAIR = (
@@ -71,14 +71,14 @@ def done_transfers(db: Database, pair: Pair, *, retry_errors: bool) -> set[Image
     """
     how = pair.adaptation
     rows = db.execute(
-        f"SELECT images.name, images.digest {_PAIR}"
+        f"SELECT {_KEY} {_PAIR}"
         " JOIN transfers ON transfers.pair_id = pairs.id"
         " JOIN images ON images.id = transfers.image_id"
         " WHERE sources.key = ? AND targets.key = ? AND height = ? AND width = ? AND cut = ?"
         " AND border = ? AND NOT (? AND predicted IS NULL)",
         [*(pair.source.key, pair.target.key), *how.size, how.cut, how.border, retry_errors],
     )
-    return {(name, digest) for name, digest in rows}
+    return set(map(ImageKey._make, rows))
 
 
 def done_adapted(
@@ -86,7 +86,7 @@ def done_adapted(
 ) -> set[ImageKey]:
     """The images whose adapted clean prediction by a target is stored; see `done_transfers`."""
     rows = db.execute(
-        "SELECT images.name, images.digest FROM adapted_clean"
+        f"SELECT {_KEY} FROM adapted_clean"
         " JOIN cells ON cells.id = target_cell_id"
         " JOIN adaptations ON adaptations.id = adaptation_id"
         " JOIN images ON images.id = adapted_clean.image_id"
@@ -94,7 +94,7 @@ def done_adapted(
         " AND NOT (? AND predicted IS NULL)",
         [target_key, *how.size, how.cut, how.border, retry_errors],
     )
-    return {(name, digest) for name, digest in rows}
+    return set(map(ImageKey._make, rows))
 
 
 def failed_transfers(db: Database) -> dict[tuple[str, str], int]:

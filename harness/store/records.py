@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from harness.api import Status
 
 
-@dataclass(frozen=True, slots=True)
-class StoredImage:
-    """An image of a run; ``digest`` is the SHA-256 of its source, empty where it cannot be read."""
+class ImageKey(NamedTuple):
+    """What makes an image the same one within its data set; a tuple, for there are many.
 
-    id: str
-    label: int
+    A file that changed is another image, and so is one whose label was mended.
+
+    Attributes:
+        name: the image's id.
+        digest: SHA-256 of its source, empty where it cannot be read.
+        label: the true class, 0-based.
+    """
+
+    name: str
     digest: str
+    label: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,12 @@ def m005_named(db: Database) -> None:
     _script(db, NAMED)
 
 
+@migrations()
+def m006_labels(db: Database) -> None:
+    """An image's label becomes part of what makes it the same one."""
+    _script(db, LABELS)
+
+
 TABLES = """
 CREATE TABLE components (
   id INTEGER PRIMARY KEY,
@@ -298,4 +304,27 @@ JOIN images ON images.id = outcomes.image_id
 JOIN components AS models ON models.id = cells.model_id
 JOIN components AS attacks ON attacks.id = cells.attack_id
 JOIN components AS datasets ON datasets.id = cells.dataset_id
+"""
+
+LABELS = """
+-- without it a table of that name cannot be renamed while views name the one that was dropped
+PRAGMA legacy_alter_table = ON;
+
+CREATE TABLE images_labelled (
+  id INTEGER PRIMARY KEY,
+  dataset_id INTEGER NOT NULL REFERENCES components(id),
+  name TEXT NOT NULL,              -- the image id within the data set
+  digest TEXT NOT NULL,            -- SHA-256 of the source; empty where it cannot be read
+  label INTEGER NOT NULL,          -- 0-based class; a mended one is another image
+  UNIQUE (dataset_id, name, digest, label)
+) STRICT;
+
+INSERT INTO images_labelled (id, dataset_id, name, digest, label)
+SELECT id, dataset_id, name, digest, label FROM images;
+
+DROP TABLE images;
+
+ALTER TABLE images_labelled RENAME TO images;
+
+PRAGMA legacy_alter_table = OFF
 """

@@ -14,7 +14,7 @@ from harness.store.artifacts import Artifacts, folder_of
 from harness.store.database import open_writable, path_of, store_errors, transaction
 from harness.store.lock import Lock
 from harness.store.planned import insert_run
-from harness.store.records import CleanResult, Measured, Outcome, StoredImage
+from harness.store.records import CleanResult, ImageKey, Measured, Outcome
 from harness.store.transfers import Transfers
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Writer:
         *,
         environment: Mapping[str, Any],
         command: Sequence[str],
-        images: Sequence[StoredImage],
+        images: Sequence[ImageKey],
     ) -> int:
         """Store the plan and start a run of it; returns the run's id.
 

@@ -18,7 +18,7 @@ from harness.api import Goal, Norm, Status
 from harness.errors import HarnessError
 from harness.plan import Component, NumericPolicy, Plan, PlannedAttack, PlannedImage, plan_cells
 from harness.store import artifacts
-from harness.store.records import CleanResult, Outcome, StoredImage
+from harness.store.records import CleanResult, ImageKey, Outcome
 from harness.store.writer import Writer
 
 SHAPE = (3, 2, 2)
@@ -49,7 +49,7 @@ def name(i):
 
 def stored(plan):
     images = max((cell.images for cell in plan.cells), key=len)
-    return [StoredImage(image.id, image.label, f"{i:064x}") for i, image in enumerate(images)]
+    return [ImageKey(image.id, f"{i:064x}", image.label) for i, image in enumerate(images)]
 
 
 def begin(writer, plan):

@@ -366,3 +366,18 @@ def test_from_a_folder_that_cannot_be_written(whole, locked, children):
     done = children.run("verb", "merge", there, "--db", here, unprivileged=True)
     assert done.returncode == 0, done.stderr
     assert content(here) == content(whole)
+
+
+def test_a_mended_label_is_another_image_and_no_conflict(tmp_path, whole):
+    """The other database computed the same pictures under the labels that were right."""
+    here, other = copy(whole, tmp_path / "h.db"), copy(whole, tmp_path / "other.db")
+    sql(other, "UPDATE images SET label = label + 1")
+    sql(other, "UPDATE outcomes SET predicted = 9, status = 'robust'")
+    merged = merge(here, other, command=["x"])
+    assert merged.conflicts == ()
+    assert {row.table: row.added for row in merged.counts}["images"] == 6
+    labels = sql(here, "SELECT name, label FROM images ORDER BY id")
+    assert labels == [(toy.name(i % 6), i % 6 + i // 6) for i in range(12)]
+    statuses = sql(here, "SELECT status, count(*) FROM outcomes GROUP BY 1")
+    half = sql(other, "SELECT count(*) FROM outcomes")[0][0]
+    assert dict(statuses)["robust"] >= half

@@ -165,7 +165,7 @@ def test_a_file_of_the_first_version_is_migrated_by_the_next_run_and_keeps_its_r
     assert path.read_bytes() == before
     key = plan.cells[1].key
     with Writer.open(path, command=["x"]) as writer:
-        assert done_outcomes(writer.db, key, retry_errors=False) == {(toy.name(0), f"{0:064x}")}
+        assert done_outcomes(writer.db, key, retry_errors=False) == {(toy.name(0), f"{0:064x}", 0)}
         run = toy.begin(writer, plan)
         rounded = {"rounded_status": Status.ROBUST, "rounded_predicted": 1, "rounded_margin": -1.0}
         writer.write_outcomes(toy.attempt(writer, plan, run=run), [toy.outcome(1, **rounded)])
@@ -179,6 +179,28 @@ def test_a_file_of_the_first_version_is_migrated_by_the_next_run_and_keeps_its_r
             (toy.name(0), 0.1, None, None, None), (toy.name(1), 0.101, "robust", 1, -1.0)
         ]  # fmt: skip
         assert db.execute("SELECT count(*) FROM leaderboard_rows").fetchone() == (1,)
+    integrity(path)
+
+
+def test_labels_join_the_identity_and_every_row_keeps_its_image(tmp_path):
+    path, plan = tmp_path / "h.db", toy.toy_plan()
+    version_1(path)
+    db = Database(path)
+    migrations.apply(db, stop_before="m006_labels")
+    tables = [name for name in db.table_names() if not name.startswith("_")]
+    before = {name: db.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+    db.close()
+    with Writer.open(path, command=["x"]) as writer:
+        now = {name: writer.db.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+        assert now == before
+        mended = [image._replace(label=image.label + 1) for image in toy.stored(plan)]
+        writer.begin_run(plan, environment={}, command=[], images=mended)
+        assert writer.db.execute("SELECT count(*) FROM images").fetchone() == (12,)
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            writer.db.conn.execute("DELETE FROM images")
+    with reading(path) as db:
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert db.execute("SELECT image_id, label FROM samples").fetchall() == [(toy.name(0), 0)]
     integrity(path)
 
 

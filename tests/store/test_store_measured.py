@@ -17,7 +17,7 @@ from harness.plan import (
     plan_cells,
 )
 from harness.store.queries import done_measured, measured_means, measured_statuses
-from harness.store.records import Measured, StoredImage
+from harness.store.records import ImageKey, Measured
 from harness.store.writer import Writer
 
 MODEL = Component("net", {"weights": "w"}, {"shape": [3, 2, 2], "family": "nets"})
@@ -55,7 +55,7 @@ def row(i, status=Status.MEASURED, **values):
 def test_only_what_failed_is_replaced_and_no_nan_is_in_a_mean(writer):
     planned = plan()
     key = planned.cells[1].key
-    images = [StoredImage(f"dot-{i}", i, f"{i:064x}") for i in range(4)]
+    images = [ImageKey(f"dot-{i}", f"{i:064x}", i) for i in range(4)]
     run = writer.begin_run(planned, environment={}, command=["x"], images=images)
     attempt = writer.begin_attempt(key, run, device="cpu", batch_size=4)
     poor = Measured("dot-2", Status.INVALID, numbers={"score": float("nan")}, error="flat")

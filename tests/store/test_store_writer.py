@@ -14,6 +14,7 @@ from harness.plan import Component, NumericPolicy
 from harness.plugins import PluginReport
 from harness.store.database import reading
 from harness.store.queries import cell_rows, done_clean, done_outcomes
+from harness.store.records import ImageKey
 from harness.store.writer import Writer
 
 
@@ -28,7 +29,7 @@ def rows(writer, sql):
 
 
 def names(keys):
-    return sorted(name for name, _ in keys)
+    return sorted(key.name for key in keys)
 
 
 def test_a_run_and_what_it_refers_to(writer):
@@ -143,8 +144,8 @@ def test_a_clean_prediction_is_replaced_only_where_it_failed(writer):
     with pytest.raises(RuntimeError, match="stored already"):
         writer.write_clean(number, [toy.clean(0, predicted=7)])
     assert done_clean(writer.db, plan.cells[0].key, retry_errors=False) == {
-        (toy.name(0), f"{0:064x}"): toy.clean(0),
-        (toy.name(1), f"{1:064x}"): toy.clean(1, margin=None),
+        ImageKey(toy.name(0), f"{0:064x}", 0): toy.clean(0),
+        ImageKey(toy.name(1), f"{1:064x}", 1): toy.clean(1, margin=None),
     }
 
 
@@ -179,7 +180,7 @@ def test_a_larger_limit_leaves_the_rest_to_do(writer):
     writer.write_outcomes(toy.attempt(writer, small), [toy.outcome(i) for i in range(30)])
     run = toy.begin(writer, large)
     done = done_outcomes(writer.db, key, retry_errors=False)
-    todo = [i for i, image in enumerate(toy.stored(large)) if (image.id, image.digest) not in done]
+    todo = [i for i, image in enumerate(toy.stored(large)) if image not in done]
     assert todo == list(range(30, 60))
     writer.write_outcomes(toy.attempt(writer, large, run=run), [toy.outcome(i) for i in todo])
     assert len(cell_rows(writer.db, 1, key).outcomes) == 30
@@ -190,18 +191,20 @@ def test_a_larger_limit_leaves_the_rest_to_do(writer):
     ]
 
 
-def test_a_changed_image_is_another_image(writer):
+@pytest.mark.parametrize("change", [{"digest": "f" * 64}, {"label": 7}])
+def test_a_changed_image_or_label_is_another_image(writer, change):
     plan = toy.toy_plan(images=2)
     writer.write_outcomes(toy.attempt(writer, plan), [toy.outcome(0), toy.outcome(1)])
     images = toy.stored(plan)
-    changed = [images[0], type(images[0])(images[1].id, images[1].label, "f" * 64)]
+    changed = [images[0], images[1]._replace(**change)]
     run = writer.begin_run(plan, environment={}, command=[], images=changed)
     done = done_outcomes(writer.db, plan.cells[1].key, retry_errors=False)
-    assert [(image.id, image.digest) in done for image in changed] == [True, False]
+    assert [image in done for image in changed] == [True, False]
     assert len(cell_rows(writer.db, run, plan.cells[1].key).outcomes) == 1
     writer.write_outcomes(toy.attempt(writer, plan, run=run), [toy.outcome(1, Status.ROBUST)])
-    assert [row.status for row in cell_rows(writer.db, run, plan.cells[1].key).outcomes] == [
-        Status.BROKEN, Status.ROBUST,
+    found = cell_rows(writer.db, run, plan.cells[1].key).outcomes
+    assert [(row.status, row.label) for row in found] == [
+        (Status.BROKEN, 0), (Status.ROBUST, changed[1].label),
     ]  # fmt: skip
 
 
