@@ -102,8 +102,8 @@ class FarRecorder(Recorder):
     def write_measured(self, attempt: int, rows: Iterable[Measured]) -> None:
         self._line.ask("write_measured", attempt, list(rows))
 
-    def drop_outcomes(self, cell_key: str, images: Collection[str], run: int) -> None:
-        self._line.ask("drop_outcomes", cell_key, list(images), run)
+    def make_again(self, cell_key: str, images: Collection[str], run: int) -> None:
+        self._line.ask("make_again", cell_key, list(images), run)
 
 
 class FarProgress(Progress):

@@ -182,7 +182,7 @@ class ModelWork:
         jobs: list[Wanted] = []
         for cell in cells:
             if first.attack.keep:  # outcomes without the candidates that transfers need
-                self._writer.drop_outcomes(cell.key, todo[cell.key], self._run)
+                self._writer.make_again(cell.key, todo[cell.key], self._run)
             jobs += self._aimed(cell, todo[cell.key], model, attempts)
         attack = self._resolved.attacks[first.attack.label]
         unreadable: list[_Unreadable] = []

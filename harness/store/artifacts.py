@@ -120,7 +120,7 @@ class Artifacts:
                 leftover.unlink()
 
     def remove(self, cells: Iterable[int]) -> list[Path]:
-        """Within a transaction: delete the artifact rows of ``cells``, which no outcome names.
+        """Within a transaction: delete the artifact rows of ``cells`` that no outcome names.
 
         Returns the files that no row names any more, for the caller to unlink after the commit.
         """
@@ -130,7 +130,10 @@ class Artifacts:
             paths.update(
                 path
                 for (path,) in connection.execute(
-                    "DELETE FROM artifacts WHERE cell_id = ? RETURNING path", [cell]
+                    "DELETE FROM artifacts WHERE cell_id = ?1 AND id NOT IN (SELECT artifact_id"
+                    " FROM outcomes WHERE cell_id = ?1 AND artifact_id IS NOT NULL)"
+                    " RETURNING path",
+                    [cell],
                 ).fetchall()
             )
         still = {path for (path,) in connection.execute("SELECT path FROM artifacts")}

@@ -34,6 +34,7 @@ ON CONFLICT (cell_id, image_id) DO UPDATE SET
   rounded_status = excluded.rounded_status, rounded_predicted = excluded.rounded_predicted,
   rounded_margin = excluded.rounded_margin
 WHERE outcomes.status IN ('error', 'invalid')
+  OR (outcomes.artifact_id IS NULL AND excluded.artifact_id IS NOT NULL)
 """
 
 MEASURED = """

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.api import Status
 from harness.errors import StoreError
 from harness.store import upserts
 from harness.store.artifacts import Artifacts, folder_of
@@ -43,6 +44,7 @@ class Writer:
         self._cells: dict[str, int] = {}
         self._images: dict[int, dict[str, int]] = {}
         self._attempts: dict[int, tuple[int, int]] = {}
+        self._again: set[tuple[int, int]] = set()
 
     @classmethod
     def open(cls, path: Path, *, command: Sequence[str]) -> Writer:
@@ -179,10 +181,11 @@ class Writer:
     def write_outcomes(self, attempt: int, rows: Iterable[Outcome]) -> None:
         """Commit outcomes of images of the attempt's run.
 
-        Only rows of status ``error`` and ``invalid`` are replaced.
+        Only rows of status ``error`` and ``invalid`` are replaced, and those of `make_again`: by
+        outcomes with a candidate, the others are passed over.
         """
         cell, ids = self._place(attempt)
-        rows = list(rows)
+        rows = [row for row in rows if self._counts(cell, ids[row.image_id], row)]
         if not rows:
             return
         with transaction(self.db) as connection:
@@ -241,19 +244,23 @@ class Writer:
             files = self.artifacts.remove(ids)
         _unlink(files)
 
-    def drop_outcomes(self, cell_key: str, images: Collection[str], run: int) -> None:
-        """Delete finished outcomes of these images of a run: their candidates are made again."""
+    def make_again(self, cell_key: str, images: Collection[str], run: int) -> None:
+        """Announce that images of a run are attacked again, for their candidates are not there.
+
+        Each finished outcome stays until `write_outcomes` puts one with a candidate in its place.
+        """
         cell, ids = self._cell(cell_key), self._image_ids(run)
-        places = [(cell, ids[image]) for image in images]
         with transaction(self.db) as connection:
-            connection.executemany(
-                "DELETE FROM measurements WHERE cell_id = ? AND image_id = ?", places
-            )
-            connection.executemany(
-                "DELETE FROM outcomes WHERE cell_id = ? AND image_id = ?"
-                " AND status IN ('broken', 'robust')",
-                places,
-            )
+            for image in map(ids.__getitem__, images):
+                finished = connection.execute(
+                    "UPDATE outcomes SET artifact_id = NULL, artifact_row = NULL"
+                    " WHERE cell_id = ? AND image_id = ? AND status IN ('broken', 'robust')",
+                    [cell, image],
+                ).rowcount
+                if finished:
+                    self._again.add((cell, image))
+            files = self.artifacts.remove([cell])
+        _unlink(files)
 
     def drop_sets(self, cells: Iterable[str]) -> None:
         """Delete the kept images of these cell keys; everything that is known of them stays."""
@@ -265,6 +272,11 @@ class Writer:
             )
             files = self.artifacts.remove(ids)
         _unlink(files)
+
+    def _counts(self, cell: int, image: int, row: Outcome) -> bool:
+        """Whether the outcome may take its place: one that came to nothing replaces none."""
+        made = row.kept is not None and row.status in (Status.BROKEN, Status.ROBUST)
+        return made or (cell, image) not in self._again
 
     def _cell(self, key: str) -> int:
         if key not in self._cells:

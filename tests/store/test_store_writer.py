@@ -296,3 +296,29 @@ def test_a_hundred_thousand_outcomes_take_less_than_25_megabytes(tmp_path):
     with reading(path) as db:
         assert db.execute("SELECT count(*) FROM samples").fetchone() == (100_000,)
     assert path.stat().st_size < 25e6
+
+
+def test_an_outcome_that_is_made_again_stands_until_its_successor(writer):
+    """Three were attacked without keeping them; then the work is broken off after the first."""
+    plan = toy.toy_plan()
+    key = plan.cells[1].key
+    numbers = {"epsilon": 0.5}
+    writer.write_outcomes(
+        toy.attempt(writer, plan), [toy.outcome(i, numbers=numbers) for i in range(3)]
+    )
+    before = rows(writer, "SELECT image_id, status, l2 FROM outcomes")
+    run = toy.begin(writer, plan)
+    writer.make_again(key, [toy.name(i) for i in range(4)], run)
+    assert rows(writer, "SELECT image_id, status, l2 FROM outcomes") == before
+    number = toy.attempt(writer, plan, run=run)
+    (kept,) = writer.artifacts.append(key, toy.pictures(0))
+    writer.write_outcomes(number, [toy.outcome(0, l2=0.05, kept=kept, numbers={"epsilon": 1.0})])
+    failed = [toy.outcome(1, Status.ERROR, error="x"), toy.outcome(2, Status.INVALID)]
+    writer.write_outcomes(number, [*failed, toy.outcome(3, kept=kept)])
+    now = rows(writer, "SELECT image_id, status, l2, artifact_id IS NULL FROM outcomes")
+    assert now == [(1, "broken", 0.05, 0), (2, "broken", 0.2, 1), (3, "broken", 0.2, 1),
+                   (4, "broken", 0.2, 0)]  # fmt: skip
+    found = rows(writer, "SELECT image_id, value FROM measurements")
+    assert found == [(1, 1.0), (2, 0.5), (3, 0.5)]
+    with pytest.raises(RuntimeError, match="stored already"):
+        writer.write_outcomes(number, [toy.outcome(0, l2=0.01, kept=kept)])

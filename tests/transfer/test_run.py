@@ -248,6 +248,32 @@ def test_candidates_that_were_not_kept_are_made_again(run):
     assert len(transfers()) == 3 * sum(map(attacked, ("small", "large", "late")))
 
 
+def test_an_interrupt_while_candidates_are_made_again_loses_nothing(run, monkeypatch):
+    from harness.store.writer import Writer
+
+    assert run("small", "large", keep="false", transfer="null").code == 0
+    before, write, left = outcomes(), Writer.write_outcomes, 3
+
+    def interrupted(*arguments) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "write_outcomes", interrupted)
+        assert run("small", "large", options=("--batch-size", "2")).code == 130
+    assert outcomes() == before
+    kept = "SELECT count(*) FROM outcomes WHERE artifact_id IS NOT NULL"
+    ((some,),) = query(kept)
+    assert 0 < some < attacked("small") + attacked("large")
+    done = run("small", "large")
+    assert done.code == 0, done.err
+    assert outcomes() == before
+    assert query(kept) == [(attacked("small") + attacked("large"),)]
+
+
 def test_streaming_keeps_no_sets_and_a_later_model_has_them_made_again(run, monkeypatch):
     assert run("small", "large", options=("--db", "kept.db")).code == 0
     whole = query(PAIRS, db="kept.db")
