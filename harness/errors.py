@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+LONGEST = 600
+"""Characters of each part of a message; what is longer loses its middle."""
+
 
 class ExitCode(IntEnum):
     """Exit codes of every ``harness`` command."""
@@ -28,15 +31,27 @@ class HarnessError(Exception):
     """An expected failure.
 
     ``what`` happened, ``where`` (file, line, field, plugin), and what to do (``hint``). ``str()``
-    is the one line shown to the user.
+    is the one line shown to the user. Each part is one line of `LONGEST` characters at most.
     """
 
     exit_code = ExitCode.CELLS_FAILED
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
-        self.what, self.where, self.hint = what, where, hint
-        line = f"{where}: {what}" if where else what
-        super().__init__(" ".join((f"{line}; {hint}" if hint else line).split()))
+        self.what, self.where, self.hint = (
+            _short(what),
+            where and _short(where),
+            hint and _short(hint),
+        )
+        line = f"{self.where}: {self.what}" if where else self.what
+        super().__init__(f"{line}; {self.hint}" if hint else line)
+
+
+def _short(text: str) -> str:
+    """``text`` in one line, without its middle where it is too long: a cause may quote a file."""
+    if len(text) > LONGEST:
+        half = LONGEST // 2
+        text = f"{text[:half]} [...] {text[-half:]}"
+    return " ".join(text.split())
 
 
 class ConfigError(HarnessError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,28 @@ from typing import Any
 import yaml
 
 from harness.errors import ConfigError
+from harness.registry.bounds import BYTES, check_bounds
 
 # The C parser is some ten times faster; wheels of PyYAML have it, source builds may not.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
-_DEEPEST = 50
 
 Loc = Sequence[str | int]
+
+
+class _Loader(_Safe):  # type: ignore[misc]
+    """The safe loader, which says where a value stands that it cannot make."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except yaml.YAMLError:
+            raise
+        except Exception as error:  # 2020-13-01, !!bool maybe: whatever Python says of the text
+            shown = repr(node.value) if isinstance(node, yaml.ScalarNode) else "the value"
+            what = f"{shown} is no {node.tag.rpartition(':')[2]} (in quotes it would be text)"
+            raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from error
 
 
 class Document:
@@ -31,23 +46,16 @@ class Document:
         """Read ``path``.
 
         Raises:
-            ConfigError: the file is missing or unreadable, not UTF-8, not YAML, or its keys are
-                not unique text.
+            ConfigError: the file is missing or unreadable, not UTF-8, not YAML, too large or too
+                deep (see `bounds`), or its keys are not unique text.
         """
         self.path = path
-        loader = _Loader(_text(path))
+        text = _text(path)
         try:
-            root = loader.get_single_node()
-            _check(root, str(path))
-            # Constructing merges ``<<`` keys into the nodes; `line` then finds them there.
-            self.data: dict[str, Any] = loader.construct_document(root)
+            check_bounds(text, path, _Loader)
+            self._root, self.data = _built(text, path)
         except yaml.YAMLError as error:
             raise _syntax_error(error, path) from error
-        except ValueError as error:  # a date such as 2020-13-01
-            raise ConfigError(str(error), where=str(path), hint="put dates in quotes") from error
-        finally:
-            loader.dispose()
-        self._root = root
 
     def line(self, loc: Loc) -> int:
         """The 1-based line of ``loc``, a path of keys and list positions.
@@ -55,7 +63,8 @@ class Document:
         The line of a mapping's entry is its key's. Where the path leads nowhere, the line of the
         last thing on it counts.
         """
-        node, line = self._root, self._root.start_mark.line
+        node: yaml.Node = self._root
+        line = node.start_mark.line
         for step in loc:
             inner = _child(node, step)
             if inner is None:
@@ -75,57 +84,85 @@ def dotted(loc: Loc) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        _check_file(path)
+        with path.open("rb") as file:
+            return file.read(BYTES).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ConfigError(
             "no such registry file", where=str(path), hint="check the path after --registry"
         ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            line = error.object[: error.start].count(b"\n") + 1
+            raise ConfigError(
+                "not UTF-8 text", where=f"{path}:{line}", hint="save the file as UTF-8"
+            ) from error
+        cause = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(
-            f"cannot read the registry file: {error.strerror}",
+            f"cannot read the registry file: {cause}",
             where=str(path),
             hint="name a readable YAML file",
         ) from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(
-            "not UTF-8 text", where=f"{path}:{line}", hint="save the file as UTF-8"
-        ) from error
 
 
-def _check(root: yaml.Node | None, file: str) -> None:
-    """The top level is a mapping; keys are unique text; nothing contains itself."""
-    if not isinstance(root, yaml.MappingNode):
-        line = 1 if root is None else root.start_mark.line + 1
-        found = {yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
+def _check_file(path: Path) -> None:
+    """``path`` is a regular file of a sensible size: a pipe would be waited for, for ever."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
         raise ConfigError(
-            f"the top level is {'empty' if root is None else found[type(root)]}, not a mapping",
-            where=f"{file}:{line}",
-            hint="start with the sections models:, datasets: or suites:",
+            f"the registry file is {what}", where=str(path), hint="name a readable YAML file"
         )
-    _walk(root, file, (), set())
-
-
-def _walk(node: yaml.Node, file: str, above: tuple[int, ...], done: set[int]) -> None:
-    if id(node) in above or len(above) > _DEEPEST:
+    if found.st_size > BYTES:
         raise ConfigError(
-            "an alias contains itself" if id(node) in above else "nested too deeply",
-            where=f"{file}:{node.start_mark.line + 1}",
-            hint="write the value out",
+            f"the registry file has {found.st_size:,} bytes, more than {BYTES:,}",
+            where=str(path),
+            hint="name a YAML file, or split it",
         )
+
+
+def _built(text: str, path: Path) -> tuple[yaml.MappingNode, dict[str, Any]]:
+    """The nodes of the file, and their values."""
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise _no_mapping(root, path)
+        _check_keys(root, str(path), set())
+        # Constructing merges ``<<`` keys into the nodes; `Document.line` then finds them there.
+        return root, loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _no_mapping(root: yaml.Node | None, path: Path) -> ConfigError:
+    line = 1 if root is None else root.start_mark.line + 1
+    found = {yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
+    return ConfigError(
+        f"the top level is {'empty' if root is None else found[type(root)]}, not a mapping",
+        where=f"{path}:{line}",
+        hint="start with the sections models:, datasets: or suites:",
+    )
+
+
+def _check_keys(node: yaml.Node, file: str, done: set[int]) -> None:
+    """The keys of all mappings are text and unique, and no text holds a NUL."""
     if id(node) in done:  # an alias: seen where it was anchored
         return
-    if isinstance(node, yaml.MappingNode):
-        _check_keys(node, file)
-        inner = [value for _, value in node.value]
-    else:
-        inner = node.value if isinstance(node, yaml.SequenceNode) else []
-    for value in inner:
-        _walk(value, file, (*above, id(node)), done)
     done.add(id(node))
+    inner = node.value if isinstance(node, yaml.SequenceNode) else []
+    if isinstance(node, yaml.MappingNode):
+        _check_own_keys(node, file)
+        inner = [part for pair in node.value for part in pair]
+    elif isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+        raise ConfigError(
+            "the text holds a NUL", where=f"{file}:{node.start_mark.line + 1}", hint="remove it"
+        )
+    for value in inner:
+        _check_keys(value, file, done)
 
 
-def _check_keys(node: yaml.MappingNode, file: str) -> None:
+def _check_own_keys(node: yaml.MappingNode, file: str) -> None:
     lines: dict[str, int] = {}
     for key, _ in node.value:
         line = key.start_mark.line + 1

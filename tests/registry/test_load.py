@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from textwrap import dedent
+from time import process_time
 from typing import Any
 
 import pytest
@@ -334,7 +337,8 @@ WRONG = {
     ),
     "impossible date": (
         "models: {a: 2020-13-41}\n",
-        "overlay.yaml: month must be in 1..12; put dates in quotes",
+        "overlay.yaml:1: not valid YAML: '2020-13-41' is no timestamp (in quotes it would be text)"
+        "; correct the file's syntax",
     ),
     "unknown data set": (
         SUITE.replace("dataset: digits", "dataset: digit"),
@@ -350,6 +354,89 @@ WRONG = {
         "overlay.yaml:6: suites.own.models[1]: unknown model 'zzz*'; see `harness models list`",
     ),
 }
+
+
+def laughs(levels: int, wide: int) -> str:
+    """``levels`` of ``wide`` aliases each: wide ** levels values in a few hundred bytes."""
+    lines = ["    options:", "      a0: &a0 [1]"]
+    for level in range(1, levels + 1):
+        aliases = ", ".join([f"*a{level - 1}"] * wide)
+        lines.append(f"      a{level}: &a{level} [{aliases}]")
+    return MODEL + "\n".join(lines) + "\n"
+
+
+def merges(levels: int, wide: int) -> str:
+    """The same of merge keys."""
+    lines = ["    options:", "      a0: &a0 {b: 1}"]
+    for level in range(1, levels + 1):
+        aliases = ", ".join([f"*a{level - 1}"] * wide)
+        lines.append(f"      a{level}: &a{level} {{c{level}: 1, <<: [{aliases}]}}")
+    return MODEL + "\n".join(lines) + "\n"
+
+
+BOMBS = {
+    "aliases": (laughs(9, 9), r"overlay.yaml:15: holds more than 200,000 values with its aliases"),
+    "merge keys": (merges(12, 9), r"overlay.yaml:14: holds more than 200,000 values"),
+    "aliases below aliases": (laughs(60, 1), r"overlay.yaml:\d+: nested too deeply; write"),
+    "merges below merges": (merges(60, 1), r"overlay.yaml:\d+: nested too deeply; write"),
+    "brackets": ("models: " + "[" * 100_000, r"overlay.yaml:1: nested too deeply; write"),
+    "braces": ("models: " + "{a: " * 100_000, r"overlay.yaml:1: nested too deeply; write"),
+    "dashes": ("models:\n" + "- " * 100_000, r"overlay.yaml:2: nested too deeply; write"),
+    "values": (
+        "models: [" + "1, " * 300_000 + "]",
+        r"overlay.yaml:1: holds more than 200,000 values",
+    ),
+    "long text": (
+        MODEL.replace("classes: 10", "classes: " + "x" * 5_000_000),
+        r"overlay.yaml:5: models.mine.classes: must be a whole number, it is 'xx.* \[\.\.\.\] xx",
+    ),
+    "long name": (
+        MODEL.replace("mine:", "? " + "x" * 5_000_000 + "\n  :").replace(" 10", " ten"),
+        r"overlay.yaml:6: models.xx.* must be a whole number",
+    ),
+    "long field": (
+        MODEL + "    ? " + "y" * 5_000_000 + "\n    : 1\n",
+        r"overlay.yaml:8: models.mine.yyy.* unknown field 'yy.*yy'; known here: loader",
+    ),
+    "large file": ("#" * 17_000_000, r"overlay.yaml: the registry file has 17,000,000 bytes, more"),
+    "large number": (
+        MODEL.replace("classes: 10", "classes: " + "9" * 5_000),
+        r"overlay.yaml:5: not valid YAML: '999.*999' is no int \(in quotes",
+    ),
+    "NUL": (MODEL + '    notes: "a\\0b"\n', r"overlay.yaml:8: the text holds a NUL; remove it"),
+    "no bool": (MODEL + "    notes: !!bool maybe\n", r"overlay.yaml:8: .*'maybe' is no bool"),
+    "no date": (MODEL + "    notes: !!timestamp x\n", r"overlay.yaml:8: .*'x' is no timestamp"),
+    "no number": (MODEL + '    notes: !!int ""\n', r"overlay.yaml:8: .*'' is no int"),
+}
+
+
+@pytest.mark.parametrize("case", BOMBS)
+def test_what_would_explode_is_refused_in_one_short_line(case: str, overlay: Overlay) -> None:
+    text, expected = BOMBS[case]
+    started = process_time()
+    line = complaint(overlay(text))
+    assert re.match(expected, line), line
+    assert len(line) < 2_500
+    assert process_time() - started < 20  # it was minutes, or a segmentation fault
+
+
+def test_ordinary_aliases_are_no_bomb(overlay: Overlay) -> None:
+    assert load([overlay(laughs(4, 9))]).models["mine"].options["a1"] == [[1]] * 9
+    merged = load([overlay(merges(3, 3))]).models["mine"].options["a3"]
+    assert merged == {"b": 1, "c1": 1, "c2": 1, "c3": 1}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_a_registry_that_is_no_file(kind: str, tmp_path: Path) -> None:
+    path = Path("/dev/zero") if kind == "device" else tmp_path / "overlay.yaml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+    assert complaint(path) == (
+        f"{path.name}: the registry file is a pipe, socket or device; name a readable YAML file"
+    )
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -377,7 +464,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_folder(tmp_path: Path) -> None:
     (tmp_path / "overlay.yaml").mkdir()
     assert complaint(tmp_path / "overlay.yaml") == (
-        "overlay.yaml: cannot read the registry file: Is a directory; name a readable YAML file"
+        "overlay.yaml: the registry file is a folder; name a readable YAML file"
     )
 
 
