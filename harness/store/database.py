@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from harness.errors import StoreError
 from harness.store.schema import migrations
+from harness.store.standing import bring_up_to_date
 
 BUSY_SECONDS = 5.0
 """How long to wait for another program's lock on the database."""
@@ -107,7 +108,7 @@ def open_writable(path: Path) -> Database:
             # commit a second that costs nothing.
             db.conn.execute("PRAGMA journal_mode = WAL")
             db.conn.execute("PRAGMA synchronous = FULL")
-            migrations.apply(db)  # a table that others refer to is made anew without their checks
+            bring_up_to_date(db)  # a table that others refer to is made anew without their checks
             db.conn.execute("PRAGMA foreign_keys = ON")
             with transaction(db):
                 pass  # a file that cannot be written shows it here

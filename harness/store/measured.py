@@ -1,4 +1,4 @@
-"""The tables of measurements, and their view for people: the third migration's script.
+"""The tables of measurements: the third migration's script.
 
 A measurement's cell names its component, of kind ``measurement``, in ``cells.attack_id``; its
 numbers are in ``measurements``, as an attack's further ones.
@@ -27,21 +27,5 @@ CREATE TABLE arrays (              -- what numbers were computed from, such as C
   PRIMARY KEY (cell_id, image_id, name)
 ) STRICT;
 
-CREATE INDEX measured_image ON measured(image_id);
-
-CREATE VIEW readings AS
-SELECT cells.key AS cell_key, models.name AS model, components.name AS measurement,
-       cells.label AS measurement_label, cells.goal AS goal, cells.seed AS seed,
-       datasets.name AS dataset, images.name AS image_id, images.digest AS image_digest,
-       images.label AS label, measured.target AS target, measured.status AS status,
-       measurements.name AS name, measurements.value AS value,
-       measured.forwards AS forwards, measured.backwards AS backwards, measured.error AS error
-FROM measured
-JOIN cells ON cells.id = measured.cell_id
-JOIN images ON images.id = measured.image_id
-JOIN components ON components.id = cells.attack_id
-JOIN components AS models ON models.id = cells.model_id
-JOIN components AS datasets ON datasets.id = cells.dataset_id
-LEFT JOIN measurements ON measurements.cell_id = measured.cell_id
-  AND measurements.image_id = measured.image_id
+CREATE INDEX measured_image ON measured(image_id)
 """

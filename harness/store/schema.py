@@ -1,6 +1,7 @@
-"""The database's schema: STRICT tables with integer keys inside, and views for people.
+"""The database's schema: STRICT tables with integer keys inside; its views are `standing`'s.
 
-Migrations are appended, never edited once released. Each runs in a transaction of its own.
+Migrations are appended, never edited once released. Each runs in a transaction of its own, without
+views: an older version's would stand in the way of a table that is made anew.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 from sqlite_utils.migrations import Migrations
 
 from harness.store.measured import MEASURED
-from harness.store.named import NAMED
 from harness.store.transferred import TRANSFERRED
 
 if TYPE_CHECKING:
@@ -28,33 +28,31 @@ def _script(db: Database, script: str) -> None:
 
 @migrations()
 def m001_initial(db: Database) -> None:
-    """Components, runs, cells, clean predictions, outcomes, and the view ``samples``."""
+    """Components, runs, cells, clean predictions and outcomes."""
     _script(db, TABLES)
-    _script(db, VIEWS)
 
 
 @migrations()
 def m002_rounded(db: Database) -> None:
-    """Verdicts on candidates rounded to 8 bits, in ``outcomes`` and ``samples``."""
+    """Verdicts on candidates rounded to 8 bits."""
     _script(db, ROUNDED)
 
 
 @migrations()
 def m003_measured(db: Database) -> None:
-    """Measurements' cells: their images, their arrays, and the view ``readings``."""
+    """Measurements' cells: their images and their arrays."""
     _script(db, MEASURED)
 
 
 @migrations()
 def m004_transferred(db: Database) -> None:
-    """Transfers of kept sets to other models, and the view ``transfer_pairs``."""
+    """Transfers of kept sets to other models."""
     _script(db, TRANSFERRED)
 
 
 @migrations()
 def m005_named(db: Database) -> None:
-    """The views ``cells_named`` and ``transfer_samples``."""
-    _script(db, NAMED)
+    """Two more views, which no migration makes any more."""
 
 
 @migrations()
@@ -220,61 +218,6 @@ CREATE INDEX run_cells_cell ON run_cells(cell_id);
 CREATE INDEX attempts_cell ON attempts(cell_id)
 """
 
-VIEWS = """
-CREATE VIEW samples AS
-SELECT cells.key AS cell_key, models.name AS model, attacks.name AS attack,
-       cells.label AS attack_label, cells.goal AS goal, cells.seed AS seed,
-       datasets.name AS dataset, images.name AS image_id, images.digest AS image_digest,
-       images.label AS label, outcomes.target AS target, outcomes.status AS status,
-       outcomes.predicted AS predicted, outcomes.margin AS margin, outcomes.confident AS confident,
-       outcomes.linf AS linf, outcomes.l2 AS l2, outcomes.l1 AS l1, outcomes.l0 AS l0,
-       outcomes.forwards AS forwards, outcomes.backwards AS backwards, outcomes.error AS error
-FROM outcomes
-JOIN cells ON cells.id = outcomes.cell_id
-JOIN images ON images.id = outcomes.image_id
-JOIN components AS models ON models.id = cells.model_id
-JOIN components AS attacks ON attacks.id = cells.attack_id
-JOIN components AS datasets ON datasets.id = cells.dataset_id;
-
-CREATE VIEW clean_predictions AS
-SELECT cells.key AS cell_key, models.name AS model, datasets.name AS dataset,
-       images.name AS image_id, images.label AS label, clean.predicted AS predicted,
-       clean.predicted = images.label AS correct, clean.margin AS margin, clean.least AS least,
-       clean.second AS second, clean.error AS error
-FROM clean
-JOIN cells ON cells.id = clean.cell_id
-JOIN images ON images.id = clean.image_id
-JOIN components AS models ON models.id = cells.model_id
-JOIN components AS datasets ON datasets.id = cells.dataset_id
-;
-
-CREATE VIEW leaderboard_rows AS
-SELECT cells.key AS cell_key, models.name AS model,
-       json_extract(models.about, '$.family') AS family,
-       json_extract(models.about, '$.parameters') AS parameters, attacks.name AS attack,
-       cells.label AS attack_label, cells.goal AS goal, cells.norm AS norm, cells.seed AS seed,
-       datasets.name AS dataset,
-       (SELECT avg(clean.predicted = images.label) FROM clean
-        JOIN cells AS own ON own.id = clean.cell_id
-        JOIN images ON images.id = clean.image_id
-        WHERE own.attack_id IS NULL AND own.model_id = cells.model_id
-          AND own.dataset_id = cells.dataset_id AND own.policy = cells.policy) AS top1,
-       count(*) AS images,
-       sum(status IN ('robust', 'broken')) AS attacked,
-       sum(status = 'broken') AS broken,
-       sum(status IN ('invalid', 'error')) AS failed,
-       1.0 * sum(status = 'broken') / nullif(sum(status IN ('robust', 'broken')), 0) AS success,
-       avg(CASE WHEN status = 'broken' THEN
-           CASE cells.norm WHEN 'linf' THEN linf WHEN 'l2' THEN l2 WHEN 'l1' THEN l1 ELSE l0 END
-       END) AS distortion_mean
-FROM outcomes
-JOIN cells ON cells.id = outcomes.cell_id
-JOIN components AS models ON models.id = cells.model_id
-JOIN components AS attacks ON attacks.id = cells.attack_id
-JOIN components AS datasets ON datasets.id = cells.dataset_id
-GROUP BY cells.id
-"""
-
 ROUNDED = """
 -- robust or broken: the candidate as an 8-bit image; NULL: not judged so
 ALTER TABLE outcomes ADD COLUMN rounded_status TEXT CHECK (rounded_status IN ('robust', 'broken'));
@@ -283,27 +226,7 @@ ALTER TABLE outcomes ADD COLUMN rounded_status TEXT CHECK (rounded_status IN ('r
 ALTER TABLE outcomes ADD COLUMN rounded_predicted INTEGER;
 
 -- and its goal margin
-ALTER TABLE outcomes ADD COLUMN rounded_margin REAL;
-
-DROP VIEW samples;
-
-CREATE VIEW samples AS
-SELECT cells.key AS cell_key, models.name AS model, attacks.name AS attack,
-       cells.label AS attack_label, cells.goal AS goal, cells.seed AS seed,
-       datasets.name AS dataset, images.name AS image_id, images.digest AS image_digest,
-       images.label AS label, outcomes.target AS target, outcomes.status AS status,
-       outcomes.predicted AS predicted, outcomes.margin AS margin, outcomes.confident AS confident,
-       outcomes.linf AS linf, outcomes.l2 AS l2, outcomes.l1 AS l1, outcomes.l0 AS l0,
-       outcomes.forwards AS forwards, outcomes.backwards AS backwards,
-       outcomes.rounded_status AS rounded_status,
-       outcomes.rounded_predicted AS rounded_predicted,
-       outcomes.rounded_margin AS rounded_margin, outcomes.error AS error
-FROM outcomes
-JOIN cells ON cells.id = outcomes.cell_id
-JOIN images ON images.id = outcomes.image_id
-JOIN components AS models ON models.id = cells.model_id
-JOIN components AS attacks ON attacks.id = cells.attack_id
-JOIN components AS datasets ON datasets.id = cells.dataset_id
+ALTER TABLE outcomes ADD COLUMN rounded_margin REAL
 """
 
 LABELS = """

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlite_utils
 
-from harness.store.schema import migrations
+from harness.store.standing import bring_up_to_date
 
 sys.path.insert(0, str(Path(__file__).parent))  # for transfer_toy
 
@@ -57,7 +57,7 @@ class Bench:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.db = sqlite_utils.Database(path)
-        migrations.apply(self.db)
+        bring_up_to_date(self.db)
         self.sql = self.db.conn
         self.sql.execute("INSERT INTO environments (id, digest, facts) VALUES (1, 'e', '{}')")
         self.dataset = self.component("dataset", "dots")

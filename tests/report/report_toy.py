@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 
 from harness.api import DatasetSpec
 from harness.store.artifacts import folder_of
-from harness.store.schema import migrations
+from harness.store.standing import bring_up_to_date
 
 SUITE = "toy18"
 POLICY = '{"fold_batch_norm":true,"generator":"torch-cpu","precision":"fp32"}'
@@ -123,7 +123,7 @@ class Toy:
         self.path, self.models, self.attacks = path, models, attacks
         self.images, self.clean_images, self.skip = images, clean_images, skip
         self.db = sqlite_utils.Database(path)
-        migrations.apply(self.db)
+        bring_up_to_date(self.db)
         self.sql = self.db.conn
         self.random = np.random.default_rng(18)
         self.digits = DigitsDataset(DatasetSpec("digits", None, {}))
