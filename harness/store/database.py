@@ -1,19 +1,23 @@
 """Opening the database, for writing or reading, and the one place where SQLite's errors are told.
 
-A file is of a newer version if it holds a migration that this version does not know.
+A file is of a newer version if it holds a migration that this version does not know. One of an
+older version is migrated where it is written; who only reads it sees a migrated copy.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from sqlite_utils import Database
 
-from harness.errors import StoreError
+from harness.errors import HarnessError, StoreError
 from harness.store.schema import migrations
 from harness.store.standing import bring_up_to_date
 
@@ -60,20 +64,83 @@ def store_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Turn every operating system's error on a file beside the database into a `StoreError`."""
+    """Turn every operating system's error on a file beside the database into a `StoreError`.
+
+    It names the file that the system names, or ``path``.
+    """
     try:
         yield
     except OSError as error:
+        name = error.filename2 or error.filename
         raise StoreError(
             f"cannot be read or written ({error.strerror or error})",
-            where=str(path),
+            where=os.fsdecode(name) if isinstance(name, str | bytes) else str(path),
             hint="check the disk and the folder's permissions, or name another file with --db",
         ) from error
 
 
+@contextmanager
+def damage_blamed(db: Database) -> Iterator[None]:
+    """Turn what a damaged database makes of the block into a `StoreError`.
+
+    Content that is not what was written can break anything; then it is not our own bug.
+    """
+    try:
+        yield
+    except (HarnessError, sqlite3.Error, OSError):
+        raise
+    except Exception as error:
+        if damage := damage_of(db):
+            raise _damaged(damage, path_of(db)) from error
+        raise
+
+
+def damage_of(db: Database) -> str | None:
+    """What is wrong with the file, as far as SQLite and the stored JSON can tell; None: nothing."""
+    try:
+        (said,) = db.conn.execute("PRAGMA quick_check(1)").fetchone()
+        if said != "ok":
+            return str(said).splitlines()[-1]
+        lost = db.conn.execute("PRAGMA foreign_key_check").fetchone()
+        if lost is not None:
+            return f"a row of {lost[0]} refers to one of {lost[2]} that is not there"
+        for table, columns in _JSON.items():
+            valid = " AND ".join(f"json_valid({column})" for column in columns)
+            if db.conn.execute(f"SELECT 1 FROM {table} WHERE NOT ({valid})").fetchone():
+                return f"a text of {table} is no JSON"
+    except sqlite3.Error as error:
+        return str(error)
+    return None
+
+
+_JSON = {
+    "components": ("identity", "about"),
+    "environments": ("facts",),
+    "runs": ("definition", "command"),
+    "cells": ("policy",),
+    "artifacts": ("shape",),
+    "adaptations": ("cut",),
+}
+"""The columns that hold JSON."""
+
+
+def _damaged(what: str, path: Path) -> StoreError:
+    found, hint = _CAUSES[sqlite3.SQLITE_CORRUPT]
+    return StoreError(f"{found} ({what})", where=str(path), hint=hint)
+
+
+class Opened(Database):
+    """A connection that knows the file it is about, of which it may be a copy."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        super().__init__(connection, execute_plugins=False)
+        self.path = path
+
+
 def path_of(db: Database) -> Path:
-    """The file behind an open database, absolute."""
-    return Path(db.conn.execute("PRAGMA database_list").fetchone()[2])
+    """The file that an open database is about, absolute."""
+    assert isinstance(db, Opened)
+    return db.path
 
 
 @contextmanager
@@ -90,20 +157,51 @@ def transaction(db: Database) -> Iterator[sqlite3.Connection]:
             raise
 
 
-def open_writable(path: Path) -> Database:
+def refuse_special(path: Path) -> None:
+    """Refuse what is there but no file: opening a FIFO would wait for ever.
+
+    Raises:
+        StoreError: it is of another kind, or links lead in a circle.
+    """
+    with file_errors(path):
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            return
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+        raise StoreError(f"is {kind}", where=str(path), hint="name a file with --db")
+
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_writable(path: Path, *, check: bool = False) -> Database:
     """Open or create the database at ``path`` and bring it to this version's schema.
 
-    The caller holds the lock of `harness.store.lock`.
+    The caller holds the lock of `harness.store.lock`. Pages are checked where ``check`` asks for
+    it, or a run did not end.
 
     Raises:
         StoreError: it is not the harness's, newer, damaged, read-only, full, or locked.
     """
     if not path.parent.is_dir():
         raise StoreError("the folder does not exist", where=str(path), hint="create it first")
+    refuse_special(path)
+    with file_errors(path):  # SQLite's own mode would not give the group what the umask gives
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o666))
     with store_errors(path):
-        db = _connect(path, "mode=rwc")
+        db = _connect(path, "mode=rw")
         try:
             _refuse_foreign(db, path)
+            if check or _is_running(db):
+                _refuse_damaged(db, path)
             # A commit is on the disk when it returns: finished work survives a power cut. At a
             # commit a second that costs nothing.
             db.conn.execute("PRAGMA journal_mode = WAL")
@@ -121,18 +219,34 @@ def open_writable(path: Path) -> Database:
 def open_readonly(path: Path) -> Database:
     """Open the database at ``path`` for reading, also in a read-only folder or during a run.
 
+    One of an older version is left as it is: what is read is a migrated copy.
+
     Raises:
-        StoreError: there is none, or it is not the harness's, newer, older, damaged, or locked.
+        StoreError: there is none, or it is not the harness's, newer, empty, damaged, or locked.
     """
     with store_errors(path):
         db = _connect_readonly(path)
         try:
             _refuse_foreign(db, path)
-            _refuse_older(db, path)
+            _refuse_empty(db, path)
+            return _migrated_copy(db) if migrations.pending(db) else db
         except BaseException:
             db.close()
             raise
-    return db
+
+
+def _migrated_copy(db: Opened) -> Opened:
+    """What ``db`` holds, in this version's schema: in a temporary file of SQLite's own."""
+    copy = Opened(sqlite3.connect(""), db.path)
+    try:
+        db.conn.backup(copy.conn)
+        db.close()
+        bring_up_to_date(copy)
+        copy.conn.execute("PRAGMA query_only = ON")
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 @contextmanager
@@ -141,7 +255,8 @@ def reading(path: Path) -> Iterator[Database]:
     with store_errors(path):
         db = open_readonly(path)
         try:
-            yield db
+            with damage_blamed(db):
+                yield db
         finally:
             db.close()
 
@@ -154,14 +269,29 @@ def snapshot(path: Path) -> Iterator[Database]:
         yield db
 
 
-def _connect(path: Path, mode: str) -> Database:
-    connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?{mode}", uri=True, timeout=BUSY_SECONDS
-    )
-    return Database(connection, execute_plugins=False)
+@contextmanager
+def current(path: Path) -> Iterator[Path]:
+    """A file with what the database at ``path`` holds, of this version: itself, or a copy.
+
+    Raises:
+        StoreError: as `open_readonly`.
+    """
+    with reading(path) as db, TemporaryDirectory() as folder:
+        if not db.conn.execute("PRAGMA database_list").fetchone()[2]:
+            path = Path(folder) / "copy.db"
+            with closing(sqlite3.connect(path)) as copy:
+                db.conn.backup(copy)
+        yield path
 
 
-def _connect_readonly(path: Path) -> Database:
+def _connect(path: Path, mode: str) -> Opened:
+    place = quote(os.fsencode(path.absolute()))
+    connection = sqlite3.connect(f"file:{place}?{mode}", uri=True, timeout=BUSY_SECONDS)
+    return Opened(connection, path.absolute())
+
+
+def _connect_readonly(path: Path) -> Opened:
+    refuse_special(path)
     with file_errors(path):
         if not path.exists():
             raise StoreError(
@@ -180,13 +310,26 @@ def _connect_readonly(path: Path) -> Database:
     return _probed(_connect(path, "immutable=1"))
 
 
-def _probed(db: Database) -> Database:
+def _probed(db: Opened) -> Opened:
     try:
         db.conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _is_running(db: Database) -> bool:
+    """Whether a run is marked so: the process that wrote the database last did not end it."""
+    return db.table("runs").exists() and bool(
+        db.conn.execute("SELECT 1 FROM runs WHERE status = 'running'").fetchone()
+    )
+
+
+def _refuse_damaged(db: Database, path: Path) -> None:
+    (said,) = db.conn.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise _damaged(str(said).splitlines()[-1], path)
 
 
 def _refuse_foreign(db: Database, path: Path) -> None:
@@ -211,10 +354,6 @@ def _refuse_foreign(db: Database, path: Path) -> None:
         )
 
 
-def _refuse_older(db: Database, path: Path) -> None:
-    if migrations.pending(db):
-        raise StoreError(
-            "is empty or of an older version",
-            where=str(path),
-            hint="`harness run` brings it up to date and keeps what it holds",
-        )
+def _refuse_empty(db: Database, path: Path) -> None:
+    if not migrations.applied(db):
+        raise StoreError("is empty", where=str(path), hint="`harness run` fills it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from urllib.parse import quote
 from harness.errors import ConfigError, StoreError
 from harness.store import merge_rows
 from harness.store.artifacts import folder_of
-from harness.store.database import open_readonly, store_errors, transaction
+from harness.store.database import current, store_errors, transaction
 from harness.store.lock import is_held
 from harness.store.merge_files import Files, all_or_nothing, take_artifacts
 from harness.store.merge_rows import KEYS, RESULTS, Results, compare, insert_missing, take
@@ -84,34 +85,34 @@ def merge(db: Path, other: Path, *, command: Sequence[str]) -> Merged:
     nothing. ``db`` is made where there is none; ``command`` names its writer to others.
 
     Raises:
-        ConfigError: it is the same file. StoreError: ``other`` is being written, of another
+        ConfigError: it is the same file. StoreError: ``other`` is being written, of a newer
         version or damaged, one of its artifacts is missing, or ``db`` is busy or unusable.
     """
-    open_readonly(other).close()  # says what is wrong with it
-    if db.exists() and other.samefile(db):
-        raise ConfigError("is the database to merge into", where=str(other))
-    if is_held(other):
-        raise StoreError(
-            "a run is writing it", where=str(other), hint="wait for its end, then merge"
-        )
-    files = Files(folder_of(other), folder_of(db))
-    with (
-        Writer.open(db, command=command) as writer,
-        _attached(writer.db, other),
-        transaction(writer.db) as connection,
-        all_or_nothing(files),
-    ):
-        return _merged(connection, files)
+    with current(other) as readable:
+        if db.exists() and other.samefile(db):
+            raise ConfigError("is the database to merge into", where=str(other))
+        if is_held(other):
+            raise StoreError(
+                "a run is writing it", where=str(other), hint="wait for its end, then merge"
+            )
+        files = Files(folder_of(other), folder_of(db))
+        with (
+            Writer.open(db, command=command) as writer,
+            _attached(writer.db, readable),
+            transaction(writer.db) as connection,
+            all_or_nothing(files),
+        ):
+            return _merged(connection, files)
 
 
 @contextmanager
 def _attached(db: Database, path: Path) -> Iterator[None]:
     """The database at ``path`` as ``other``, for reading."""
-    place = quote(str(path.absolute()))
+    place = quote(os.fsencode(path.absolute()))
     with store_errors(path):
         try:
             _attach(db, f"file:{place}?mode=ro")
-        except sqlite3.OperationalError:  # as `open_readonly`: a folder without write permission
+        except sqlite3.OperationalError:  # a folder without write permission
             _attach(db, f"file:{place}?immutable=1")
         try:
             yield

@@ -12,7 +12,14 @@ from harness.api import Status
 from harness.errors import StoreError
 from harness.store import upserts
 from harness.store.artifacts import Artifacts, folder_of
-from harness.store.database import open_writable, path_of, store_errors, transaction
+from harness.store.database import (
+    damage_blamed,
+    open_writable,
+    path_of,
+    refuse_special,
+    store_errors,
+    transaction,
+)
 from harness.store.lock import Lock
 from harness.store.planned import insert_run
 from harness.store.records import CleanResult, ImageKey, Measured, Outcome
@@ -55,9 +62,10 @@ class Writer:
         """
         if not path.parent.is_dir():
             raise StoreError("the folder does not exist", where=str(path), hint="create it first")
+        refuse_special(path)
         lock = Lock.acquire(path, command)
         try:
-            db = open_writable(path)
+            db = open_writable(path, check=lock.stale is not None)
             try:
                 artifacts = Artifacts(folder_of(path), db)
                 with store_errors(path):
@@ -87,7 +95,12 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            if isinstance(error, Exception):
+                with store_errors(self._path), damage_blamed(self.db):
+                    raise error
+        finally:
+            self.close()
 
     def begin_run(
         self,

@@ -304,7 +304,7 @@ def test_an_open_shard_is_refused(whole, tmp_path):
         merge(tmp_path / "here.db", there, command=["x"])
 
 
-def test_the_same_older_and_foreign_files(whole, tmp_path):
+def test_the_same_newer_and_missing_files(whole, tmp_path):
     here = copy(whole, tmp_path / "here.db")
     tmp_path.joinpath("link.db").symlink_to(here)
     for name in ("here.db", "link.db"):
@@ -312,10 +312,10 @@ def test_the_same_older_and_foreign_files(whole, tmp_path):
             merge(here, tmp_path / name, command=["x"])
     with pytest.raises(StoreError, match="no such database"):
         merge(tmp_path / "new.db", tmp_path / "no.db", command=["x"])
-    older = copy(whole, tmp_path / "older.db")
-    sql(older, "DELETE FROM _sqlite_migrations WHERE name = 'm005_named'")
-    with pytest.raises(StoreError, match="older version"):
-        merge(tmp_path / "new.db", older, command=["x"])
+    newer = copy(whole, tmp_path / "newer.db")
+    sql(newer, "UPDATE _sqlite_migrations SET name = 'm999' WHERE name = 'm005_named'")
+    with pytest.raises(StoreError, match="newer version"):
+        merge(tmp_path / "new.db", newer, command=["x"])
     assert not tmp_path.joinpath("new.db").exists()
 
 

@@ -1,0 +1,88 @@
+"""A database of an older version: every board shows what it showed, before migrations and after."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.store.database import open_readonly
+from harness.store.schema import migrations
+from harness.store.writer import Writer
+
+OLD = Path(__file__).parent / "old"
+SHOWN: dict[str, Any] = json.loads(lzma.decompress((OLD / "m005.json.xz").read_bytes()))
+MODELS = "digits-alexnet,digits-mobilenet_v1_025,digits-resnet_v2_50"
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    path = tmp_path_factory.mktemp("old") / "old.db"
+    path.write_bytes(lzma.decompress((OLD / "m005.db.xz").read_bytes()))
+    path.chmod(0o444)
+    return path
+
+
+@pytest.fixture(scope="module")
+def migrated(old):
+    path = old.with_name("migrated.db")
+    shutil.copyfile(old, path)
+    Writer.open(path, command=["x"]).close()
+    return path
+
+
+def numbers(value: Any, place: str = "") -> dict[str, Any]:
+    """All that is no text, by its place; texts may be worded anew."""
+    if isinstance(value, dict):
+        parts = [numbers(item, f"{place}.{key}") for key, item in value.items()]
+    elif isinstance(value, list):
+        parts = [{f"{place}[]": len(value)}]
+        parts += [numbers(item, f"{place}[{i}]") for i, item in enumerate(value)]
+    else:
+        return {} if isinstance(value, str) else {place: value}
+    return {key: item for part in parts for key, item in part.items()}
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_boards_of_an_older_version(harness, old, migrated, command):
+    before = old.read_bytes()
+    for path in (old, migrated):
+        shown = harness(*command.split(), "--db", path, "--format", "json")
+        assert shown.code == 0, shown.err
+        assert numbers(SHOWN[command]).items() <= numbers(json.loads(shown.out)).items()
+    assert old.read_bytes() == before
+    assert [file.name for file in old.parent.glob("old.db*")] == ["old.db"]
+
+
+def test_a_run_migrates_it_and_computes_nothing(harness, old, tmp_path):
+    path = tmp_path / "h.db"
+    shutil.copyfile(old, path)
+    done = harness("run", "--suite", "digits18", "--models", MODELS, "--db", path)
+    assert done.code == 0, done.err
+    assert "6816 images found" in done.err
+    with closing(sqlite3.connect(path)) as now, closing(sqlite3.connect(old)) as was:
+        for table in ("images", "cells", "outcomes", "clean", "transfers", "arrays", "measured"):
+            rows = f"SELECT * FROM {table}"
+            assert now.execute(rows).fetchall() == was.execute(rows).fetchall(), table
+
+
+def test_an_older_database_is_merged_too(harness, old, tmp_path):
+    path = tmp_path / "h.db"
+    shutil.copyfile(old, path)
+    merged = harness("merge", old, "--db", path, "--format", "json")
+    assert merged.code == 0, merged.err
+    assert all(row["added"] == row["conflicts"] == 0 for row in json.loads(merged.out))
+
+
+def test_the_copy_of_an_older_database_cannot_be_written(old):
+    db = open_readonly(old)
+    assert migrations.pending(db) == []
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        db.conn.execute("DELETE FROM outcomes")
+    db.close()
