@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from harness import __version__
+from harness import __version__, signals
 from harness.cli.warned import one_line_warnings
 from harness.errors import ExitCode, HarnessError
 
@@ -105,6 +105,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Expected failures end in one line on stderr. A traceback is for our own bugs, or for --debug.
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    with signals.handled():
+        try:
+            code = _code(argv)
+        except BaseException:
+            if not signals.asked():
+                raise
+        if signals.asked():
+            click.echo(signals.MESSAGE, err=True)
+            code = ExitCode.INTERRUPTED
+    sys.exit(code)
+
+
+def _code(argv: Sequence[str]) -> int:
+    """Call the verb; the one line for what went wrong."""
     try:
         with one_line_warnings():
             code = cli.main(argv, prog_name="harness", standalone_mode=False)
@@ -112,22 +126,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if _debugging(argv):
             raise
         click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(ExitCode.USAGE)
+        return ExitCode.USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "harness"
         click.echo(f"error: {error.format_message()} See `{command} --help`.", err=True)
-        sys.exit(ExitCode.USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; the same command goes on where it was", err=True)
-        sys.exit(ExitCode.INTERRUPTED)
+        return ExitCode.USAGE
+    except click.Abort:
+        if signals.asked() or _debugging(argv):
+            raise
+        click.echo("error: a plugin raised KeyboardInterrupt; --debug shows where", err=True)
+        return ExitCode.PLUGIN
     except BrokenPipeError:
         sys.stderr.close()  # `harness leaderboard | head` is fine
-        sys.exit(ExitCode.OK)
-    sys.exit(code if isinstance(code, int) else ExitCode.OK)
+        return ExitCode.OK
+    return code if isinstance(code, int) else ExitCode.OK
 
 
 def _debugging(argv: Sequence[str]) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from harness import signals
 from harness.cli.options import Decorator, database, option, registries
 from harness.errors import ConfigError, ExitCode
 
@@ -227,13 +226,12 @@ def run(
     if stock.all("downloadable"):  # what is wrong is said before gigabytes travel
         resolve(asked, registry, catalog, stock, planning=True)
     command = ["harness", *sys.argv[1:]]
-    signal.signal(signal.SIGTERM, _interrupt)
     with make_display(progress) as display:
         for line in _notes(wanted, stock):
             display.say(line)
         stock = fetch(stock, catalog, display, available=available)
         resolved = resolve(asked, registry, catalog, stock)
-        with Writer.open(db, command=command) as writer:
+        with Writer.open(db, command=command) as writer, signals.last_act(writer.abandon):
             if writer.took_over:
                 display.say(f"taking over from {writer.took_over}, which is gone")
             for name in resolved.plan.unavailable:
@@ -253,10 +251,6 @@ def _notes(wanted: Inventory, stock: Inventory) -> list[str]:
         *stock.choice.notes,
         *([f"left out, for their weights are missing: {', '.join(out)}"] if out else []),
     ]
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def auto_or_number(text: str, option: str, what: str) -> int | None:

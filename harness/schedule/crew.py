@@ -7,27 +7,29 @@ after the other on two. What is computed does not depend on it.
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
 import torch
 
+from harness.cores import usable_cores
+from harness.engine.child import Child
 from harness.engine.device import be_exact
-from harness.engine.workers import Workers, begin
+from harness.engine.workers import Workers
 from harness.plan import Plan
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
 from harness.schedule.recorder import Recorder
 from harness.schedule.residency import residency
 from harness.schedule.resolve import Resolved
+from harness.schedule.turn import Turn
 from harness.schedule.wire import FarProgress, FarRecorder, Line, answer
 from harness.schedule.work import ModelWork
 from harness.store.database import reading
@@ -44,7 +46,6 @@ class Orders:
     """All that a process needs to know; it is pickled.
 
     Attributes:
-        todo: the images to compute, by cell key.
         threads: torch's own.
     """
 
@@ -54,7 +55,6 @@ class Orders:
     batch_size: int | None
     keys: Mapping[str, ImageKey]
     run: int
-    todo: Mapping[str, list[str]]
     threads: int
 
 
@@ -63,7 +63,8 @@ class Finished:
     """A model's turn is over.
 
     Attributes:
-        failed: whether any of its work failed; ``reason`` where the process itself is gone.
+        computed: images whose result was stored.
+        failed: whether any of its work failed; ``reason`` where its processes did not survive it.
     """
 
     model: str
@@ -80,11 +81,14 @@ def sensible(plan: Plan, todo: Mapping[str, Sequence[str]], device: torch.device
     models = len({cell.model.name for cell in busy})
     if device.type != "cpu" or not small:
         return 1
-    return max(1, min(os.cpu_count() or 1, models, images // WORTH))
+    return max(1, min(usable_cores(), models, images // WORTH))
 
 
 class Crew:
     """The processes; a context that leaves none behind.
+
+    One that dies is replaced, and the rest of its model's images is done; the model that costs a
+    second one is to blame.
 
     Raises:
         TypeError: a plugin's objects cannot travel to another process.
@@ -92,19 +96,19 @@ class Crew:
 
     def __init__(self, count: int, orders: Orders) -> None:
         try:
-            packed = pickle.dumps(orders)
+            self._packed = pickle.dumps(orders)
         except Exception as error:
             raise TypeError(f"{type(error).__name__}: {error}") from error
-        context = multiprocessing.get_context("spawn")
-        self._members: dict[Connection, BaseProcess] = {}
-        for number in range(count):
-            mine, its = context.Pipe()
-            member = context.Process(target=_work, args=(its, packed), name=f"models {number}")
-            member.start()
-            its.close()  # so that the end of the process is the end of the pipe
-            self._members[mine] = member
+        self._count = count
+        self._members: dict[Connection, Child] = {}
 
     def __enter__(self) -> Crew:
+        try:
+            for _ in range(self._count):
+                self._hire()
+        except BaseException:
+            self._dismiss()
+            raise
         return self
 
     def __exit__(
@@ -113,63 +117,81 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for connection, member in self._members.items():
-            connection.close()
-            if kind is not None:
-                member.terminate()
-        for member in self._members.values():
-            member.join()
+        self._dismiss()
 
-    def work(self, models: Iterable[str], to: Recorder, by: Progress) -> Iterator[Finished]:
-        """Work on ``models``, each in the process that is free; yields them as they finish.
+    def work(self, turns: Iterable[Turn], to: Recorder, by: Progress) -> Iterator[Finished]:
+        """Work on models, each in the process that is free; yields them as they finish.
 
         Raises:
             Exception: what a process or the recorder raised, which would end a run in one process.
         """
-        left = list(models)[::-1]
-        at: dict[Connection, str] = {}
+        left = list(turns)[::-1]
+        at: dict[Connection, Turn] = {}
         for connection in self._members:
             _next(connection, left, at)
         while at:
             for connection in cast("list[Connection]", wait(list(at))):
+                turn = at[connection]
                 try:
                     message = connection.recv()
                 except (EOFError, OSError):
-                    code = self._gone(connection)
-                    yield Finished(at.pop(connection), 0, True, f"its process ended ({code})")
+                    ended = self._members.pop(connection).kill()
+                    del at[connection]
+                    if turn.broken_off(to, ended):
+                        by.say(f"{turn.model}: {turn.reason}; another one goes on")
+                        left.append(turn)
+                    else:
+                        yield Finished(turn.model, turn.computed, True, turn.reason)
+                    _next(self._hire(), left, at)
                     continue
                 if message[0] == "raised":
                     raise message[1]
                 if message[0] != "done":
-                    answer(connection, message, to, by)
+                    turn.note(message, answer(connection, message, to, by))
                     continue
-                _, failed, computed = message
-                model = at.pop(connection)
+                del at[connection]
                 _next(connection, left, at)
-                yield Finished(model, computed, failed)
-        for model in left:
-            yield Finished(model, 0, True, "no process is left for it")
+                yield Finished(turn.model, turn.computed, message[1])
 
-    def _gone(self, connection: Connection) -> str:
-        member = self._members.pop(connection)
-        member.join()
-        return f"exit code {member.exitcode}"
+    def _hire(self) -> Connection:
+        child = Child(_work, self._packed, name="models")
+        self._members[child.connection] = child
+        return child.connection
+
+    def _dismiss(self) -> None:
+        """What they hold is stored, or is to be dropped."""
+        for member in self._members.values():
+            member.kill()
+        self._members.clear()
 
 
-def _next(connection: Connection, left: list[str], at: dict[Connection, str]) -> None:
+def _next(connection: Connection, left: list[Turn], at: dict[Connection, Turn]) -> None:
     """Give the process the next model, if there is one."""
     if left:
-        at[connection] = left.pop()
-        connection.send(at[connection])
+        at[connection] = turn = left.pop()
+        with suppress(OSError):  # it has just died, which is seen where its answers are read
+            connection.send((turn.model, turn.left))
 
 
 def _work(connection: Connection, packed: bytes) -> None:
     """In a process of the crew: one model after the other, until the pipe closes."""
-    begin()
     try:
         _work_on(connection, pickle.loads(packed))
+    except (EOFError, BrokenPipeError):
+        return  # nobody is left to work for
     except Exception as error:
-        connection.send(("raised", error))
+        connection.send(("raised", _portable(error)))
+    except BaseException:  # what a plugin raises to end the process ends it
+        os._exit(1)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error if it survives the way to another process, else one that says the same."""
+    try:
+        copy = pickle.loads(pickle.dumps(error))
+    except Exception:
+        copy = None
+    return error if type(copy) is type(error) else RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _work_on(connection: Connection, orders: Orders) -> None:
@@ -189,18 +211,10 @@ def _work_on(connection: Connection, orders: Orders) -> None:
             "run": orders.run,
             "workers": workers,
         }
-        while (name := _received(connection)) is not None:
+        while True:
+            name, todo = connection.recv()
             (model,) = (model for model in plan.models if model.name == name)
             work = ModelWork(
                 *(orders.resolved, models, FarRecorder(line, db), FarProgress(line)), **common
             )
-            failed = work.do(plan.of(model), orders.todo)
-            connection.send(("done", failed, work.computed))
-
-
-def _received(connection: Connection) -> str | None:
-    try:
-        name: str = connection.recv()
-    except EOFError:
-        return None
-    return name
+            connection.send(("done", work.do(plan.of(model), todo)))

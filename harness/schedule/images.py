@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import OrderedDict, deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +12,12 @@ import torch
 from torch import Tensor
 
 from harness.api import Cut, DataError, Dataset
+from harness.cores import usable_cores
 
 CACHE_BYTES = 512 * 1024**2
 AHEAD_BYTES = 128 * 1024**2
 AHEAD_MOST = 256
-THREADS = min(8, os.cpu_count() or 1)
+THREADS = min(8, usable_cores())
 
 _Key = tuple[str, tuple[int, int], Cut | None]
 

@@ -22,6 +22,7 @@ from harness.schedule.residency import Residency, residency
 from harness.schedule.resolve import Resolved
 from harness.schedule.scoring import score
 from harness.schedule.transfer import FailFast, TransferWork
+from harness.schedule.turn import Turn
 from harness.schedule.work import ModelWork
 from harness.store.database import path_of
 from harness.store.queries import done_clean, done_measured, done_outcomes
@@ -210,14 +211,19 @@ class _Work:
         if self._streaming or min(count, len(busy)) < 2:
             self._one_by_one(self._plan.models if self._streaming else busy)
             return
+        count = min(count, len(busy))
+        turns = [
+            Turn(model.name, {c.key: self._todo[c.key] for c in self._plan.of(model)}, self._run)
+            for model in busy
+        ]
         try:
-            crew = Crew(min(count, len(busy)), self._orders(count))
+            crew = Crew(count, self._orders(count))
         except TypeError as error:
             self._progress.say(f"one model at a time, for other processes cannot have it: {error}")
             self._one_by_one(busy)
             return
         with crew:
-            for each in crew.work([model.name for model in busy], self._writer, self._progress):
+            for each in crew.work(turns, self._writer, self._progress):
                 if each.reason:
                     self._done.failures.append(f"{each.model}: {each.reason}")
                 self._count(each.model, each.computed, each.failed)
@@ -259,7 +265,6 @@ class _Work:
             self._settings.batch_size,
             self._keys,
             self._run,
-            self._todo,
             threads=max(1, torch.get_num_threads() // count),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -32,20 +33,22 @@ class Line:
         self._connection.send(("tell", name, given, named))
 
 
-def answer(connection: Connection, message: tuple[Any, ...], to: Recorder, by: Progress) -> None:
-    """Do what a `Line` asked or told.
+def answer(connection: Connection, message: tuple[Any, ...], to: Recorder, by: Progress) -> Any:
+    """Do what a `Line` asked or told; returns what the recorder returned.
 
     Raises:
         StoreError: the recorder's own, which is the end of the run.
     """
     kind, name, given, named = message
     if kind == "tell":
-        getattr(by, name)(*given, **named)
-        return
+        return getattr(by, name)(*given, **named)
     target: Any = to
     for part in name.split("."):
         target = getattr(target, part)
-    connection.send(target(*given, **named))
+    returned = target(*given, **named)
+    with suppress(OSError):  # the process died meanwhile, which is seen at its end of the pipe
+        connection.send(returned)
+    return returned
 
 
 class FarKeeper(Keeper):

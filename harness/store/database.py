@@ -18,6 +18,7 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from harness.errors import HarnessError, StoreError
+from harness.signals import held_back
 from harness.store.schema import migrations
 from harness.store.standing import bring_up_to_date
 
@@ -145,9 +146,9 @@ def path_of(db: Database) -> Path:
 
 @contextmanager
 def transaction(db: Database) -> Iterator[sqlite3.Connection]:
-    """All of the block or nothing; SQLite's errors come out as `StoreError`."""
+    """All of the block or nothing; SQLite's errors come out as `StoreError`, signals afterwards."""
     connection = db.conn
-    with store_errors(path_of(db)):
+    with held_back(), store_errors(path_of(db)):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection

@@ -70,6 +70,10 @@ class Lock:
             hint="wait for it, or name another --db",
         )
 
+    def disown(self) -> None:
+        """Take the owner's name away: the process is about to end, and not by an accident."""
+        os.ftruncate(self._descriptor, 0)
+
     def release(self) -> None:
         """Remove the file and let go; a second call does nothing."""
         if self._descriptor < 0:

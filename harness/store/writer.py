@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.api import Status
-from harness.errors import StoreError
+from harness.errors import ExitCode, StoreError
 from harness.store import upserts
 from harness.store.artifacts import Artifacts, folder_of
 from harness.store.database import (
@@ -78,6 +79,14 @@ class Writer:
             raise
         return cls(db, lock, artifacts)
 
+    def abandon(self) -> None:
+        """Mark what is running as interrupted, from any thread of a process about to end."""
+        # Not the writer's connection, which its own thread may be using.
+        connection = sqlite3.connect(self._path, timeout=0.5)
+        with connection:
+            _interrupt(connection, finished=_now())
+        self._lock.disown()
+
     def close(self) -> None:
         """Close the database and let the next writer in."""
         try:
@@ -96,6 +105,9 @@ class Writer:
         trace: TracebackType | None,
     ) -> None:
         try:
+            if isinstance(error, KeyboardInterrupt):
+                with suppress(StoreError), transaction(self.db) as connection:
+                    _interrupt(connection, finished=_now())
             if isinstance(error, Exception):
                 with store_errors(self._path), damage_blamed(self.db):
                     raise error
@@ -116,10 +128,7 @@ class Writer:
         attempts that a dead process left running are marked interrupted.
         """
         with transaction(self.db) as connection:
-            for table in ("runs", "attempts"):
-                connection.execute(
-                    f"UPDATE {table} SET status = 'interrupted' WHERE status = 'running'"
-                )
+            _interrupt(connection, finished=None)
             return insert_run(
                 connection,
                 plan,
@@ -342,3 +351,16 @@ def _check_all(changed: int, wanted: int, attempt: int) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _interrupt(connection: sqlite3.Connection, *, finished: str | None) -> None:
+    """Mark what is running as interrupted: there is one writer, so nobody else runs anything."""
+    connection.execute(
+        "UPDATE attempts SET status = 'interrupted', finished = ? WHERE status = 'running'",
+        [finished],
+    )
+    connection.execute(
+        "UPDATE runs SET status = 'interrupted', finished = ?, exit_code = ?"
+        " WHERE status = 'running'",
+        [finished, int(ExitCode.INTERRUPTED) if finished else None],
+    )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from harness.api import Access, Later, Measurement, ModelError, Reading, Status
+from harness.api import Access, HarnessError, Later, Measurement, ModelError, Reading, Status
 from harness.engine.measuring import measure_images
 from harness.engine.probe import CountingProbe
 from harness.engine.workers import Workers
@@ -25,6 +29,39 @@ def doubled(value: float) -> Reading:
 def killed() -> Reading:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
+
+
+def killed_once(flag: str) -> Reading:
+    """Kills its process, unless it has done so before."""
+    if Path(flag).exists():
+        return Reading({"fine": 1.0})
+    Path(flag).touch()
+    return killed()
+
+
+def ended(code: int) -> Reading:
+    os._exit(code)
+
+
+def left() -> Reading:
+    sys.exit("enough")
+
+
+def kept() -> Reading:
+    return Reading({"fine": 1.0}, problem=lambda: None)
+
+
+def asleep(flag: str) -> Reading:
+    Path(flag).write_text(str(os.getpid()))
+    time.sleep(600)
+    raise AssertionError
+
+
+class Unpickled:
+    """Goes on its way and never arrives."""
+
+    def __reduce__(self):
+        return sys.exit, ("at the border",)
 
 
 class Slopes(Measurement):
@@ -51,6 +88,15 @@ class Faulty(Measurement):
         if number == 1:
             raise ValueError("no good")
         return Reading({"fine": 1.0, "poor": float("nan")})
+
+
+class Given(Measurement):
+    """The later part of each image is one of ``parts``."""
+
+    parts: tuple[Any, ...]
+
+    def measure(self, probe, subject):
+        return Later(*self.parts[int(subject.seed)])
 
 
 class Greedy(Measurement):
@@ -85,6 +131,7 @@ def test_each_failure_is_its_images_own(model):
         jobs = jobs_for(model, IMAGES, [None] * 3)
         one, two, three = measure_all(Faulty(), model, jobs, workers)
         assert one.status is two.status is Status.ERROR
+        assert one.error.endswith("later part ended its process twice (exit code -9)")
         assert "no good" in two.error
         assert three.status is Status.INVALID
         assert "poor" in three.error
@@ -140,3 +187,41 @@ def test_a_model_that_fails_ends_the_stream_after_what_is_finished(model, monkey
     with pytest.raises(ModelError, match="it broke"):
         rows.extend(row for each in stream for row in each)
     assert [row.status for row in rows] == [Status.MEASURED] * 2
+
+
+def test_a_process_that_dies_costs_no_reading(model, tmp_path):
+    flags = [str(tmp_path / name) for name in "abc"]
+    lost = Given(parts=[(killed_once, (flag,)) for flag in flags])
+    with Workers(2) as workers:
+        rows = measure_all(lost, model, jobs_for(model, IMAGES, [None] * 3), workers)
+    assert [(row.status, row.error) for row in rows] == [(Status.MEASURED, None)] * 3
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ((ended, (7,)), "ended its process twice (exit code 7)"),
+        ((left, ()), "raised: SystemExit: enough"),
+        ((doubled, (Unpickled(),)), "cannot be unpickled: SystemExit: at the border"),
+        ((doubled, (lambda: None,)), "cannot be pickled: "),
+        ((kept, ()), "returned what cannot be pickled: "),
+        ((Unpickled, ()), "returned what cannot be unpickled: SystemExit: at the border"),
+    ],
+)
+def test_a_later_part_is_its_images_own_affair(model, workers, part, told):
+    jobs = jobs_for(model, IMAGES[:2], [None] * 2)
+    bad, good = measure_all(Given(parts=[part, (doubled, (1.0,))]), model, jobs, workers)
+    assert bad.status is Status.ERROR
+    assert told in bad.error
+    assert good.numbers == {"doubled": 2.0}
+
+
+def test_no_process_outlives_the_block_whatever_it_does(model, tmp_path):
+    flag = tmp_path / "asleep"
+    with Workers(1) as workers:
+        result = workers.submit(Later(asleep, (str(flag),)))
+        while not (flag.exists() and flag.read_text()):
+            time.sleep(0.01)
+    assert not Path("/proc", flag.read_text()).exists()
+    with pytest.raises(HarnessError, match="ended"):
+        result.result(timeout=10)

@@ -1,0 +1,81 @@
+"""A process of ours that works for this one: it hears no signal and never outlives it."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
+from typing import Any
+
+from harness.signals import STOPPING
+
+PR_SET_PDEATHSIG = 1
+GONE = 1.0
+"""Seconds to wait for the end of a process that was killed."""
+
+
+class Child:
+    """``target(connection, *arguments)`` in a process of its own, started at once.
+
+    Attributes:
+        connection: our end of the pipe; it is at its end when the process is.
+    """
+
+    def __init__(self, target: Callable[..., None], *arguments: Any, name: str) -> None:
+        # Not forked: a forked child would share the device and torch's threads.
+        context = multiprocessing.get_context("spawn")
+        self.connection, its = context.Pipe()
+        self._process = context.Process(
+            target=_begin, args=(target, its, *arguments), name=name, daemon=False
+        )
+        with _signals_blocked():
+            self._process.start()
+        # Else the interpreter would wait for it at its own end, whoever forgot to kill it.
+        self._at_exit = Finalize(None, self._process.kill, exitpriority=0)
+        its.close()  # so that the end of the process is the end of the pipe
+
+    def kill(self) -> str:
+        """End it, if it has not ended, from any thread; says how it did."""
+        self._at_exit.cancel()
+        self._process.kill()
+        self._process.join(GONE)
+        return f"exit code {self._process.exitcode}"
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """A process that is started inside inherits it: Ctrl-C, which goes to all, is the parent's."""
+    resource_tracker.ensure_running()  # it would unblock them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(target: Callable[..., None], connection: Connection, *arguments: Any) -> None:
+    _end_with_parent()
+    target(connection, *arguments)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    if sys.platform == "linux":  # also where a plugin never lets the other thread run
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent.pid:
+            os._exit(1)
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
