@@ -42,6 +42,11 @@ class Registration:
     plugin: str
     distribution: str
 
+    @property
+    def origin(self) -> str:
+        """Who offers it: the distribution and its entry point."""
+        return f"{self.distribution}:{self.plugin}"
+
     def load(self) -> Any:
         """The class behind ``target``.
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 
-from harness.api import (
-    Attack,
-    AttackParameters,
-    Candidates,
-    HarnessError,
-    ModelError,
-    PluginError,
-    SteppedAttack,
-)
+from harness.api import Attack, AttackParameters, ModelError, PluginError, SteppedAttack
+from harness.contained import cause, contained
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import is_out_of_memory
+from harness.engine.guard import Guard
 from harness.engine.halving import BatchSize
 from harness.engine.jobs import Job, Judged, failed, to_batch
 from harness.engine.slots import SlotEngine
 from harness.engine.target import CountingTarget
+from harness.engine.values import checked_candidates
 from harness.engine.verify import judge
+
+WHO = "the attack"
 
 
 def attack_images(
@@ -35,35 +33,97 @@ def attack_images(
     """Yields verdicts as images finish; empty lists are heartbeats.
 
     ``batch_size`` is halved when the device runs out of memory: the images in flight start anew,
-    and ``on_halving`` hears of the new size. An attack that raises costs its images their verdict
-    (status ``error``), nobody else's. ``eight_bit``: see `judge`.
+    and ``on_halving`` hears of the new size. Where the attack fails, with whatever it raises,
+    returns or changes (see `Guard`), the images in flight start anew in halves, until those that
+    make it fail are alone: they lose their verdict (status ``error``), nobody else does.
+    ``eight_bit``: see `judge`.
 
     Raises:
-        ModelError: the model itself fails.
+        ModelError: the model itself fails. Exception: what ``jobs`` raised.
     """
+    source, guard = _Source(jobs), Guard(WHO, model)
+    suspects: deque[list[Job]] = deque()
 
-    def run(slots: int) -> Iterator[list[Judged]]:
-        nonlocal jobs
-        engine: SlotEngine | _BatchEngine
-        if isinstance(attack, SteppedAttack):
-            engine = SlotEngine(attack, model, jobs, slots=slots, eight_bit=eight_bit)
-        elif isinstance(attack, Attack):
-            engine = _BatchEngine(attack, model, jobs, size=slots, eight_bit=eight_bit)
-        else:
-            raise PluginError("an attack must be an Attack or a SteppedAttack")
-        try:
-            yield from engine.run()
-        except Exception as error:
-            jobs = itertools.chain(engine.in_flight, jobs)
-            if is_out_of_memory(error) or isinstance(error, ModelError):
-                raise
-            yield [failed(job, _cause(error)) for job in jobs]
+    def run(size: int) -> Iterator[list[Judged]]:
+        while True:
+            some = iter(suspects.popleft()) if suspects else None
+            engine = _engine(attack, model, some or source, size, eight_bit, guard)
+            try:
+                yield from _verdicts(engine, guard)
+            except Exception as error:
+                if source.failure is not None:
+                    raise source.failure from None
+                left, rest = engine.in_flight, list(some or ())
+                if is_out_of_memory(error) or isinstance(error, ModelError):
+                    suspects.extendleft(part for part in (rest, left) if part)
+                    raise
+                half = len(left) // 2
+                suspects.extendleft(part for part in (rest, left[half:], left[:half]) if part)
+                if half == 0:
+                    suspects.popleft()
+                    yield [failed(left[0], cause(WHO, error))]
+            else:
+                if some is None:
+                    return
 
     return BatchSize(batch_size, model.device, on_halving).stream(run)
 
 
+class _Source(Iterator[Job]):
+    """The jobs; what they raise is no attack's error."""
+
+    def __init__(self, jobs: Iterator[Job]) -> None:
+        self._jobs = jobs
+        self.failure: BaseException | None = None
+
+    def __next__(self) -> Job:
+        try:
+            return next(self._jobs)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
+
+
+def _verdicts(engine: SlotEngine | _BatchEngine, guard: Guard) -> Iterator[list[Judged]]:
+    """What ``engine`` yields. Whatever the plugin raises comes out as an `Exception`, and what it
+    has changed is put back."""
+    run = engine.run()
+    try:
+        while True:
+            with contained(WHO):
+                judged = next(run, None)
+            if judged is None:
+                return
+            yield judged
+    except Exception as error:
+        raise guard.explained(error) from error
+    finally:
+        guard.put_back()
+
+
+def _engine(
+    attack: AttackParameters,
+    model: PixelClassifier,
+    jobs: Iterator[Job],
+    size: int,
+    eight_bit: bool,
+    guard: Guard,
+) -> SlotEngine | _BatchEngine:
+    if isinstance(attack, SteppedAttack):
+        return SlotEngine(attack, model, jobs, slots=size, eight_bit=eight_bit, guard=guard)
+    if isinstance(attack, Attack):
+        return _BatchEngine(attack, model, jobs, size=size, eight_bit=eight_bit, guard=guard)
+    raise PluginError("an attack must be an Attack or a SteppedAttack")
+
+
 class _BatchEngine:
-    """Runs a whole-batch attack, a batch at a time."""
+    """Runs a whole-batch attack, a batch at a time.
+
+    Attributes:
+        in_flight: the batch at work. After an exception the caller can start it anew elsewhere.
+    """
 
     def __init__(
         self,
@@ -73,51 +133,29 @@ class _BatchEngine:
         *,
         size: int,
         eight_bit: bool,
+        guard: Guard,
     ) -> None:
         self._attack, self._model, self._jobs, self._size = attack, model, jobs, size
-        self._eight_bit = eight_bit
+        self._eight_bit, self._guard = eight_bit, guard
         self.in_flight: list[Job] = []
 
     def run(self) -> Iterator[list[Judged]]:
         while batch := list(itertools.islice(self._jobs, self._size)):
             self.in_flight = batch
-            try:
-                judged = self._perturb(batch)
-            except Exception as error:
-                if is_out_of_memory(error) or isinstance(error, ModelError):
-                    raise
-                # Batch mates must not share a fate: see which images it really is.
-                judged = [self._alone(job, error, len(batch)) for job in batch]
+            judged = self._perturb(batch)
             self.in_flight = []
             yield judged
 
-    def _alone(self, job: Job, error: Exception, mates: int) -> Judged:
-        if mates > 1:
-            try:
-                return self._perturb([job])[0]
-            except ModelError:
-                raise
-            except Exception as again:
-                error = again
-        return failed(job, _cause(error))
-
-    def _perturb(self, jobs: Sequence[Job]) -> list[Judged]:
-        batch = to_batch(jobs, device=self._model.device)
+    def _perturb(self, jobs: list[Job]) -> list[Judged]:
         target = CountingTarget(self._model, self._attack, len(jobs))
-        result = self._attack.perturb(target, batch)
-        candidates = result if isinstance(result, Candidates) else Candidates(result)
+        result = self._attack.perturb(target, to_batch(jobs, device=self._model.device))
+        self._guard.check()
         return judge(
             self._model,
             self._attack,
             jobs,
-            candidates,
+            checked_candidates(result, len(jobs), self._model.shape),
             target.forwards.tolist(),
             target.backwards.tolist(),
             eight_bit=self._eight_bit,
         )
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, HarnessError):
-        return str(error)
-    return " ".join(f"the attack raised {type(error).__name__}: {error}".split())

@@ -32,7 +32,7 @@ class PixelSpace(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         if self.identity:
-            inputs = images
+            inputs = images.clone()  # the network may work in place
         elif self.gain is not None:
             inputs = torch.add(self.shift, images, alpha=self.gain)
         else:
@@ -98,6 +98,12 @@ class PixelClassifier:
     def has_own_forward(self) -> bool:
         """Whether predictions come from a forward pass of the loader's, not from the module's."""
         return self._predictor is not self.differentiable
+
+    @property
+    def networks(self) -> tuple[nn.Module, ...]:
+        """Every module that its numbers come from."""
+        parts = (self.differentiable, self._predictor)
+        return tuple(part for part in dict.fromkeys(parts) if part is not None)
 
     def predict(self, images: Tensor) -> Tensor:
         """The logits, float32 (n, classes), of pixel-space ``images`` on the device, in IEEE fp32.

@@ -13,7 +13,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +30,24 @@ CPU_VALUES, CUDA_VALUES = 3_000_000, 40_000_000
 
 MOST_ON_CPU = 4 * 1024**3
 """Bytes of models that may stay in the host's memory together."""
+
+KINDS = ("cpu", "cuda")
+PRECISION_HOLDERS: list[Any] = [
+    holder
+    for holder in (
+        torch.backends,
+        torch.backends.cuda.matmul,
+        torch.backends.cudnn,
+        getattr(torch.backends.cudnn, "conv", None),
+        getattr(torch.backends.cudnn, "rnn", None),
+        torch.backends.mkldnn,
+        getattr(torch.backends.mkldnn, "matmul", None),
+        getattr(torch.backends.mkldnn, "conv", None),
+        getattr(torch.backends.mkldnn, "rnn", None),
+    )
+    if hasattr(holder, "fp32_precision")  # from torch 2.9 on
+]
+"""What carries a precision of float32 arithmetic of its own, as ``fp32_precision``."""
 
 ROUNDS_BETWEEN_LOOKS = 8
 """How many rounds the host queues on a GPU between looks at which slots have finished."""

@@ -12,11 +12,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from harness.api import HarnessError, Later, Measurement, ModelError, Reading, Status, Subject
+from harness.api import Later, Measurement, ModelError, PluginError, Reading, Status, Subject
+from harness.contained import cause, contained
 from harness.engine.classifier import PixelClassifier
+from harness.engine.guard import Guard
 from harness.engine.jobs import Job
 from harness.engine.probe import CountingProbe
+from harness.engine.remainder import worked_out
+from harness.engine.values import checked_reading, checked_readings
 from harness.engine.workers import Workers
+
+WHO = "the measurement"
 
 AHEAD = 2
 """How many images a worker may be behind the device."""
@@ -44,7 +50,10 @@ class _Waiting:
 
     def finished(self) -> Finished:
         try:
-            reading = self.result.result()
+            with contained(WHO):
+                reading = checked_reading(self.result.result())
+            if isinstance(reading, Later):
+                raise PluginError("the measurement's Later returned a Later, not a Reading")
         except Exception as error:
             return _failed(self.job, self.forwards, self.backwards, error)
         return _judged(self.job, self.forwards, self.backwards, reading)
@@ -68,6 +77,7 @@ def measure_images(
     Raises:
         ModelError: the model itself fails.
     """
+    guard = Guard(WHO, model)
     probe = CountingProbe(
         model, measurement, size=batch_size, on_halving=on_halving, on_pass=on_pass
     )
@@ -75,11 +85,11 @@ def measure_images(
     try:
         for group in _groups(jobs, measurement, batch_size):
             done: list[Finished] = []
-            for job, passes, reading in _measured(measurement, model, probe, group):
+            for job, passes, reading in _measured(measurement, model, probe, group, guard):
                 if isinstance(reading, Exception):
                     done.append(_failed(job, *passes, reading))
                 elif isinstance(reading, Later):
-                    waiting.append(_Waiting(job, *passes, workers.submit(reading)))
+                    waiting.append(_Waiting(job, *passes, _submitted(reading, workers)))
                 else:
                     done.append(_judged(job, *passes, reading))
             if done:
@@ -105,35 +115,46 @@ def _groups(jobs: Iterator[Job], measurement: Measurement, batch_size: int) -> I
 
 
 def _measured(
-    measurement: Measurement, model: PixelClassifier, probe: CountingProbe, group: Sequence[Job]
+    measurement: Measurement,
+    model: PixelClassifier,
+    probe: CountingProbe,
+    group: Sequence[Job],
+    guard: Guard,
 ) -> list[tuple[Job, _Passes, Reading | Later | Exception]]:
     """The group's readings. Where it fails, its images are measured one by one."""
     probe.begin()
     subjects = [_subject(job, model.device) for job in group]
     readings: Sequence[Reading | Later | Exception]
     try:
-        if len(group) > 1:
-            readings = measurement.measure_together(probe, subjects)
-        else:
-            readings = [measurement.measure(probe, subjects[0])]
+        with guard.around():
+            if len(group) > 1:
+                found = measurement.measure_together(probe, subjects)
+                readings = checked_readings(found, len(group))
+            else:
+                readings = [checked_reading(measurement.measure(probe, subjects[0]))]
     except ModelError:
         raise
     except Exception as error:
         if len(group) > 1:
-            alone = (_measured(measurement, model, probe, [job]) for job in group)
+            alone = (_measured(measurement, model, probe, [job], guard) for job in group)
             return [one for each in alone for one in each]
         readings = [error]
     passes = (probe.forwards // len(group), probe.backwards // len(group))
     return [(job, passes, reading) for job, reading in zip(group, readings, strict=True)]
 
 
+def _submitted(later: Later, workers: Workers) -> Future[Reading]:
+    return workers.submit(Later(worked_out, (later.function, *later.arguments)))
+
+
 def _subject(job: Job, device: torch.device) -> Subject:
-    adversarial = None if job.adversarial is None else job.adversarial.to(device)
-    return Subject(job.image.to(device), job.label, job.target, job.seed, adversarial)
+    """Its images are copies: on a CPU the job's own belong to everybody who reads the data set."""
+    adversarial = None if job.adversarial is None else job.adversarial.to(device, copy=True)
+    return Subject(job.image.to(device, copy=True), job.label, job.target, job.seed, adversarial)
 
 
 def _judged(job: Job, forwards: int, backwards: int, reading: Reading) -> Finished:
-    problem = reading.problem
+    problem = reading.problem and " ".join(reading.problem.split())
     wrong = [name for name, value in reading.numbers.items() if not math.isfinite(value)]
     if wrong and not problem:
         problem = f"not finite: {', '.join(wrong)}"
@@ -142,7 +163,4 @@ def _judged(job: Job, forwards: int, backwards: int, reading: Reading) -> Finish
 
 
 def _failed(job: Job, forwards: int, backwards: int, error: Exception) -> Finished:
-    cause = f"the measurement raised {type(error).__name__}: {error}"
-    if isinstance(error, HarnessError):
-        cause = str(error)
-    return Finished(job, Status.ERROR, forwards, backwards, error=" ".join(cause.split()))
+    return Finished(job, Status.ERROR, forwards, backwards, error=cause(WHO, error))

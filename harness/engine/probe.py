@@ -10,6 +10,7 @@ from torch import Tensor
 from harness.api import Access, Measurement, Pair, PluginError, Probe
 from harness.engine.classifier import PixelClassifier
 from harness.engine.halving import BatchSize
+from harness.engine.values import checked_images
 
 
 class CountingProbe(Probe):
@@ -96,6 +97,7 @@ class CountingProbe(Probe):
         self, images: Tensor, run: Callable[[Tensor, slice], tuple[Tensor, ...]], backwards: int
     ) -> list[Tensor]:
         """``run`` on parts of ``images`` and their rows, put together again."""
+        checked_images(images, "the measurement", self._model.shape)
 
         def one(numbers: Sequence[int]) -> tuple[Tensor, ...]:
             rows = slice(numbers[0], numbers[-1] + 1)

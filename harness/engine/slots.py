@@ -13,7 +13,9 @@ from torch import Tensor
 from harness.api import Candidates, Point, Slots, SteppedAttack, Stepper
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import Event, mark, rounds_between_looks, runs_ahead
+from harness.engine.guard import Guard
 from harness.engine.jobs import Job, Judged, to_batch
+from harness.engine.values import checked_candidates, checked_point
 from harness.engine.verify import judge
 
 SECONDS_BETWEEN_VERDICTS = 1.0
@@ -40,6 +42,7 @@ class SlotEngine:
         jobs: taken one by one as slots fall free.
         slots: how many images are in flight at most.
         eight_bit: see `judge`.
+        guard: asked before each verdict.
 
     Attributes:
         in_flight: the jobs that are loaded, or finished and not yet judged. After an exception the
@@ -54,9 +57,10 @@ class SlotEngine:
         *,
         slots: int,
         eight_bit: bool,
+        guard: Guard,
     ) -> None:
         self._attack, self._model, self._jobs = attack, model, jobs
-        self._eight_bit = eight_bit
+        self._eight_bit, self._guard = eight_bit, guard
         first = list(itertools.islice(jobs, slots))
         self._slots: list[Job | None] = [None] * len(first)
         self._waiting: deque[tuple[Job, Tensor, dict[str, Tensor], Tensor]] = deque()
@@ -111,7 +115,8 @@ class SlotEngine:
 
     def _round(self) -> None:
         """One evaluation of the model at the stepper's point, without a look from the host."""
-        point = self._stepper.point()
+        slots, model = len(self._slots), self._model
+        point = checked_point(self._stepper.point(), slots, model.shape, model.device)
         self._count(point)
         evaluate(self._stepper, self._model, point)
 
@@ -134,7 +139,7 @@ class SlotEngine:
         if not done:
             return
         rows = torch.tensor(done, device=self._model.device)
-        result = self._stepper.result(rows)
+        result = checked_candidates(self._stepper.result(rows), len(done), self._model.shape)
         passes = self._passes[:, rows].cpu()
         # `result` may be a view of state that the next image overwrites.
         images = result.images.clone()
@@ -203,6 +208,7 @@ class SlotEngine:
             {name: torch.stack([each[name] for each in numbers]) for name in numbers[0]},
         )
         forwards, backwards = torch.stack(passes, dim=1).tolist()
+        self._guard.check()
         judged = judge(
             self._model,
             self._attack,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.api import Access, AttackParameters, PluginError, Target
 from harness.engine.classifier import PixelClassifier
+from harness.engine.values import checked_images
 
 
 class CountingTarget(Target):
@@ -48,6 +49,7 @@ class CountingTarget(Target):
         return logits.detach(), gradient
 
     def _laid_out(self, images: Tensor) -> Tensor:
+        checked_images(images, "the attack", self._model.shape, device=self._model.device)
         return images.detach().contiguous(memory_format=self._model.memory_format)
 
     def _allow(self, what: str, *access: Access) -> None:

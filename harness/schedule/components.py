@@ -75,7 +75,7 @@ def model_component(
         "source": entry.source_name,
         "fidelity": entry.fidelity,
         "shape": [3, *entry.input.size],
-        "plugin": _origin(registration),
+        "plugin": registration.origin,
     }
     return Component(entry.name, identity, about), (loader, entry.spec(weights))
 
@@ -112,7 +112,7 @@ def dataset_component(
     about = {
         "summary": entry.summary,
         "licence": entry.licence,
-        "plugin": _origin(registration),
+        "plugin": registration.origin,
     }
     return Component(entry.name, identity, about), dataset
 
@@ -165,7 +165,7 @@ def _parametrised(
         "parameters": parameters,
     }
     about = {
-        "plugin": _origin(registration),
+        "plugin": registration.origin,
         "summary": registration.summary,
         "parameters": instance.model_dump(mode="json"),
     }
@@ -191,10 +191,6 @@ def metric_instances(
         else:
             metrics[name] = _instance(registration, Metric)
     return metrics
-
-
-def _origin(registration: Registration) -> str:
-    return f"{registration.distribution}:{registration.plugin}"
 
 
 def _imported(registration: Registration, base: type[Any]) -> type[Any]:

@@ -104,7 +104,7 @@ def run(
         except BaseException:
             writer.finish_run(number, status="failed", exit_code=ExitCode.CELLS_FAILED)
             raise
-    failures = [*score(resolved, writer, number), *done.failures]
+    failures = [*score(resolved, catalog, writer, number), *done.failures]
     code = _exit_code(failures, resolved, catalog)
     writer.finish_run(number, status="failed" if code else "done", exit_code=code)
     return Summary(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.api import CellRows, Status
+from harness.contained import cause, scored
+from harness.engine.guard import Guard
 from harness.plan import Cell
+from harness.plugins import Catalog, Kind
 from harness.schedule.resolve import Resolved
 from harness.store.queries import cell_rows, measured_means, measured_statuses
 from harness.store.writer import Writer
 
 
-def score(resolved: Resolved, writer: Writer, run: int) -> list[str]:
-    """Store every metric of every cell, and say what is wrong with cells."""
-    failures = []
+def score(resolved: Resolved, catalog: Catalog, writer: Writer, run: int) -> list[str]:
+    """Store every metric of every cell, and say what is wrong with cells and metrics."""
+    failures: list[str] = []
+    wrong: dict[str, list[str]] = {}
     for cell in resolved.plan.cells:
         if cell.measurement is not None:
             failures += _score_measured(resolved, cell, cell.measurement.label, writer, run)
@@ -27,15 +31,21 @@ def score(resolved: Resolved, writer: Writer, run: int) -> list[str]:
         scores = {}
         for name, metric in resolved.metrics.items():
             try:
-                score = metric.score(rows)
+                with Guard("it").around():
+                    found = scored(metric, rows)
             except Exception as error:
-                failures.append(
-                    f"{cell.label}: metric {name!r} raised {type(error).__name__}: {error}"
-                )
-                continue
-            scores[name] = (score.value, score.images, metric.unit)
+                origin = catalog.get(Kind.METRIC, name).origin
+                said = f"metric {name!r}: {cause('it', error)} (plugin {origin})"
+                wrong.setdefault(said, []).append(cell.label)
+            else:
+                scores[name] = (found.value, found.images, str(metric.unit))
         writer.write_scores(run, cell.key, scores)
-    return failures
+    return failures + [f"{said}: {_few(labels)}" for said, labels in wrong.items()]
+
+
+def _few(labels: Sequence[str]) -> str:
+    more = len(labels) - 1
+    return f"{labels[0]}, and {more} more" if more else labels[0]
 
 
 def _score_measured(

@@ -157,7 +157,7 @@ def cell_rows(db: Database, run: int, cell_key: str) -> CellRows:
     )
 
 
-def _clean_rows(db: Database, run: int, cell: int) -> list[CleanRow]:
+def _clean_rows(db: Database, run: int, cell: int) -> tuple[CleanRow, ...]:
     rows = db.execute(
         "SELECT images.name, images.label, clean.predicted FROM cells AS this"
         " JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = this.model_id"
@@ -170,10 +170,10 @@ def _clean_rows(db: Database, run: int, cell: int) -> list[CleanRow]:
         " WHERE this.id = ? ORDER BY run_images.position",
         [run, cell],
     )
-    return [CleanRow(*row) for row in rows]
+    return tuple(CleanRow(*row) for row in rows)
 
 
-def _outcome_rows(db: Database, run: int, cell: int) -> list[OutcomeRow]:
+def _outcome_rows(db: Database, run: int, cell: int) -> tuple[OutcomeRow, ...]:
     rows = db.query(
         "SELECT images.name AS image_id, images.label AS label, target, status, confident, linf,"
         " l2, l1, l0, forwards, backwards, rounded_status AS rounded FROM run_cells"
@@ -184,7 +184,7 @@ def _outcome_rows(db: Database, run: int, cell: int) -> list[OutcomeRow]:
         " WHERE run_cells.run_id = ? AND run_cells.cell_id = ? ORDER BY run_images.position",
         [run, cell],
     )
-    return [
+    return tuple(
         OutcomeRow(
             **row
             | {
@@ -194,4 +194,4 @@ def _outcome_rows(db: Database, run: int, cell: int) -> list[OutcomeRow]:
             }
         )
         for row in rows
-    ]
+    )

@@ -1,0 +1,156 @@
+"""What plugins return, checked where it enters: a wrong type or shape is one line that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.api import Candidates, Later, PluginError, Point, Reading
+
+
+def checked_candidates(value: object, rows: int, shape: Sequence[int]) -> Candidates:
+    """What an attack returned for ``rows`` images of ``shape``, as `Candidates`.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    if isinstance(value, Tensor):
+        value = Candidates(value)
+    if not isinstance(value, Candidates):
+        raise PluginError(f"the attack returned {_kind(value)}, not Candidates or a tensor")
+    images, wanted = value.images, (rows, *shape)
+    if not _plain(images) or images.shape != wanted:
+        raise PluginError(f"the attack returned {_kind(images)} for images of {wanted}")
+    if not images.is_floating_point():
+        raise PluginError(f"the attack returned {_kind(images)}; candidates are float32 in [0, 1]")
+    if not isinstance(value.numbers, Mapping):
+        raise PluginError(f"the attack's numbers are {_kind(value.numbers)}, not a mapping")
+    for name, numbers in value.numbers.items():
+        if not isinstance(name, str):
+            raise PluginError(f"the name of one of the attack's numbers is {_kind(name)}")
+        if not _plain(numbers) or numbers.shape != (rows,) or numbers.is_complex():
+            raise PluginError(
+                f"the attack's number {name!r} is {_kind(numbers)},"
+                f" not a real tensor of one for each of {rows} images"
+            )
+    return value
+
+
+def checked_point(value: object, slots: int, shape: Sequence[int], device: torch.device) -> Point:
+    """Where a stepped attack wants the model evaluated; looks at no values.
+
+    Raises:
+        PluginError: it is nowhere that the model could be evaluated.
+    """
+    if not isinstance(value, Point):
+        raise PluginError(f"the attack's point() returned {_kind(value)}, not a Point")
+    rows = slots if value.rows is None else len(value.rows)
+    checked_images(value.images, "the attack", shape, device=device, rows=rows)
+    return value
+
+
+def checked_images(
+    images: object,
+    who: str,
+    shape: Sequence[int],
+    *,
+    device: torch.device | None = None,
+    rows: int | None = None,
+) -> Tensor:
+    """Images that ``who`` wants to show to the model; looks at no values.
+
+    Raises:
+        PluginError: the model takes no such thing.
+    """
+    if (
+        not _plain(images)
+        or images.dtype != torch.float32
+        or images.shape[1:] != tuple(shape)
+        or rows not in (None, len(images))
+        or (device is not None and device.type != images.device.type)
+    ):
+        size = ", ".join(map(str, ("n" if rows is None else rows, *shape)))
+        place = "" if device is None else f" on {device}"
+        raise PluginError(
+            f"{who} shows the model {_kind(images)}; it takes float32 ({size}){place}"
+        )
+    return images
+
+
+def checked_readings(value: object, images: int) -> Sequence[Reading | Later]:
+    """What a measurement returned for several images.
+
+    Raises:
+        PluginError: it is no sequence of one `Reading` or `Later` for each.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != images:
+        raise PluginError(f"the measurement returned {_kind(value)} for {images} images")
+    return [checked_reading(each) for each in value]
+
+
+def checked_reading(value: object) -> Reading | Later:
+    """What a measurement returned for an image; numbers are floats, arrays float32 from now on.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    if isinstance(value, Later):
+        if not callable(value.function) or not isinstance(value.arguments, tuple):
+            raise PluginError("the measurement's Later is not a function and a tuple of arguments")
+        return value
+    if not isinstance(value, Reading):
+        raise PluginError(f"the measurement returned {_kind(value)}, not a Reading")
+    for field in (value.numbers, value.arrays):
+        if not isinstance(field, Mapping) or not all(isinstance(name, str) for name in field):
+            raise PluginError("the measurement's numbers and arrays are not mappings with names")
+    if value.problem is not None and not isinstance(value.problem, str):
+        raise PluginError(f"the measurement's problem is {_kind(value.problem)}, not a line")
+    return Reading(
+        {name: _number(name, number) for name, number in value.numbers.items()},
+        {name: _array(name, array) for name, array in value.arrays.items()},
+        value.problem,
+    )
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, str | bytes):
+        raise PluginError(f"the measurement's number {name!r} is {_kind(value)}")
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise PluginError(
+            f"the measurement's number {name!r} is {_kind(value)}: {error}"
+        ) from error
+
+
+def _array(name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except Exception as error:
+        raise PluginError(f"the measurement's array {name!r} is {_kind(value)}: {error}") from error
+    if array.ndim != 1 or array.dtype.kind not in "fiub":
+        raise PluginError(
+            f"the measurement's array {name!r} is {array.dtype} {array.shape}, not float32 (n,)"
+        )
+    return array.astype(np.float32)
+
+
+def _plain(value: object) -> TypeGuard[Tensor]:
+    """Whether it is a tensor with values, a row after the other."""
+    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
+
+
+def _kind(value: object) -> str:
+    """A value in few words: what it is, not what it says."""
+    if isinstance(value, Tensor):
+        dtype = str(value.dtype).removeprefix("torch.")
+        return f"a tensor {dtype} {tuple(value.shape)} on {value.device}"
+    if isinstance(value, np.ndarray):
+        return f"an array {value.dtype} {value.shape}"
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return f"{type(value).__name__} of {len(value)}"
+    return type(value).__name__

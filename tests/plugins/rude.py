@@ -1,0 +1,322 @@
+"""A third party's plugin of every kind, healthy but for the one place that RUDE names.
+
+RUDE is ``PLACE MISBEHAVIOUR``; a place is where a value of the plugin enters the core. Everything
+else is small and exact: six images of 4 x 4, a linear model of three classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from harness.api import (
+    Attack,
+    Candidates,
+    Classifier,
+    Dataset,
+    Later,
+    Measurement,
+    Metric,
+    ModelLoader,
+    Norm,
+    Point,
+    Preprocessing,
+    Reading,
+    Register,
+    Sample,
+    Score,
+    SteppedAttack,
+    Stepper,
+    WeightsFile,
+    hookimpl,
+)
+
+HARNESS_API = 0
+IMAGES, SIZE, CLASSES = 6, (4, 4), 3
+
+
+@hookimpl
+def register_attacks(register: Register) -> None:
+    for name in ("Whole", "Stepped"):
+        register(f"rude-{name.lower()}", f"rude:{name}", version="1", summary="")
+
+
+@hookimpl
+def register_measurements(register: Register) -> None:
+    for name in ("One", "Together", "Later_"):
+        register(f"rude-{name.strip('_').lower()}", f"rude:{name}", version="1", summary="")
+
+
+@hookimpl
+def register_metrics(register: Register) -> None:
+    register("rude-metric", "rude:Rate", version="1", summary="")
+
+
+@hookimpl
+def register_model_loaders(register: Register) -> None:
+    register("rude-loader", "rude:Loader", version="1", summary="")
+
+
+@hookimpl
+def register_datasets(register: Register) -> None:
+    register("rude-data", "rude:Data", version="1", summary="")
+
+
+def act(place: str, good: Callable[[], Any], *inputs: Any, wrong: Any = None) -> Any:
+    """``good()``, and where RUDE says so something else before, after or instead.
+
+    ``inputs`` are what the place was given; ``wrong`` maps a good value to one of a wrong shape.
+    """
+    there, _, what = os.environ.get("RUDE", "").partition(" ")
+    if there != place:
+        return good()
+    if what in RAISED:
+        raise RAISED[what]
+    if what in INSTEAD:
+        return INSTEAD[what]
+    if what == "wrong shape":
+        return wrong(good())
+    if what == "modifies its inputs":
+        for each in inputs:
+            spoil(each)
+        return good()
+    value = good()
+    AFTER[what]()
+    return value
+
+
+RAISED = {
+    "raises": RuntimeError("lost\nits way"),
+    "interrupts": KeyboardInterrupt(),
+    "exits": SystemExit(0),
+    "closes": GeneratorExit(),
+}
+INSTEAD = {"returns None": None, "returns a string": "nonsense", "returns a huge int": 10**400}
+
+
+def spoil(given: Any) -> None:
+    import torch
+
+    if isinstance(given, torch.Tensor):
+        given.zero_()
+    elif isinstance(given, list | dict):
+        given.clear()
+
+
+def print_() -> None:
+    print("a plugin's noise")
+
+
+def set_dtype() -> None:
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+
+
+def stop_gradients() -> None:
+    import torch
+
+    torch.set_grad_enabled(False)
+
+
+def draw() -> None:
+    import torch
+
+    torch.manual_seed(3)
+    np.random.seed(3)
+    random.seed(3)
+
+
+def move() -> None:
+    os.chdir("/")
+
+
+def silence() -> None:
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
+
+
+AFTER = {
+    "prints": print_,
+    "sets the dtype": set_dtype,
+    "stops gradients": stop_gradients,
+    "seeds": draw,
+    "moves": move,
+    "silences": silence,
+}
+
+
+class Whole(Attack):
+    """Everything a quarter darker."""
+
+    norm = Norm.LINF
+
+    def perturb(self, target, batch):
+        def good():
+            target.logits(batch.images)
+            return Candidates(batch.images * 0.75, {"mark": batch.images[:, 0, 0, 0]})
+
+        parts = (batch.images, batch.labels, batch.classes, batch.targeted)
+        return act("attack", good, *parts, wrong=lambda value: value.images[:, :, 1:])
+
+
+class Stepped(SteppedAttack):
+    """The same, in two rounds."""
+
+    norm = Norm.LINF
+
+    def stepper(self, slots):
+        return act("stepper", lambda: _Stepper(slots), wrong=lambda value: object())
+
+
+class _Stepper(Stepper):
+    def __init__(self, slots) -> None:
+        import torch
+
+        self.images = torch.zeros(slots.count, *slots.shape)
+        self.finished = torch.ones(slots.count, dtype=torch.bool)
+        self.left = torch.zeros(slots.count)
+
+    def load(self, rows, batch):
+        def good():
+            self.images[rows] = batch.images * 0.75
+            self.finished[rows] = False
+            self.left[rows] = 2
+
+        act("load", good, batch.images, batch.labels)
+
+    def point(self):
+        def wrong(point):
+            return Point(point.images[:, :, 1:])
+
+        return act("point", lambda: Point(self.images), wrong=wrong)
+
+    def observe(self, logits):
+        return act("observe", lambda: logits * 0, logits, wrong=lambda value: value[:, 1:])
+
+    def step(self, gradient):
+        def good():
+            self.left -= 1
+            self.finished |= self.left <= 0
+
+        act("step", good, gradient)
+
+    def result(self, rows):
+        def wrong(value):
+            return Candidates(value.images, {"mark": value.images})
+
+        return act("result", lambda: Candidates(self.images[rows]), wrong=wrong)
+
+
+class One(Measurement):
+    """The mean of an image."""
+
+    @property
+    def scores(self):
+        return {"mean": ""}
+
+    def measure(self, probe, subject):
+        def good():
+            probe.logits(subject.image[None])
+            return Reading({"mean": float(subject.image.mean())}, {"row": np.zeros(2, np.float32)})
+
+        def wrong(value):
+            return Reading(value.numbers, {"row": np.zeros((2, 2))})
+
+        return act("measurement", good, subject.image, wrong=wrong)
+
+
+class Together(One):
+    @property
+    def rows(self):
+        return 1
+
+    def measure(self, probe, subject):
+        return self.measure_together(probe, [subject])[0]
+
+    def measure_together(self, probe, subjects):
+        def good():
+            return [Reading({"mean": float(each.image.mean())}) for each in subjects]
+
+        images = [subject.image for subject in subjects]
+        return act("together", good, *images, wrong=lambda value: [[], *value])
+
+
+class Later_(One):
+    def measure(self, probe, subject):
+        return Later(later, (float(subject.image.mean()),))
+
+
+def later(mean):
+    def wrong(value):
+        return Reading({"mean": "nonsense"})
+
+    return act("later", lambda: Reading({"mean": mean}), wrong=wrong)
+
+
+class Rate(Metric):
+    """How many images there are."""
+
+    def score(self, cell):
+        def good():
+            return Score(float(len(cell.outcomes)), len(cell.outcomes))
+
+        def wrong(value):
+            return Score(10**400, 1)
+
+        return act("metric", good, cell.outcomes, cell.clean, wrong=wrong)
+
+
+class Loader(ModelLoader):
+    """The class of an image is the channel that is brightest."""
+
+    def weights(self, spec):
+        from pathlib import Path
+
+        return act("weights", lambda: WeightsFile(Path(__file__)))
+
+    def load(self, spec, device):
+        import torch
+        from torch import nn
+
+        def good():
+            layer = nn.Linear(3 * SIZE[0] * SIZE[1], CLASSES, bias=False)
+            layer.weight.data = torch.eye(CLASSES).repeat_interleave(SIZE[0] * SIZE[1], dim=1)
+            network = nn.Sequential(nn.Flatten(), layer)
+            return Classifier(network, Preprocessing(SIZE), CLASSES)
+
+        return act("loader", good, wrong=lambda value: value.module)
+
+
+class Data(Dataset):
+    """Six images, one channel of each brighter than the others."""
+
+    classes = CLASSES
+
+    def __init__(self, spec) -> None:
+        act("constructor", lambda: super(Data, self).__init__(spec))
+
+    def samples(self):
+        def good():
+            return [Sample(f"image {number}", number % CLASSES) for number in range(IMAGES)]
+
+        return act("samples", good, wrong=lambda value: [*value, "nonsense"])
+
+    def digest(self, sample):
+        def good():
+            return hashlib.sha256(sample.id.encode()).hexdigest()
+
+        return act("digest", good, wrong=lambda value: value[1:])
+
+    def read(self, sample, size, cut=None):
+        def good():
+            image = np.random.default_rng(int(sample.id[6:])).random((3, *size), np.float32) * 0.4
+            image[sample.label] += 0.5
+            return image
+
+        return act("read", good, wrong=lambda value: value[1:])
