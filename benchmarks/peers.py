@@ -2,7 +2,7 @@
 
     python -m pip install -e '.[bench]' && python -m pip install --no-deps adv-lib torchattacks \
       adversarial-robustness-toolbox          (`make peers` does both, and then this)
-    python benchmarks/peers.py [--quick] [--repeats N] [--imagenet-mini FOLDER]
+    python benchmarks/peers.py [--quick] [--photographs] [--repeats N] [--imagenet-mini FOLDER]
 
 Everybody attacks through the same network object with frozen weights. All cases of a group go on
 in turn, a second each, in one process; seconds are medians over the repetitions, and ratios medians
@@ -173,29 +173,33 @@ def _row(
     logits = torch.cat([subject.model.predict(part) for part in images.split(subject.batch)])
     delta = (images - subject.images).flatten(1).double()
     return Row(name, seconds, nominal, made, forwards, backwards,
-               broken=logits.argmax(1) == subject.targets,
+               broken=subject.reached(logits.argmax(1)),
                l2=delta.norm(dim=1), l1=delta.abs().sum(1), linf=delta.abs().amax(1))  # fmt: skip
 
 
 def carlini_wagner(subject: Subject, iterations: int, repeats: int) -> dict[str, Row]:
-    """The full budget, with and without everyone's own early abort; and the warm starts."""
-    settings = CW(learning_rate=1e-2, iterations=iterations, initial_const=1e-3)
+    """The full budget, with and without everyone's own early abort; the warm starts; both Adams."""
+    settings = CW(**{**CW.presets["carlini"], "iterations": iterations})
     cold = settings.model_copy(update={"abort_early": False})
+    survey = cold.model_copy(update={"adam_epsilon": "inside"})
     warm = settings.model_copy(update={"warm_start": True})
     fast = warm.model_copy(update={"iterations": iterations // 2, "initial_const": 0.1})
+    cases = {
+        "harness": ours(cold),
+        "harness, the survey's Adam": ours(survey),
+        "adv-lib": rivals.adv_lib_cw(iterations, abort=False),
+        "foolbox": rivals.foolbox_cw(iterations, abort=False),
+        "harness, abort": ours(settings),
+        "adv-lib, abort": rivals.adv_lib_cw(iterations, abort=True),
+        "foolbox, abort": rivals.foolbox_cw(iterations, abort=True),
+        "harness, abort, warm": ours(warm),
+        f"harness, warm, 9 x {iterations // 2} (fast)": ours(fast),
+    }
+    goal = "random targets" if subject.targeted else "untargeted"
     return measure(
-        f"C&W l2, 9 x {iterations}",
+        f"C&W l2, 9 x {iterations}, {goal}",
         subject,
-        {
-            "harness": ours(cold),
-            "adv-lib": rivals.adv_lib_cw(iterations, abort=False),
-            "foolbox": rivals.foolbox_cw(iterations, abort=False),
-            "harness, abort": ours(settings),
-            "adv-lib, abort": rivals.adv_lib_cw(iterations, abort=True),
-            "foolbox, abort": rivals.foolbox_cw(iterations, abort=True),
-            "harness, abort, warm": ours(warm),
-            f"harness, warm, 9 x {iterations // 2} (fast)": ours(fast),
-        },
+        {name: case for name, case in cases.items() if rivals.installed(name)},
         pairs=9 * iterations,
         forwards=0,
         norm="l2",
@@ -276,23 +280,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="of the digits' three groups")
     parser.add_argument("--quick", action="store_true", help="a tenth of it all, to try it out")
+    parser.add_argument("--photographs", action="store_true", help="C&W on photographs alone")
     parser.add_argument("--imagenet-mini", type=Path, default=Path("../shared/imagenet-mini"))
     arguments = parser.parse_args()
     iterations, count, repeats = (10, 32, 1) if arguments.quick else (100, 256, arguments.repeats)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {load_line()}")
-    subject = model_a(4 * count - (0 if arguments.quick else 24), 128)
+    if not arguments.photographs:
+        digits(iterations, count, repeats, quick=arguments.quick)
+    if not arguments.imagenet_mini.is_dir():
+        print(f"\nMobileNet-0.50-160 left out: no {arguments.imagenet_mini}")
+        return
+    photographs = model_b(arguments.imagenet_mini, 32, 16)
+    carlini_wagner(photographs, 10, repeats=1)
+    carlini_wagner(photographs.untargeted(), 10, repeats=1)
+    if not arguments.photographs:
+        elastic_net(photographs, 10, repeats=1)
+
+
+def digits(iterations: int, count: int, repeats: int, *, quick: bool) -> None:
+    subject = model_a(4 * count - (0 if quick else 24), 128)
     first = subject.first(count)
     carlini_wagner(first, iterations, repeats)
     elastic_net(first, iterations, repeats)
     smallest_epsilon(first, repeats)
     slow_peers(subject.first(32), iterations)
     refilling(subject, iterations, repeats=1)
-    if not arguments.imagenet_mini.is_dir():
-        print(f"\nMobileNet-0.50-160 left out: no {arguments.imagenet_mini}")
-        return
-    photographs = model_b(arguments.imagenet_mini, 32, 16)
-    carlini_wagner(photographs, 10, repeats=1)
-    elastic_net(photographs, 10, repeats=1)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ of the comparison: 9 binary-search steps, const 1e-3, learning rate .01, random 
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import types
 from collections.abc import Callable
@@ -19,6 +20,15 @@ Rival = Callable[[Subject], Tensor]
 """Attacks all images of the subject in batches; returns float32 images of the same shape."""
 
 SEARCH_STEPS, CONST, RATE, BETA = 9, 1e-3, 1e-2, 1e-3
+
+
+def installed(case: str) -> bool:
+    """Whether the library that ``case`` is named after is here; says so where it is not."""
+    library = {"adv-lib": "adv_lib", "foolbox": "foolbox"}.get(case.split(",")[0])
+    here = library is None or importlib.util.find_spec(library) is not None
+    if not here:
+        print(f"{case} left out: it is not installed")
+    return here
 
 
 def _batched(attack: Callable[[Subject, Tensor, Tensor, Tensor], Tensor]) -> Rival:
@@ -40,8 +50,8 @@ def adv_lib_cw(iterations: int, *, abort: bool) -> Rival:
         lambda subject, images, labels, targets: carlini_wagner(
             subject.network,
             images,
-            targets,
-            targeted=True,
+            targets if subject.targeted else labels,
+            targeted=subject.targeted,
             learning_rate=RATE,
             initial_const=CONST,
             binary_search_steps=SEARCH_STEPS,
@@ -160,6 +170,8 @@ def _foolbox(attack: object) -> Rival:
     def run(subject: Subject, images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
         model = foolbox.PyTorchModel(subject.network, bounds=(0, 1), device=images.device)
         criterion = foolbox.criteria.TargetedMisclassification(targets)
+        if not subject.targeted:
+            criterion = foolbox.criteria.Misclassification(labels)
         adversarial: Tensor = attack.run(model, images, criterion)  # type: ignore[attr-defined]
         return adversarial
 

@@ -6,7 +6,7 @@ Model B: MobileNet-0.50-160 on photographs, from ``examples/imagenet-mini.yaml``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -49,7 +49,7 @@ class Watched(nn.Module):
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and the correctly classified images to attack, with random targets.
+    """A model and the correctly classified images to attack, with random targets or untargeted.
 
     Attributes:
         model: as the engine takes it; its network is `network`.
@@ -64,22 +64,30 @@ class Subject:
     labels: Tensor
     targets: Tensor
     batch: int
+    targeted: bool = True
 
     @property
     def jobs(self) -> list[Job]:
         rows = zip(self.images, self.labels.tolist(), self.targets.tolist(), strict=True)
-        return [Job("bench", str(n), *row, seed=n) for n, row in enumerate(rows)]
+        return [
+            Job("bench", str(n), image, label, target if self.targeted else None, seed=n)
+            for n, (image, label, target) in enumerate(rows)
+        ]
+
+    def untargeted(self) -> Subject:
+        return replace(self, targeted=False)
+
+    def reached(self, predicted: Tensor) -> Tensor:
+        """Whether each of the predicted classes is what the goal asks for."""
+        return predicted == self.targets if self.targeted else predicted != self.labels
 
     def first(self, count: int) -> Subject:
         rows = slice(count)
-        return Subject(
-            self.name,
-            self.model,
-            self.network,
-            self.images[rows],
-            self.labels[rows],
-            self.targets[rows],
-            self.batch,
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            targets=self.targets[rows],
         )
 
 

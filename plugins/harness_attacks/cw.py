@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,18 +18,29 @@ class CW(MinimumNorm):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
         "survey-code": {"learning_rate": 2e-3, "warm_start": True},
-        "carlini": {"learning_rate": 1e-2, "iterations": 10_000, "initial_const": 1e-3},
+        "carlini": {
+            "learning_rate": 1e-2,
+            "iterations": 10_000,
+            "initial_const": 1e-3,
+            "adam_epsilon": "outside",
+        },
         "fast": {
             "learning_rate": 1e-2,
             "iterations": 50,
             "initial_const": 0.1,
             "warm_start": True,
+            "adam_epsilon": "outside",
         },
     }
 
     learning_rate: float = Field(2e-3, gt=0, description="Adam's step size")
     warm_start: bool = Field(
         False, description="keep the perturbation between binary-search steps (Adam starts anew)"
+    )
+    adam_epsilon: Literal["inside", "outside"] = Field(
+        "inside",
+        description="where Adam adds 1e-8: inside the root, before the bias correction, which "
+        "shortens steps along small gradients (the survey's code), or outside (everybody else's)",
     )
 
     @property

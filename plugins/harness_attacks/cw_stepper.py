@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BETA_1, BETA_2 = 0.9, 0.999
 EPSILON = 1e-8
-"""Added to Adam's second moment inside the root, before its bias correction."""
+"""Adam's."""
 INSIDE = 0.999999
 """Keeps pixels of exactly 0 and 1 at finite w."""
 
@@ -32,6 +32,7 @@ class CWStepper(BinarySearchStepper):
     def __init__(self, slots: Slots, settings: CW) -> None:
         super().__init__(slots, settings)
         self._rate, self._warm = settings.learning_rate, settings.warm_start
+        self._inside = settings.adam_epsilon == "inside"
         self._u, self._first, self._second = (self._matrix() for _ in range(3))
         self._point, self._buffer = self._matrix(), self._matrix()
         numbers = range(1, settings.iterations + 1)
@@ -71,7 +72,10 @@ class CWStepper(BinarySearchStepper):
         rows.mul_(buffer)
         self._first.lerp_(rows, first_weight)
         self._second.lerp_(rows.square_(), second_weight)
-        torch.add(self._second, epsilon, out=buffer).sqrt_()
+        if self._inside:
+            torch.add(self._second, epsilon, out=buffer).sqrt_()
+        else:
+            torch.sqrt(self._second, out=buffer).add_(EPSILON)
         self._u.addcdiv_(self._first, buffer, value=-2 * self._rate)
         torch.sigmoid(self._u, out=self._point)
         self._advance()

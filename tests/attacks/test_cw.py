@@ -11,9 +11,14 @@ import torch
 from norm_toy import CLASSES, SIZE, VALUES, batch_of, evaluate, linear, targets
 from pydantic import ValidationError
 from scipy.optimize import minimize
+from torch import nn
 
-from harness.api import Batch, Slots, Status
-from harness.testing.fakes import attack_all, jobs_for, linear_model
+from harness.api import Batch, Goal, Slots, Status
+from harness.engine.jobs import to_batch
+from harness.plugins import installed
+from harness.registry import load
+from harness.schedule.resolve import Request, resolve
+from harness.testing.fakes import attack_all, jobs_for, linear_model, pixel_model
 from harness_attacks.cw import CW
 
 
@@ -94,8 +99,12 @@ def _reference(network, job, attack: CW):
                 best = min(best, (x - image).norm().item())
             first = 0.9 * first + 0.1 * gradient
             second = 0.999 * second + 0.001 * gradient.square()
-            rate = attack.learning_rate * math.sqrt(1 - 0.999**k) / (1 - 0.9**k)
-            w = (w - rate * first / torch.sqrt(second + 1e-8)).detach()
+            if attack.adam_epsilon == "inside":
+                rate = attack.learning_rate * math.sqrt(1 - 0.999**k) / (1 - 0.9**k)
+                w = (w - rate * first / torch.sqrt(second + 1e-8)).detach()
+            else:
+                size = torch.sqrt(second / (1 - 0.999**k)) + 1e-8
+                w = (w - attack.learning_rate * first / (1 - 0.9**k) / size).detach()
             if attack.abort_early and k == 1:
                 previous = loss.item()
             if attack.abort_early and k % max(10, attack.iterations // 10) == 0:
@@ -114,10 +123,13 @@ def _reference(network, job, attack: CW):
 @pytest.mark.parametrize("kappa", [0.0, 1.5])
 @pytest.mark.parametrize("warm_start", [False, True])
 @pytest.mark.parametrize("abort_early", [False, True])
-def test_one_image_follows_an_independent_loop(model, images, abort_early, warm_start, kappa):
+@pytest.mark.parametrize("adam_epsilon", ["inside", "outside"])
+def test_one_image_follows_an_independent_loop(
+    model, images, adam_epsilon, abort_early, warm_start, kappa
+):
     attack = CW(
         iterations=50, search_steps=5, learning_rate=4e-2, initial_const=0.5, kappa=kappa,
-        abort_early=abort_early, warm_start=warm_start,
+        abort_early=abort_early, warm_start=warm_start, adam_epsilon=adam_epsilon,
     )  # fmt: skip
     network = copy.deepcopy(model.differentiable).double()
     lengths, broken = set(), 0
@@ -140,6 +152,70 @@ def test_one_image_follows_an_independent_loop(model, images, abort_early, warm_
     assert broken
     if kappa == 0:
         assert (len(lengths) > 1) == abort_early
+
+
+def _flat_network():
+    """Logits a millionth as steep as usual: gradients as of photographs, far under 1e-4."""
+    torch.manual_seed(5)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.SiLU(), nn.Flatten(), nn.Linear(128, CLASSES)
+    )
+    network[3].weight.data.mul_(1e-3)
+    network[3].bias.data.mul_(1e-3)
+    return pixel_model(network, classes=CLASSES, size=SIZE)
+
+
+def test_outside_is_the_adam_of_torch(images):
+    """10 iterations of one binary-search step on small gradients; the survey's Adam lags behind."""
+    model, count = _flat_network(), 4
+    network = copy.deepcopy(model.differentiable).double()
+    jobs = jobs_for(model, images[:count], [None] * count)
+    moved = {}
+    for where in ("inside", "outside"):
+        attack = CW(iterations=100, search_steps=1, initial_const=1.0, learning_rate=1e-2,
+                    abort_early=False, adam_epsilon=where)  # fmt: skip
+        slots = Slots(count, model.shape, CLASSES, torch.device("cpu"), model.memory_format)
+        stepper = attack.stepper(slots)
+        stepper.load(torch.arange(count), to_batch(jobs, device=torch.device("cpu")))
+        for _ in range(10):
+            evaluate(model, stepper)
+        moved[where] = stepper.point().images.double() - images[:count]
+    start = torch.atanh((2 * images[:count].double() - 1) * 0.999999)
+    w = start.clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([w], lr=1e-2, eps=1e-8)
+    labels = torch.tensor([job.label for job in jobs])[:, None]
+    for _ in range(10):
+        x = (torch.tanh(w) + 1) / 2
+        logits = network(x)
+        others = logits.scatter(1, labels, -torch.inf).amax(1)
+        gap = (logits.gather(1, labels).squeeze(1) - others).clamp(min=0)
+        optimiser.zero_grad()
+        (gap + (x - images[:count]).square().flatten(1).sum(1)).sum().backward()
+        optimiser.step()
+    expected = ((torch.tanh(w) + 1) / 2).detach() - images[:count]
+    size = expected.flatten(1).norm(dim=1)
+    assert ((moved["outside"] - expected).flatten(1).norm(dim=1) < 1e-2 * size).all()
+    assert (moved["inside"].flatten(1).norm(dim=1) < 0.9 * size).all()
+
+
+def test_outside_finds_what_foolbox_finds_where_gradients_are_small(images):
+    foolbox = pytest.importorskip("foolbox")
+    model = _flat_network()
+    labels = model.predict(images[:24]).argmax(1)
+    attack = foolbox.attacks.L2CarliniWagnerAttack(
+        binary_search_steps=9, steps=50, stepsize=1e-2, initial_const=1e-3, abort_early=False
+    )
+    peer = foolbox.PyTorchModel(model.differentiable, bounds=(0, 1), device="cpu")
+    theirs = attack.run(peer, images[:24], foolbox.criteria.Misclassification(labels))
+    theirs = (theirs - images[:24]).flatten(1).norm(dim=1)
+    off = {}
+    for where in ("inside", "outside"):
+        settings = CW(iterations=50, learning_rate=1e-2, initial_const=1e-3, abort_early=False,
+                      adam_epsilon=where)  # fmt: skip
+        rows = attack_all(settings, model, jobs_for(model, images[:24], [None] * 24))
+        off[where] = (torch.tensor([row.l2 for row in rows]) / theirs - 1).abs()
+    assert off["outside"].max() < 1e-3
+    assert off["inside"].max() > 3e-3
 
 
 def test_a_success_that_is_not_the_nearest_steers_const_and_is_not_the_result():
@@ -280,6 +356,22 @@ def test_presets_are_the_published_settings():
     carlini = CW(**CW.presets["carlini"])
     assert (carlini.learning_rate, carlini.iterations) == (1e-2, 10_000)
     assert (carlini.initial_const, carlini.warm_start) == (1e-3, False)
+    assert carlini.adam_epsilon == "outside"
     fast = CW(**CW.presets["fast"], kappa=3)
     assert fast.search_steps * fast.iterations == 450
     assert (fast.warm_start, fast.confidence, fast.budget) == (True, 3, None)
+    assert fast.adam_epsilon == "outside"
+    assert {paper.adam_epsilon, code.adam_epsilon} == {"inside"}
+
+
+def test_the_embedded_suites_keys_are_those_before_adams_epsilon_was_a_parameter():
+    found = resolve(Request(suite="digits18", models=["digits-vgg16"]), load([]), installed())
+    keys = {
+        cell.goal: cell.key
+        for cell in found.plan.cells
+        if cell.attack and cell.attack.component.name == "cw"
+    }
+    assert keys == {
+        Goal.UNTARGETED: "892eb19a3bc5d3cf3fbe02578f70c2f181084b23b0b392b7adedc6f895358da8",
+        Goal.RANDOM: "b248f6aa1dc6233de7259eee338fe0f8bb4523c54aa27ca5a9207342c7c26a47",
+    }
