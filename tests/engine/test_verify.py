@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from harness.api import Access, Attack, Norm, Status
 from harness.engine.classifier import PixelClassifier
 from harness.engine.verify import to_8_bits
 from harness.testing.fakes import attack_all, jobs_for, linear_model, pixel_model
+from harness_attacks.fgsm import IFGSM
 
 SIZE, VALUES = (3, 3), 27
 
@@ -42,8 +44,13 @@ class Shift(Attack):
 
 @pytest.fixture(scope="module")
 def model():
+    return linear_model(*_plane(), size=SIZE)
+
+
+def _plane():
+    """Class 0 where the mean pixel exceeds .5, else class 1."""
     weights = torch.stack([torch.ones(VALUES), -torch.ones(VALUES)])
-    return linear_model(weights, torch.tensor([-VALUES * 0.5 * 2, 0.0]), size=SIZE)
+    return weights, torch.tensor([-VALUES * 0.5 * 2, 0.0])
 
 
 def judged(model, attack, value=0.4, target=None):
@@ -115,6 +122,34 @@ def test_a_model_that_returns_nan_is_an_error():
     assert row.status is Status.ERROR
     assert "NaN" in row.error
     assert row.predicted is None
+
+
+class _InPlace(nn.Module):
+    """Spoils what it is given once it has looked at it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        logits = self.network(images.clone())
+        images.mul_(0).sub_(7)
+        return logits
+
+
+@pytest.mark.parametrize("attack", [Shift(delta=0.2, epsilon=0.2), IFGSM(steps=2, attempts=4)])
+@pytest.mark.parametrize("target", [None, 0])
+def test_a_model_that_works_in_place_spoils_no_candidate(model, attack, target):
+    spoiling = linear_model(*_plane(), size=SIZE)
+    spoiling.differentiable.network = _InPlace(spoiling.differentiable.network)
+    pictures = torch.full((1, 3, *SIZE), 0.4)
+    jobs = jobs_for(model, pictures.clone(), [target])
+    (expected,) = attack_all(attack, model, jobs, eight_bit=True)
+    (row,) = attack_all(attack, spoiling, jobs, eight_bit=True)
+    assert torch.equal(jobs[0].image, pictures[0])
+    assert torch.equal(row.candidate, expected.candidate)
+    assert replace(row, candidate=None) == replace(expected, candidate=None)
+    assert row.status is Status.BROKEN
 
 
 class Greedy(Attack):
