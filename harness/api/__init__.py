@@ -33,6 +33,7 @@ from harness.api.goal import Access, Goal, Norm
 from harness.api.measurement import Later, Measurement, Pair, Probe, Reading, Subject
 from harness.api.metric import CellRows, CleanRow, Metric, OutcomeRow, Score, Status
 from harness.api.registration import Register
+from harness.api.success import margin, reached, rivals, succeeded
 from harness.api.target import Target
 from harness.errors import (
     ConfigError,
@@ -94,4 +95,8 @@ __all__ = [
     "Target",
     "WeightsFile",
     "hookimpl",
+    "margin",
+    "reached",
+    "rivals",
+    "succeeded",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import assert_never
 
 
 class Goal(StrEnum):
@@ -20,6 +22,26 @@ class Goal(StrEnum):
     @property
     def targeted(self) -> bool:
         return self is not Goal.UNTARGETED
+
+    def target(
+        self, *, second: int | None, least: int | None, draw: Callable[[], int]
+    ) -> int | None:
+        """The class to reach for an image; None: any but the true one.
+
+        Args:
+            second: the most likely class besides the clean prediction; ``least``: the least likely.
+            draw: the image's random class.
+        """
+        match self:
+            case Goal.UNTARGETED:
+                return None
+            case Goal.RANDOM:
+                return draw()
+            case Goal.LEAST_LIKELY:
+                return least
+            case Goal.SECOND_LIKELY:
+                return second
+        assert_never(self)
 
 
 class Norm(StrEnum):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from harness.api import Batch, Candidates, Norm, PluginError, Status
+from harness.api import Batch, Candidates, Norm, PluginError, Status, margin, reached, succeeded
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job, Judged, Rounded, to_batch
 
@@ -51,17 +53,15 @@ def judge(
     batch = to_batch(jobs, device=model.device)
     images = _checked(candidates.images, batch.images).detach().to(model.device, torch.float32)
     invalid = _invalid_reasons(images, batch.images, attack)
-    logits = model.predict(images.contiguous(memory_format=model.memory_format))
-    margins = goal_margin(logits, batch).tolist()
-    predicted = logits.argmax(1).tolist()
-    sane = logits.isfinite().all(1).tolist()
+    verdicts = _verdicts(model, images, batch, attack.confidence)
     norms = _norms(images - batch.images)
     numbers = {name: values.detach().tolist() for name, values in candidates.numbers.items()}
     hosted = images.cpu()
-    rounded = _rounded(model, images, batch, jobs) if eight_bit else [None] * len(jobs)
+    rounded = _rounded(model, images, batch) if eight_bit else [None] * len(jobs)
     judged = []
     for row, job in enumerate(jobs):
-        status, error = _status(invalid[row], sane[row], _reached(job, predicted[row]))
+        verdict = verdicts[row]
+        status, error = _status(invalid[row], verdict)
         finite = invalid[row] != _NAN
         judged.append(
             Judged(
@@ -69,9 +69,9 @@ def judge(
                 status,
                 forwards[row],
                 backwards[row],
-                predicted=predicted[row] if sane[row] else None,
-                margin=margins[row] if sane[row] else None,
-                confident=status is Status.BROKEN and margins[row] >= attack.confidence,
+                predicted=verdict.predicted if verdict else None,
+                margin=verdict.margin if verdict else None,
+                confident=status is Status.BROKEN and verdict is not None and verdict.confident,
                 linf=norms[0][row] if finite else None,
                 l2=norms[1][row] if finite else None,
                 l1=norms[2][row] if finite else None,
@@ -94,36 +94,40 @@ def to_8_bits(images: Tensor) -> Tensor:
     return (images.double() * 255).round().div(255).float()
 
 
-def _rounded(
-    model: PixelClassifier, images: Tensor, batch: Batch, jobs: Sequence[Job]
-) -> list[Rounded | None]:
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What the model says of an image: its class, how far the goal is reached, and whether."""
+
+    predicted: int
+    margin: float
+    reached: bool
+    confident: bool
+
+
+def _verdicts(
+    model: PixelClassifier, images: Tensor, batch: Batch, kappa: float = 0.0
+) -> list[_Verdict | None]:
+    """A verdict an image; None where the model returned NaN or infinity."""
+    logits = model.predict(images.contiguous(memory_format=model.memory_format))
+    margins = margin(logits, batch.classes, batch.targeted)
+    won = succeeded(logits, batch.classes, batch.targeted)
+    sure = won & reached(margins, kappa) if kappa else won
+    rows = zip(
+        logits.argmax(1).tolist(), margins.tolist(), won.tolist(), sure.tolist(), strict=True
+    )
+    return [None if math.isnan(row[1]) else _Verdict(*row) for row in rows]
+
+
+def _rounded(model: PixelClassifier, images: Tensor, batch: Batch) -> list[Rounded | None]:
     """The verdicts on ``images`` as 8-bit images, whatever they are before; None: no finite one."""
-    logits = model.predict(to_8_bits(images).contiguous(memory_format=model.memory_format))
-    margins = goal_margin(logits, batch).tolist()
-    predicted = logits.argmax(1).tolist()
-    sane = logits.isfinite().all(1).tolist()
     return [
-        Rounded(
-            Status.BROKEN if _reached(job, predicted[row]) else Status.ROBUST,
-            predicted[row],
-            margins[row],
+        None
+        if verdict is None
+        else Rounded(
+            Status.BROKEN if verdict.reached else Status.ROBUST, verdict.predicted, verdict.margin
         )
-        if sane[row]
-        else None
-        for row, job in enumerate(jobs)
+        for verdict in _verdicts(model, to_8_bits(images), batch)
     ]
-
-
-def _reached(job: Job, predicted: int) -> bool:
-    return predicted != job.label if job.target is None else predicted == job.target
-
-
-def goal_margin(logits: Tensor, batch: Batch) -> Tensor:
-    """How far the goal is reached, (n,): target's logit minus the largest other one, or,
-    untargeted, the largest other logit minus the true class's. Positive: reached."""
-    own = logits.gather(1, batch.classes[:, None]).squeeze(1)
-    others = logits.scatter(1, batch.classes[:, None], -torch.inf).amax(1)
-    return torch.where(batch.targeted, own - others, others - own)
 
 
 _NAN = "the candidate holds NaN or infinity"
@@ -139,12 +143,12 @@ def _checked(candidates: Tensor, images: Tensor) -> Tensor:
     return candidates
 
 
-def _status(invalid: str | None, sane: bool, reached: bool) -> tuple[Status, str | None]:
+def _status(invalid: str | None, verdict: _Verdict | None) -> tuple[Status, str | None]:
     if invalid is not None:
         return Status.INVALID, invalid
-    if not sane:
+    if verdict is None:
         return Status.ERROR, "the model returned NaN or infinity for the candidate"
-    return (Status.BROKEN if reached else Status.ROBUST), None
+    return (Status.BROKEN if verdict.reached else Status.ROBUST), None
 
 
 def _invalid_reasons(candidates: Tensor, images: Tensor, attack: Declared) -> list[str | None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from harness.api import Goal, Status
+from harness.api import Status
 from harness.identity import random_target
 from harness.plan import Cell
 from harness.store.records import CleanResult, ImageKey
@@ -46,15 +47,14 @@ def aims(
 
 
 def _target(cell: Cell, image_id: str, label: int, clean: CleanResult, classes: int) -> int | None:
+    assert cell.goal is not None
     assert cell.seed is not None
-    if cell.goal is Goal.RANDOM:
-        return random_target(
-            seed=cell.seed,
-            dataset=cell.dataset.name,
-            image_id=image_id,
-            label=label,
-            classes=classes,
-        )
-    if cell.goal is Goal.UNTARGETED:
-        return None
-    return clean.least if cell.goal is Goal.LEAST_LIKELY else clean.second
+    draw = partial(
+        random_target,
+        seed=cell.seed,
+        dataset=cell.dataset.name,
+        image_id=image_id,
+        label=label,
+        classes=classes,
+    )
+    return cell.goal.target(second=clean.second, least=clean.least, draw=draw)

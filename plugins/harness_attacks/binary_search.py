@@ -42,8 +42,8 @@ class BinarySearchStepper(Stepper):
         self._interval = settings.check_interval
         self._stride = math.gcd(self._iterations, self._interval or 0)
         self._original, self._best_rows = self._matrix(), self._matrix()
-        self._classes = self._vector(torch.int64)[:, None]
-        self._sign, self._weight = self._vector(torch.float32)[:, None], self._vector(torch.float32)
+        self._classes, self._targeted = self._vector(torch.int64), self._vector(torch.bool)
+        self._weight = self._vector(torch.float32)
         self.const, self._lower, self._upper, self._best_const = (
             self._vector(torch.float64) for _ in range(4)
         )
@@ -56,8 +56,8 @@ class BinarySearchStepper(Stepper):
 
     def load(self, rows: Tensor, batch: Batch) -> None:
         self._original[rows] = self._layout.rows(batch.images)
-        self._classes[rows, 0] = batch.classes
-        self._sign[rows, 0] = 2 * batch.targeted.float() - 1
+        self._classes[rows] = batch.classes
+        self._targeted[rows] = batch.targeted
         self.const[rows] = self._first_const
         self._weight[rows] = self._first_const
         self._lower[rows], self._upper[rows] = 0, LARGEST_CONST
@@ -101,7 +101,7 @@ class BinarySearchStepper(Stepper):
         return self._iterations * self._search_steps
 
     def _margin(self, logits: Tensor) -> Margin:
-        return Margin(logits, self._classes, self._sign)
+        return Margin(logits, self._classes, self._targeted)
 
     def _checking(self) -> bool:
         """Whether a row may be at its step's first iteration, at a check or at the step's last."""

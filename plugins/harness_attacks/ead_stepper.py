@@ -116,7 +116,7 @@ class EADStepper(BinarySearchStepper):
     def _judge(self, logits: Tensor) -> None:
         """Take the verdict on the iterates of the wanted rows."""
         rows = self._wanted.nonzero().squeeze(1)
-        margin = Margin(logits, self._classes[rows], self._sign[rows])
+        margin = Margin(logits, self._classes[rows], self._targeted[rows])
         success = torch.zeros_like(self._wanted)
         success[rows] = margin.success(self._kappa)
         self._record(self._delta, self._distance, success)

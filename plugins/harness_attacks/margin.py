@@ -5,29 +5,29 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from harness.api import margin, reached, rivals
+
 
 class Margin:
     """How far each row is from its goal.
 
     Args:
         logits: (n, classes).
-        classes: int64 (n, 1), the class that the goal speaks of.
-        sign: of the logits' dtype, (n, 1): 1 where the class is a target, -1 where it is the true
-            one and any other will do.
+        classes: int64 (n,), the class that the goal speaks of.
+        targeted: bool (n,): whether that class is a target, or the true one and any other will do.
 
     Attributes:
-        value: (n,), by how much the goal is reached: the target's logit minus the largest other
-            one, or, untargeted, the largest other one minus the true class's.
+        value: (n,), by how much the goal is reached; see `harness.api.margin`.
     """
 
-    def __init__(self, logits: Tensor, classes: Tensor, sign: Tensor) -> None:
-        self._logits, self._own, self._sign = logits, classes, sign
-        largest, self._rival = logits.scatter(1, classes, -torch.inf).max(1, keepdim=True)
-        self.value = logits.gather(1, classes).sub_(largest).mul_(sign).squeeze(1)
+    def __init__(self, logits: Tensor, classes: Tensor, targeted: Tensor) -> None:
+        self._logits, self._own, self._targeted = logits, classes, targeted
+        largest, self._rival = rivals(logits, classes)
+        self.value = margin(logits, classes, targeted, largest=largest)
 
     def success(self, kappa: float) -> Tensor:
         """Whether the goal is reached by ``kappa`` or more, bool (n,); a tie is no success."""
-        return self.value >= kappa if kappa else self.value > 0
+        return reached(self.value, kappa)
 
     def loss(self, kappa: float) -> Tensor:
         """f = max(-margin, -kappa), (n,)."""
@@ -35,6 +35,8 @@ class Margin:
 
     def cotangent(self, kappa: float, scale: Tensor) -> Tensor:
         """The gradient of scale * f on the logits, of their shape; ``scale`` is (n,)."""
-        size = torch.where(self.value <= kappa, scale, 0)[:, None] * self._sign
+        size = torch.where(self.value <= kappa, scale, 0)
+        size = torch.where(self._targeted, size, -size)[:, None]
         result = torch.zeros_like(self._logits)
-        return result.scatter_(1, self._rival, size).scatter_(1, self._own, size.neg_())
+        result.scatter_(1, self._rival[:, None], size)
+        return result.scatter_(1, self._own[:, None], size.neg_())

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.api import Batch, Candidates, Point, Slots, Stepper
+from harness.api import Batch, Candidates, Point, Slots, Stepper, succeeded
 from harness_attacks.losses import LOSSES
 
 Rows = Tensor | slice
@@ -144,17 +144,17 @@ class SignGradientStepper(Stepper):
         """Close the attempt of the rows ``judging``: move their epsilon, keep what succeeded."""
         assert self._best is not None
         rows = self._rows(judging)
-        reached = (logits[rows].argmax(1) == self._classes[rows]) == self._targeted[rows]
+        reached = succeeded(logits[rows], self._classes[rows], self._targeted[rows])
         epsilon, failed = self._epsilon[rows], self._failed[rows]
-        succeeded = torch.where(reached, epsilon, self._succeeded[rows])
+        smallest = torch.where(reached, epsilon, self._succeeded[rows])
         failed = torch.where(reached, failed, epsilon)
         lower = torch.where(failed.isnan(), epsilon / 2, (epsilon + failed) / 2)
-        higher = torch.where(succeeded.isnan(), epsilon * 2, (epsilon + succeeded) / 2)
-        take = reached | succeeded.isnan()  # until a success the last iterate stands
+        higher = torch.where(smallest.isnan(), epsilon * 2, (epsilon + smallest) / 2)
+        take = reached | smallest.isnan()  # until a success the last iterate stands
         best = torch.where(take[:, None, None, None], self._point[rows], self._best[rows])
         self._best[rows] = best
         self._epsilon[rows] = torch.where(reached, lower, higher)
-        self._succeeded[rows], self._failed[rows] = succeeded, failed
+        self._succeeded[rows], self._failed[rows] = smallest, failed
         self._attempt[judging] += 1
         self._finish(judging & (self._attempt == self._attempts))
 
