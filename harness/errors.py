@@ -47,11 +47,14 @@ class HarnessError(Exception):
 
 
 def _short(text: str) -> str:
-    """``text`` in one line, without its middle where it is too long: a cause may quote a file."""
+    """``text`` in one line, without its middle where it is too long: a cause may quote a file.
+
+    What cannot be encoded, such as the bytes of a file's name, is shown as an escape.
+    """
     if len(text) > LONGEST:
         half = LONGEST // 2
         text = f"{text[:half]} [...] {text[-half:]}"
-    return " ".join(text.split())
+    return " ".join(text.encode(errors="backslashreplace").decode().split())
 
 
 class ConfigError(HarnessError):

@@ -36,11 +36,17 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """A registry entry as a reader sees it; ``root`` is the user's ``--data NAME=PATH``."""
+    """A registry entry as a reader sees it.
+
+    Attributes:
+        root: the user's ``--data NAME=PATH``, or the registry's.
+        classes: how many the registry says there are; None where nobody says it.
+    """
 
     name: str
     root: Path | None
     options: Mapping[str, Any]
+    classes: int | None = None
 
 
 class Dataset(ABC):

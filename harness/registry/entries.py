@@ -208,7 +208,7 @@ class DatasetEntry(Entry):
 
     def spec(self, root: Path | None) -> DatasetSpec:
         """The entry as its reader sees it; ``root`` (the user's) goes before the entry's own."""
-        return DatasetSpec(self.name, root or self.root_path, self.options)
+        return DatasetSpec(self.name, root or self.root_path, self.options, self.classes)
 
 
 class AttackEntry(Entry):
@@ -265,7 +265,7 @@ class SuiteEntry(Entry):
     models: Names
     images: Count | None = None
     accuracy_images: Count | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     attacks: Annotated[tuple[AttackEntry, ...], Field(strict=False)] = ()
     measurements: Annotated[tuple[MeasurementEntry, ...], Field(strict=False)] = ()
     transfer: TransferEntry | None = None

@@ -22,7 +22,7 @@ def _distinct(values: Items) -> Items:
 
 # YAML has lists and text where Python has tuples and enums; everything else is taken strictly.
 Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**63 - 1)]  # what SQLite can hold
 Percent = Annotated[float, Field(ge=0, le=100)]
 Positive = Annotated[float, Field(gt=0)]
 Size = Annotated[tuple[Count, Count], Field(strict=False)]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
-from harness.api import Cut, Dataset, DatasetSpec, MissingError, Sample
+from harness.api import Cut, DataError, Dataset, DatasetSpec, MissingError, Sample
 from harness_datasets import picture, tree
+from harness_datasets.names import as_text
+from harness_datasets.numbering import numbered
+from harness_datasets.passed import Passed
 from harness_datasets.source import FileSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -18,51 +22,70 @@ if TYPE_CHECKING:
 class FolderDataset(Dataset):
     """Every picture under ``<root>/<class>/``, in the order of class folder and file name.
 
-    An image's id is ``<class>/<file>``. Hidden files, files of other kinds and deeper folders are
-    passed over.
+    An image's id is ``<class>/<file>``. Hidden files and folders are passed over; files of other
+    kinds and deeper folders too, with a warning that counts them.
 
     Options:
-        classes: ``imagenet`` (default): folders are named by wnid and numbered as in timm's list of
-            the 1,000 synsets; ``sorted``: any names, numbered in their order.
+        classes: how class folders are numbered. ``imagenet`` (default): named by wnid and numbered
+            as in timm's list of the 1,000 synsets; ``sorted``: any names in their order, where it
+            is the same as text and by number; ``natural``: 0, 1, 2, 10; ``imagefolder``: 0, 1, 10,
+            2, as torchvision's ``ImageFolder``; or the list of all names.
         resize: a preset of `picture.CUTS`; ``paper`` by default.
     """
 
     def __init__(self, spec: DatasetSpec) -> None:
         super().__init__(spec)
-        classes = tree.choice(spec, "classes", ("imagenet", "sorted"), "imagenet")
         self._preset = picture.CUTS[tree.choice(spec, "resize", picture.CUTS, "paper")]
         tree.refuse_unknown_options(spec, ("classes", "resize"))
         self._root = tree.root_of(spec)
-        folders = [path.name for path in tree.visible(self._root) if path.is_dir()]
-        if classes == "sorted":
-            numbers: Mapping[str, int] = {name: number for number, name in enumerate(folders)}
-        else:
-            numbers = tree.class_numbers()
-            hint = (
-                "remove or rename them (n01440764, ...), or set the data set's option "
-                "classes: sorted"
-            )
-            tree.refuse_other_folders(self._root, folders, numbers, hint=hint)
+        where = f"data set {spec.name}: {self._root}"
+        found = tree.visible(self._root)
+        folders = [path.name for path in found if path.is_dir()]
+        numbers = numbered(spec, self._root, folders)
         self.classes = len(numbers)
-        self._samples = tuple(
-            Sample(f"{folder}/{name}", numbers[folder])
-            for folder in folders
-            for name in tree.pictures(self._root / folder)
-        )
+        passed, empty = Passed(), []
+        self._names: dict[str, str] = {}
+        samples = []
+        for folder in folders:
+            names = tree.pictures(self._root / folder, passed)
+            if not names:
+                empty.append(folder)
+            for name in names:
+                key = as_text(f"{folder}/{name}")
+                if key in self._names:
+                    raise MissingError(f"{key} is the id of two files", where=where, hint="rename")
+                self._names[key] = f"{folder}/{name}"
+                samples.append(Sample(key, numbers[folder]))
+        self._samples = tuple(samples)
+        for path in found:
+            if tree.is_picture(path.name) and not path.is_dir():
+                passed.add(f"*{path.suffix.lower()} outside class folders")
         if not self._samples:
             raise MissingError(
-                f"holds no pictures ({', '.join(sorted(tree.SUFFIXES))}) in class folders",
-                where=f"data set {spec.name}: {self._root}",
+                f"holds no pictures ({', '.join(sorted(picture.SUFFIXES))}) in class folders",
+                where=where,
                 hint=f"give a folder of the shape <root>/<class>/<file>: --data {spec.name}=PATH",
+            )
+        passed.say(where)
+        if empty:
+            shown = tree.some([f"{numbers[name]} {name}" for name in empty])
+            warnings.warn(
+                f"{where}: {len(empty)} of {len(folders)} class folders hold no pictures: {shown}",
+                stacklevel=2,
             )
 
     def samples(self) -> Sequence[Sample]:
         return self._samples
 
     def digest(self, sample: Sample) -> str:
-        return FileSource(self._root / sample.id).digest()
+        return self._source(sample).digest()
 
     def read(
         self, sample: Sample, size: tuple[int, int], cut: Cut | None = None
     ) -> NDArray[np.float32]:
-        return picture.read(FileSource(self._root / sample.id), self._preset, size, cut)
+        return picture.read(self._source(sample), self._preset, size, cut)
+
+    def _source(self, sample: Sample) -> FileSource:
+        if sample.id not in self._names:
+            raise DataError("is not there", where=f"data set {self.spec.name}: image {sample.id}")
+        return FileSource(self._root / self._names[sample.id])

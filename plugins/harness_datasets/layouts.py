@@ -7,8 +7,15 @@ from pathlib import Path
 from harness.api import ConfigError, DatasetSpec, MissingError
 from harness_datasets import truth
 from harness_datasets.names import CLASSES, IMAGES, image_id, number_of, official_id, survey_name
+from harness_datasets.passed import Passed
 from harness_datasets.source import FileSource, Photo
-from harness_datasets.tree import SUFFIXES, class_numbers, pictures, refuse_other_folders, visible
+from harness_datasets.tree import (
+    class_numbers,
+    is_picture,
+    pictures,
+    refuse_other_folders,
+    visible,
+)
 
 
 def detect(root: Path, spec: DatasetSpec) -> str:
@@ -25,7 +32,7 @@ def detect(root: Path, spec: DatasetSpec) -> str:
             found.add("folders")
         elif survey_name(path.name):
             found.add("survey")
-        elif suffix in SUFFIXES and number_of(path.name):
+        elif is_picture(path.name) and number_of(path.name):
             found.add("flat")
         elif suffix == ".parquet":
             found.add("parquet")
@@ -53,21 +60,26 @@ def class_folders(root: Path, spec: DatasetSpec) -> list[Photo]:
     numbers = class_numbers()
     folders = [path for path in visible(root) if path.is_dir()]
     names = [folder.name for folder in folders]
-    refuse_other_folders(root, names, numbers, hint="remove or rename them (n01440764, ...)")
-    return [
+    hint = "remove or rename them (n01440764, ...)"
+    refuse_other_folders(root, names, numbers, "ImageNet classes", hint=hint)
+    passed = Passed()
+    photos = [
         Photo(
             image_id(name, f"{folder.name}/{name}"), numbers[folder.name], FileSource(folder / name)
         )
         for folder in folders
-        for name in pictures(folder)
+        for name in pictures(folder, passed)
     ]
+    passed.say(f"data set {spec.name}: {root}")
+    return photos
 
 
 def flat(root: Path, spec: DatasetSpec) -> list[Photo]:
     """All pictures in one folder, labelled by a file (see `truth`)."""
     path = truth.find(root, spec)
     labels = truth.labels(path)
-    found = {name: image_id(name, name) for name in pictures(root)}
+    passed = Passed({path.name, *truth.NAMES})
+    found = {name: image_id(name, name) for name in pictures(root, passed)}
     unlabelled = [name for name, key in found.items() if key not in labels]
     if unlabelled:
         raise MissingError(
@@ -75,13 +87,14 @@ def flat(root: Path, spec: DatasetSpec) -> list[Photo]:
             where=f"{path}:{len(labels)}",
             hint="give the whole file of labels, or remove the pictures",
         )
+    passed.say(f"data set {spec.name}: {root}")
     return [Photo(key, labels[key], FileSource(root / name)) for name, key in found.items()]
 
 
 def survey(root: Path, spec: DatasetSpec) -> list[Photo]:
     """``<label 1 to 1000>.<8-digit number>.jpg``."""
-    photos = []
-    for name in pictures(root):
+    photos, passed = [], Passed(truth.NAMES)
+    for name in pictures(root, passed):
         label, number = survey_name(name) or (0, 0)
         if not (1 <= label <= CLASSES and 1 <= number <= IMAGES):
             raise MissingError(
@@ -90,4 +103,5 @@ def survey(root: Path, spec: DatasetSpec) -> list[Photo]:
                 hint="rename or remove it: 139.00029510.jpg is one",
             )
         photos.append(Photo(official_id(number), label - 1, FileSource(root / name)))
+    passed.say(f"data set {spec.name}: {root}")
     return photos

@@ -24,9 +24,18 @@ def number_of(name: str) -> int | None:
 
 
 def image_id(name: str, otherwise: str) -> str:
-    """The official id that ``name`` holds; ``otherwise`` where it holds none."""
+    """The official id that ``name`` holds; ``otherwise``, as text, where it holds none."""
     number = number_of(name)
-    return otherwise if number is None else official_id(number)
+    return as_text(otherwise) if number is None else official_id(number)
+
+
+def as_text(name: str) -> str:
+    """A file's name as text that can be stored and shown: bytes that are no UTF-8 as ``\\xe9``."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return name
 
 
 def survey_name(name: str) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from harness.api import Cut, DataError
 
@@ -22,7 +22,32 @@ Preset = Callable[[Image.Image, tuple[int, int], Cut | None], Image.Image]
 MOST_PIXELS = 89_478_485
 """Larger pictures are taken for decompression bombs; Pillow warns of them from the same size on."""
 
-_FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
+_SUFFIXES = {
+    ".avif": "AVIF",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".jfif": "JPEG",
+    ".jpe": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpg": "JPEG",
+    ".png": "PNG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
+_OPTIONAL = {"AVIF": "avif", "WEBP": "webp"}
+"""Formats that not every Pillow reads, by the name of its feature."""
+
+SUFFIXES: Mapping[str, str] = MappingProxyType(
+    {
+        suffix: kind
+        for suffix, kind in _SUFFIXES.items()
+        if kind not in _OPTIONAL or features.check(_OPTIONAL[kind])
+    }
+)
+"""The format behind each suffix that this Pillow reads."""
+
+_FORMATS = sorted(set(SUFFIXES.values()))
 
 
 def read(
@@ -32,7 +57,8 @@ def read(
 
     As ImageNet's users do: grey becomes three equal channels, CMYK goes to RGB without a colour
     profile, transparency is dropped (the colours under it stay), EXIF rotation is not applied, of
-    an animation the first frame counts. 16-bit grey is rounded to 8.
+    an animation or of several pages the first one counts. 16-bit grey is rounded to 8 (of 16-bit
+    colours Pillow takes the upper 8); wider numbers and floats have no range that one could know.
 
     Raises:
         DataError: the source cannot be read, is no picture, is cut short, or is too large.
@@ -119,8 +145,12 @@ def _resized(
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip it
-        grey = np.asarray(image).astype(np.float64) / 257
-        return Image.fromarray(np.rint(grey).astype(np.uint8)).convert("RGB")
+        pixels = np.asarray(image)
+        if pixels.min() < 0 or pixels.max() > 65_535:
+            raise OSError("its pixels have more than 16 bits")
+        return Image.fromarray(np.rint(pixels / 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise OSError("its pixels are floats")
     if image.mode == "P":  # by way of RGBA: a transparent colour is a colour
         image = image.convert("RGBA")
     return image.convert("RGB")
@@ -128,5 +158,5 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _cause(error: OSError) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "is not a JPEG, PNG, BMP or WebP picture"
+        return f"is no picture of a format that is read ({', '.join(_FORMATS)})"
     return f"cannot be read: {error.strerror or error}"

@@ -36,6 +36,8 @@ def gathered(root: Path, suffix: str, listed: Callable[[Path], Iterator[Photo]])
     for shard in shards:
         before = len(photos)
         try:
+            if shard.exists() and not shard.is_file():  # a pipe would be waited for
+                raise DamagedShard("is no file")
             photos.extend(listed(shard))
         except DamagedShard as error:
             found = len(photos) - before
@@ -49,7 +51,7 @@ def gathered(root: Path, suffix: str, listed: Callable[[Path], Iterator[Photo]])
 
 def checked_label(value: object, where: str) -> int:
     """``value`` as a 0-based class."""
-    if not (isinstance(value, int) and 0 <= value < CLASSES):
+    if not (type(value) is int and 0 <= value < CLASSES):
         raise MissingError(
             f"label {value!r} is none of 0 to {CLASSES - 1}",
             where=where,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any
 
 from harness.api import ConfigError, DatasetSpec, MissingError
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+from harness_datasets.passed import Passed
+from harness_datasets.picture import SUFFIXES
 
 
 def choice(spec: DatasetSpec, name: str, allowed: Iterable[str], default: Any) -> Any:
@@ -56,15 +60,52 @@ def visible(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.name)
 
 
-def pictures(folder: Path) -> list[str]:
-    """The names of the picture files in ``folder``, sorted."""
-    return [
-        path.name
-        for path in visible(folder)
-        if path.suffix.lower() in SUFFIXES and not path.is_dir()
-    ]
+def pictures(folder: Path, passed: Passed) -> list[str]:
+    """The names of the picture files in ``folder``, sorted; what else is visible, to ``passed``.
+
+    A link that leads nowhere is a picture that cannot be read.
+    """
+    names = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name in passed.expected:
+                    continue
+                kind = _kind(entry)
+                if kind is not None:
+                    passed.add(kind)
+                elif is_picture(entry.name):
+                    names.append(entry.name)
+                else:
+                    passed.add_file(entry.name)
+    except OSError as error:
+        raise MissingError(f"cannot be listed: {error.strerror}", where=str(folder)) from error
+    return sorted(names)
 
 
+def _kind(entry: os.DirEntry[str]) -> str | None:
+    """What ``entry`` is if it is no file: a pipe called picture.jpg would be waited for."""
+    if entry.is_file():
+        return None
+    if entry.is_dir():
+        return "folders"
+    try:
+        return None if stat.S_ISREG(entry.stat().st_mode) else "pipes, sockets or devices"
+    except OSError:  # a link that leads nowhere, a file that has just gone
+        return None
+
+
+def is_picture(name: str) -> bool:
+    """Whether the file is a picture's by its name."""
+    return PurePath(name).suffix.lower() in SUFFIXES
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of ``names``, for messages."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+@cache
 def class_numbers() -> Mapping[str, int]:
     """wnid to class number, from the list inside timm; timm itself (and torch) is not imported."""
     timm = importlib.util.find_spec("timm")
@@ -72,19 +113,18 @@ def class_numbers() -> Mapping[str, int]:
         file = Path(place) / "data" / "_info" / "imagenet_synsets.txt"
         if file.is_file():
             wnids = file.read_text(encoding="utf-8").split()
-            return {wnid: number for number, wnid in enumerate(wnids)}
+            return MappingProxyType({wnid: number for number, wnid in enumerate(wnids)})
     raise MissingError("timm's list of the ImageNet synsets is not there", hint="reinstall timm")
 
 
 def refuse_other_folders(
-    root: Path, folders: Sequence[str], numbers: Mapping[str, int], *, hint: str
+    root: Path, folders: Sequence[str], numbers: Mapping[str, int], what: str, *, hint: str
 ) -> None:
-    """Every one of ``folders`` is called by a wnid of ``numbers``."""
+    """Every one of ``folders`` is a class of ``numbers``, which are ``what``."""
     others = [name for name in folders if name not in numbers]
     if others:
-        shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         raise MissingError(
-            f"{len(others)} of {len(folders)} folders are not ImageNet classes: {shown}",
+            f"{len(others)} of {len(folders)} folders are not {what}: {some(others)}",
             where=str(root),
             hint=hint,
         )

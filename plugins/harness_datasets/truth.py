@@ -1,16 +1,32 @@
-"""Labels of a flat folder: the devkit's ground truth, or Caffe's ``val.txt``."""
+"""Labels of a flat folder: the devkit's ground truth, Caffe's, Kaggle's and TensorFlow's files.
+
+A file is taken line by line as its format says, or refused with the line: never half understood.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from harness.api import ConfigError, DatasetSpec, MissingError
-from harness_datasets.names import CLASSES, IMAGES, image_id, official_id
-from harness_datasets.tree import class_numbers
+from harness_datasets.names import CLASSES, IMAGES, image_id, number_of, official_id
+from harness_datasets.tree import class_numbers, is_picture
 
 _DEVKIT = "ILSVRC2012_validation_ground_truth.txt"
+_KAGGLE = "LOC_val_solution.csv"
+_SYNSETS = "imagenet_2012_validation_synset_labels.txt"
+_FILES = ("val.txt", _DEVKIT, _KAGGLE, _SYNSETS)
 _FOLDERS = (".", "..", "ILSVRC2012_devkit_t12/data", "../ILSVRC2012_devkit_t12/data")
+
+NAMES = frozenset({*_FILES, "meta.mat", "ILSVRC2012_devkit_t12"})
+"""What may lie among the pictures of a flat folder."""
+
+_HINT = f"give {_DEVKIT} (1 to 1000), Caffe's val.txt (<file> <0 to 999>), {_KAGGLE} or {_SYNSETS}"
+_MOST_BYTES = 64 * 1024**2
+_KAGGLE_HEADER = "ImageId,PredictionString"
+_BOXES = re.compile(r"(n[0-9]{8})( [0-9]+){4}( \1( [0-9]+){4})* ?")
+_WNID = re.compile(r"n[0-9]{8}")
 
 
 def find(root: Path, spec: DatasetSpec) -> Path:
@@ -22,11 +38,11 @@ def find(root: Path, spec: DatasetSpec) -> Path:
     named = spec.options.get("ground_truth")
     if named is None:
         for folder in _FOLDERS:
-            for name in ("val.txt", _DEVKIT):
+            for name in _FILES:
                 if (root / folder / name).is_file():
                     return root / folder / name
         raise MissingError(
-            f"the pictures have no labels: neither val.txt nor {_DEVKIT} lies there or beside it",
+            f"the pictures have no labels: neither {' nor '.join(_FILES)} lies there or beside it",
             where=f"data set {spec.name}: {root}",
             hint="put one there, or set the data set's option ground_truth: PATH",
         )
@@ -41,52 +57,131 @@ def find(root: Path, spec: DatasetSpec) -> Path:
 def labels(path: Path) -> Mapping[str, int]:
     """0-based class by image id, or by file name where a name is no official one.
 
-    Lines of one number are the devkit's (line n: ILSVRC id 1 to 1000 of image n), lines of a file
-    and a number are Caffe's (0 to 999). The devkit's ids come in an order of their own, which the
-    ``meta.mat`` beside the file tells.
+    Lines of one number are the devkit's (line n: ILSVRC id 1 to 1000 of image n), lines of one wnid
+    TensorFlow's (line n: that of image n), lines of a file and a number Caffe's (0 to 999), and
+    Kaggle's have a header. The devkit's ids come in an order of their own, which the ``meta.mat``
+    beside the file tells.
 
     Raises:
         MissingError: the file is damaged, or not what it should be; the line is named.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MissingError(f"cannot be read: {error}", where=str(path)) from error
-    if not lines or len(lines[0].split()) == 1:
+    lines = _lines(path)
+    first = lines[0] if lines else ""
+    if first == _KAGGLE_HEADER:
+        return _named(path, lines[1:], 2, _kaggle)
+    if known := _other_format(first):
+        raise MissingError(f"is {known}, which names no image's class", where=str(path), hint=_HINT)
+    if _WNID.fullmatch(first):
+        return _synsets(path, lines)
+    if len(first.split()) < 2:
         return _devkit(path, lines)
+    return _named(path, lines, 1, _caffe)
+
+
+def _lines(path: Path) -> list[str]:
+    """The file's lines without the empty ones at its end; names in it need not be UTF-8."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise MissingError("is too large for a list of labels", where=str(path), hint=_HINT)
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise MissingError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise MissingError("is no text file", where=f"{path}:{line}", hint=_HINT)
+    return text.rstrip().split("\n") if text.strip() else []
+
+
+def _other_format(first: str) -> str | None:
+    """A public format that holds no labels of validation images, by its first line."""
+    if first.lstrip()[:1] in ("{", "["):
+        return "JSON"
+    if first.lstrip().startswith("<"):
+        return "XML"
+    words = first.split()
+    if len(words) == 2 and not is_picture(words[0]) and words[1] == str(number_of(words[0])):
+        return "a list of numbered images (ImageSets/CLS-LOC/val.txt)"
+    if len(words) > 1 and _WNID.fullmatch(words[0]):
+        return "a list of the classes' names (synset_words.txt)"
+    if "," in first and not is_picture(first.rpartition(" ")[0]):
+        return f"a table with other columns than {_KAGGLE_HEADER}"
+    return None
+
+
+def _named(
+    path: Path, lines: Sequence[str], first: int, parse: Callable[[str, str], tuple[str, int]]
+) -> Mapping[str, int]:
+    """One image a line, by its name; ``first`` is the number of the first line."""
     found: dict[str, int] = {}
-    for row, line in enumerate(lines):
-        file, _, number = " ".join(line.split()).rpartition(" ")
-        name = Path(file).name
-        found[image_id(name, name)] = _number(number, range(CLASSES), path, row)
+    for row, line in enumerate(lines, first):
+        name, label = parse(line, f"{path}:{row}")
+        key = image_id(name, name)
+        if key in found:
+            raise MissingError(f"{key} stands there twice", where=f"{path}:{row}", hint="remove it")
+        found[key] = label
     return found
 
 
+def _caffe(line: str, where: str) -> tuple[str, int]:
+    """``<file> <label>``; a file's name may hold spaces."""
+    *file, number = line.rsplit(maxsplit=1) or [""]
+    label = _number(number, range(CLASSES), where)
+    name = file[0] if file else ""
+    if not is_picture(name):
+        raise MissingError(f"{name!r} is no picture's name", where=where, hint=_HINT)
+    return PurePosixPath(name).name, label
+
+
+def _kaggle(line: str, where: str) -> tuple[str, int]:
+    """``ILSVRC2012_val_00048981,n03995372 85 1 499 272``: the class, and where it is seen."""
+    name, _, boxes = line.partition(",")
+    found = _BOXES.fullmatch(boxes)
+    if not found or number_of(name) is None:
+        raise MissingError(
+            f"{line!r} is not <image>,<wnid> <4 numbers>", where=where, hint="get the file again"
+        )
+    return name, _class(found[1], where)
+
+
+def _synsets(path: Path, lines: Sequence[str]) -> Mapping[str, int]:
+    _check_length(path, lines)
+    return {
+        official_id(row): _class(line.strip(), f"{path}:{row}") for row, line in enumerate(lines, 1)
+    }
+
+
 def _devkit(path: Path, lines: Sequence[str]) -> Mapping[str, int]:
+    _check_length(path, lines)
+    classes = _classes(path.parent / "meta.mat")
+    ids = range(1, CLASSES + 1)
+    return {
+        official_id(row): classes[_number(line, ids, f"{path}:{row}")]
+        for row, line in enumerate(lines, 1)
+    }
+
+
+def _check_length(path: Path, lines: Sequence[str]) -> None:
     if len(lines) != IMAGES:
         raise MissingError(
             f"has {len(lines):,} lines, not {IMAGES:,}: one for each validation image",
             where=f"{path}:{len(lines)}",
-            hint="take the file from the devkit again",
+            hint=_HINT,
         )
-    classes = _classes(path.parent / "meta.mat")
-    ids = range(1, CLASSES + 1)
-    return {
-        official_id(row + 1): classes[_number(line, ids, path, row)]
-        for row, line in enumerate(lines)
-    }
 
 
-def _number(text: str, allowed: range, path: Path, row: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
+def _class(wnid: str, where: str) -> int:
+    numbers = class_numbers()
+    if wnid not in numbers:
+        raise MissingError(f"{wnid!r} is no class of ImageNet's 1,000", where=where, hint=_HINT)
+    return numbers[wnid]
+
+
+def _number(text: str, allowed: range, where: str) -> int:
+    text = text.strip()
+    number = int(text) if re.fullmatch(r"[0-9]{1,4}", text) else -1
     if number not in allowed:
         raise MissingError(
-            f"label {text.strip()!r} is none of {allowed[0]} to {allowed[-1]}",
-            where=f"{path}:{row + 1}",
-            hint="give the devkit's ground truth (1 to 1000) or Caffe's val.txt (0 to 999)",
+            f"label {text!r} is none of {allowed[0]} to {allowed[-1]}", where=where, hint=_HINT
         )
     return number
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tarfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.api import DatasetSpec, MissingError
 from harness_datasets.names import image_id
+from harness_datasets.picture import SUFFIXES
 from harness_datasets.shards import DamagedShard, checked_label, gathered
 from harness_datasets.source import Photo, SpanSource
 
-_KINDS = frozenset({"jpg", "jpeg", "png"})
+_KINDS = frozenset(suffix[1:] for suffix in SUFFIXES)
+_LONGEST_LABEL = 16
 
 
 def webdataset(root: Path, spec: DatasetSpec) -> list[Photo]:
@@ -23,6 +26,7 @@ def _listed(shard: Path) -> Iterator[Photo]:
     """The pictures of one shard whose label is there. Names in it never become paths."""
     waiting: dict[str, SpanSource] = {}
     labels: dict[str, int] = {}
+    found = 0
     try:
         with tarfile.open(shard, "r:") as tar:
             length = shard.stat().st_size
@@ -40,6 +44,7 @@ def _listed(shard: Path) -> Iterator[Photo]:
                 elif kind == "cls":
                     labels[key] = _label(tar, member, shard)
                 if key in waiting and key in labels:
+                    found += 1
                     yield Photo(image_id(key, f"{shard.name}/{key}"), labels[key], waiting.pop(key))
             tar.fileobj.seek(tar.offset)  # tarfile takes garbage there for the end
             if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -53,10 +58,16 @@ def _listed(shard: Path) -> Iterator[Photo]:
             where=str(shard),
             hint="take shards with a .cls for each picture",
         )
+    if len(labels) > found:
+        warnings.warn(
+            f"{shard}: {len(labels) - found} labels (<key>.cls) have no picture that can be read",
+            stacklevel=2,
+        )
 
 
 def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, shard: Path) -> int:
     file = tar.extractfile(member)
     assert file is not None  # a regular file
-    text = file.read(16)
-    return checked_label(int(text) if text.strip().isdigit() else text, f"{shard}: {member.name}")
+    text = file.read(_LONGEST_LABEL + 1)
+    plain = text.strip().isdigit() and len(text) <= _LONGEST_LABEL
+    return checked_label(int(text) if plain else text, f"{shard}: {member.name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from harness.api import ConfigError, DataError, DatasetSpec, MissingError, Sample
 from harness_datasets import picture
@@ -227,20 +228,167 @@ def test_a_picture_cut_short(tmp_path: Path, name: str, part: float) -> None:
     fails(path, "cannot be read|not a JPEG|cannot be decoded")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"GIF89a\1\0\1\0\0\0\0;"], ids=repr
-)
+NO_PICTURE = r"is no picture of a format that is read \(.*BMP, GIF, JPEG, PNG, TIFF"
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n"], ids=repr)
 def test_what_is_called_jpg_and_is_none(tmp_path: Path, content: bytes) -> None:
     path = put(tmp_path, "a/1.jpg")
     path.write_bytes(content)
-    fails(path, "is not a JPEG, PNG, BMP or WebP picture")
+    fails(path, NO_PICTURE)
 
 
-@pytest.mark.parametrize("other", ["GIF", "TIFF", "PPM"])
+def test_a_picture_without_pixels(tmp_path: Path) -> None:
+    path = put(tmp_path, "a/1.gif")
+    path.write_bytes(b"GIF89a\1\0\1\0\0\0\0;")
+    fails(path, "cannot be read|cannot be decoded|no picture")
+
+
+@pytest.mark.parametrize("other", ["PPM", "ICO", "EPS", "PCX"])
 def test_other_decoders_are_never_reached(tmp_path: Path, other: str) -> None:
     path = put(tmp_path, "a/1.jpg")
-    noise(9, 9).save(path, format=other)
-    fails(path, "is not a JPEG, PNG, BMP or WebP picture")
+    noise(16, 16).save(path, format=other)
+    fails(path, NO_PICTURE)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "TIFF", "gif", "jfif", "jpe", "avif", "webp"])
+def test_pictures_of_every_suffix_that_pillow_reads(tmp_path: Path, suffix: str) -> None:
+    kind = {"avif": "AVIF", "webp": "WEBP"}.get(suffix)
+    if kind and not features.check(suffix):
+        pytest.skip(f"this Pillow reads no {kind}")
+    settings = {"lossless": True} if kind == "WEBP" else {"quality": 100}
+    kinds = {"tif": "TIFF", "tiff": "TIFF", "gif": "GIF", "jfif": "JPEG", "jpe": "JPEG"}
+    path = put(
+        tmp_path,
+        f"a/1.{suffix}",
+        format=kind or kinds[suffix.lower()],
+        **(settings if kind else {}),
+    )
+    assert [sample.id for sample in dataset(tmp_path, classes="sorted").samples()] == [
+        f"a/1.{suffix}"
+    ]
+    assert np.abs(read(path) * 255 - np.array(GREEN)[:, None, None]).max() <= 5
+
+
+@pytest.mark.parametrize("pixels", [np.float32, np.int32])
+def test_pixels_without_a_known_range(tmp_path: Path, pixels: type) -> None:
+    path = tmp_path / "a" / "1.tif"
+    path.parent.mkdir()
+    Image.fromarray(np.full((9, 9), 70_000, pixels)).save(path)
+    fails(path, "its pixels (are floats|have more than 16 bits)")
+
+
+def test_what_is_passed_over_is_counted_and_said(tmp_path: Path) -> None:
+    """A pipe called picture.jpg would be waited for, for ever."""
+    put(tmp_path, "a/1.png")
+    for name in ("a/1.heic", "a/2.HEIC", "a/labels.txt", "a/noname", "a/.hidden"):
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "deeper.jpg").mkdir()
+    os.mkfifo(tmp_path / "a" / "pipe.jpg")
+    (tmp_path / "a" / "device.jpg").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "a" / "socket.jpg"))
+    put(tmp_path, "loose.png")
+    (tmp_path / "README.md").touch()
+    with pytest.warns(UserWarning, match="passed over") as caught:
+        found = dataset(tmp_path, classes="sorted").samples()
+    assert [sample.id for sample in found] == ["a/1.png"]
+    (line,) = [str(each.message) for each in caught]
+    assert line.startswith(f"data set mine: {tmp_path}: 9 passed over, for they are no pictures")
+    for part in (
+        "pipes, sockets or devices (3)", "*.heic (2)", "*.txt (1)", "without a suffix (1)",
+        "folders (1)", "*.png outside class folders (1)",
+    ):  # fmt: skip
+        assert part in line
+
+
+def test_a_link_that_leads_nowhere_is_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
+    put(tmp_path, "a/1.png")
+    path = tmp_path / "a" / "2.png"
+    path.symlink_to("gone.png")
+    made = dataset(tmp_path, classes="sorted")
+    assert [sample.id for sample in made.samples()] == ["a/1.png", "a/2.png"]
+    with pytest.raises(DataError, match="No such file"):
+        made.digest(made.samples()[1])
+
+
+def test_names_that_are_no_text_have_ids_that_are(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    folder = os.fsencode(root) + b"/caf\xe9"
+    Path(os.fsdecode(folder)).mkdir(parents=True)
+    for name in (b"/\xff.png", b"/ok \xc3\xa9.png", b"/n\\.png"):
+        shutil.copy(put(tmp_path, "one.png"), folder + name)
+    made = dataset(root, classes="sorted")
+    assert [sample.id for sample in made.samples()] == [
+        "caf\\xe9/n\\.png", "caf\\xe9/ok é.png", "caf\\xe9/\\xff.png"
+    ]  # fmt: skip
+    for sample in made.samples():
+        sample.id.encode()
+        assert len(made.digest(sample)) == 64
+        assert made.read(sample, (8, 8)).shape == (3, 8, 8)
+    (root / "caf\\xe9").mkdir()
+    for name in ("ok é.png", "\\xff.png"):
+        shutil.copy(tmp_path / "one.png", root / "caf\\xe9" / name)
+    with pytest.raises(MissingError, match=r"caf\\xe9/.*png is the id of two files; rename"):
+        dataset(root, classes="sorted")
+
+
+def folders(root: Path, *names: str, classes: int | None = None, order: object = "sorted") -> Any:
+    """The data set of a picture in each of ``names``; its folders by number."""
+    for name in names:
+        put(root, f"{name}/1.png")
+    made = FolderDataset(DatasetSpec("mine", root, {"classes": order}, classes))
+    return {sample.label: sample.id.partition("/")[0] for sample in made.samples()}
+
+
+NUMBERED = ("0", "1", "2", "10", "11")
+
+
+def test_numbered_folders_have_an_order_only_where_it_is_said(tmp_path: Path) -> None:
+    with pytest.raises(
+        MissingError,
+        match=r"can be read in two ways: class 2 is 10 as text, 2 by number; say classes: natural",
+    ):
+        folders(tmp_path, *NUMBERED)
+    assert folders(tmp_path, order="natural") == dict(enumerate(NUMBERED))
+    assert folders(tmp_path, order="imagefolder") == dict(enumerate(sorted(NUMBERED)))
+    backwards = list(reversed(NUMBERED))
+    assert folders(tmp_path, order=backwards) == dict(enumerate(backwards))
+    assert folders(tmp_path / "few", "0", "1", "2") == {0: "0", 1: "1", 2: "2"}
+    assert folders(tmp_path / "wide", "01", "02", "10") == {0: "01", 1: "02", 2: "10"}
+    with pytest.raises(MissingError, match=r"class 0 is class10 as text, class9 by number"):
+        folders(tmp_path / "words", "class10", "class9")
+    assert folders(tmp_path / "zeros", "1", "01", order="natural") == {0: "01", 1: "1"}
+
+
+@pytest.mark.parametrize("order", ["sorted", "natural", "imagefolder"])
+def test_folders_that_would_shift_the_labels(tmp_path: Path, order: str) -> None:
+    assert folders(tmp_path, "cat", "dog", classes=2, order=order) == {0: "cat", 1: "dog"}
+    with pytest.raises(
+        MissingError, match=r"holds 3 class folders, the data set has 2 classes: 0 __MACOSX, 1 cat"
+    ):
+        folders(tmp_path, "__MACOSX", classes=2, order=order)
+    with pytest.raises(MissingError, match=r"holds 3 class folders, the data set has 4 classes"):
+        folders(tmp_path, classes=4, order=order)
+
+
+def test_a_list_of_classes(tmp_path: Path) -> None:
+    names = ["dog", "cat", "bird"]
+    with pytest.warns(UserWarning, match="1 of 3 classes have no folder: bird"):
+        assert folders(tmp_path, "cat", "dog", classes=3, order=names) == {0: "dog", 1: "cat"}
+    with pytest.raises(MissingError, match=r"1 of 3 folders are not listed in .*: __MACOSX; "):
+        folders(tmp_path, "__MACOSX", classes=3, order=names)
+    with pytest.raises(ConfigError, match=r"lists 3 classes, the data set has 2; list every"):
+        folders(tmp_path, classes=2, order=names)
+    for wrong in (["a", "a"], [1, 2], [["a"]]):
+        with pytest.raises(ConfigError, match="is no list of different names; put numbers in quo"):
+            folders(tmp_path, order=wrong)
+
+
+def test_class_folders_without_pictures_are_told(tmp_path: Path) -> None:
+    (tmp_path / "bird").mkdir()
+    with pytest.warns(UserWarning, match="1 of 3 class folders hold no pictures: 0 bird"):
+        assert folders(tmp_path, "cat", "dog", classes=3) == {1: "cat", 2: "dog"}
 
 
 def test_a_picture_whose_name_lies_about_its_format_works(tmp_path: Path) -> None:

@@ -237,6 +237,101 @@ def test_a_val_txt_for_pictures_of_other_names(tmp_path: Path) -> None:
     assert (sample.id, sample.label) == ("a cat.png", 281)
 
 
+def labels_of(root: Path, name: str, text: str | bytes) -> dict[str, int]:
+    """The labels of four loose pictures by a file of labels."""
+    loose(root)
+    (root / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return {sample.id: sample.label for sample in dataset(root, ground_truth=name).samples()}
+
+
+def kaggle(rows: Mapping[int, str]) -> str:
+    lines = [f"{stem(number)},{boxes}\n" for number, boxes in rows.items()]
+    return "ImageId,PredictionString\n" + "".join(lines)
+
+
+def test_kaggles_labels(tmp_path: Path) -> None:
+    boxes = {number: f"{WNIDS[label]} 85 1 499 272 " for number, label in LABELS.items()}
+    boxes[7] = boxes[7] + boxes[7]
+    found = labels_of(tmp_path, "LOC_val_solution.csv", kaggle(boxes))
+    assert found == {stem(number): label for number, label in LABELS.items()}
+    (tmp_path / "val.txt").unlink(missing_ok=True)
+    assert len(dataset(tmp_path).samples()) == 4  # found by its name
+
+
+def test_tensorflows_labels(tmp_path: Path) -> None:
+    wnids = [WNIDS[LABELS.get(number, 5)] for number in range(1, 50_001)]
+    found = labels_of(tmp_path, "imagenet_2012_validation_synset_labels.txt", "\n".join(wnids))
+    assert found == {stem(number): label for number, label in LABELS.items()}
+    with pytest.raises(MissingError, match=r"labels.txt:49999: has 49,999 lines, not 50,000"):
+        labels_of(tmp_path, "labels.txt", "\n".join(wnids[:-1]))
+    wnids[41] = "n00000001"
+    with pytest.raises(MissingError, match=r"labels.txt:42: 'n00000001' is no class of ImageNet"):
+        labels_of(tmp_path, "labels.txt", "\n".join(wnids))
+
+
+LINE = f"{stem(7)}.JPEG 0\n"
+HALF_UNDERSTOOD = {
+    "two labels": (LINE + f"{stem(9)}.JPEG 5 7\n", r":2: '.*JPEG 5' is no picture's name"),
+    "twice": (LINE * 2, rf":2: {stem(7)} stands there twice; remove it"),
+    "a comma": (LINE + f"{stem(9)}.JPEG,5\n", r":2: label '.*,5' is none of 0 to 999"),
+    "an empty line": (f"{LINE}\n{LINE}", r":2: label '' is none of 0 to 999"),
+    "a comment": (LINE + "# 3 of them\n", r":2: label 'them' is none of 0 to 999"),
+    "an underscore": (LINE + f"{stem(9)}.JPEG 1_0\n", r":2: label '1_0' is none of"),
+    "other digits": (LINE + f"{stem(9)}.JPEG ١\n", r":2: label '١' is none of 0 to 999"),
+    "a sign": (LINE + f"{stem(9)}.JPEG +5\n", r":2: label '\+5' is none of 0 to 999"),
+    "numbered": (f"{stem(1)} 1\n", r"is a list of numbered images \(ImageSets/CLS-LOC/val.txt\)"),
+    "words": ("n01440764 tench, Tinca tinca\n", r"is a list of the classes' names \(synset_words"),
+    "JSON": ('{"0": ["n01440764", "tench"]}', r"is JSON, which names no image's class"),
+    "XML": ("<annotation>\n", r"is XML, which names no"),
+    "a table": (f"filename,label\n{stem(7)}.JPEG,0\n", r"is a table with other columns than Imag"),
+    "binary": (b"MATLAB 5.0\0\0", r":1: is no text file; give ILSVRC2012_validation_ground_truth"),
+    "another class": (kaggle({7: "n01440764 1 2 3 4 n01443537 1 2 3 4"}), r":2: .* is not <image>"),
+    "no box": (kaggle({7: "n01440764"}), r":2: .* is not <image>,<wnid> <4 numbers>"),
+    "unknown class": (kaggle({7: "n00000001 1 2 3 4"}), r":2: 'n00000001' is no class of"),
+    "twice, Kaggle": (kaggle({7: "n01440764 1 2 3 4"}) + kaggle({7: "n01440764 1 2 3 4"})[25:],
+                      r":3: .* stands there twice"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HALF_UNDERSTOOD)
+def test_labels_are_never_half_understood(tmp_path: Path, case: str) -> None:
+    text, expected = HALF_UNDERSTOOD[case]
+    with pytest.raises(MissingError, match=rf"labels.txt(: |){expected}"):
+        labels_of(tmp_path, "labels.txt", text)
+
+
+def test_line_ends_and_marks_of_other_systems(tmp_path: Path) -> None:
+    lines = [f"{stem(number)}.JPEG {label}" for number, label in LABELS.items()]
+    text = b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n\r\n"
+    found = labels_of(tmp_path, "labels.txt", text)
+    assert found == {stem(number): label for number, label in LABELS.items()}
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "val.txt").write_bytes(b"caf\xe9.png 281\n")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).write_bytes(jpeg(1))
+    (sample,) = dataset(tmp_path, layout="flat").samples()
+    assert (sample.id, sample.label) == ("caf\\xe9.png", 281)
+
+
+@pytest.mark.parametrize("suffix", ["tar", "parquet"])
+def test_a_shard_that_is_a_pipe(tmp_path: Path, suffix: str) -> None:
+    os.mkfifo(tmp_path / f"val-0.{suffix}")
+    with pytest.raises(MissingError, match=rf"val-0.{suffix}: is no file; 0 pictures of it"):
+        dataset(tmp_path)
+
+
+def test_labels_without_a_picture_that_is_read_are_told(tmp_path: Path) -> None:
+    files = {"a.cls": b"3", "a.heic": b"", "b.cls": b"4", "b.jpg": jpeg(1), "c.cls": b"5"}
+    put_tar(tmp_path, 0, files)
+    with pytest.warns(UserWarning, match=r"00.tar: 2 labels \(<key>.cls\) have no picture"):
+        (sample,) = dataset(tmp_path).samples()
+    assert sample.label == 4
+    put_tar(tmp_path, 0, {"b.cls": b"4" + b" " * 20 + b"7", "b.jpg": jpeg(1)})
+    with pytest.raises(MissingError, match=r"b.cls: label .* is none of 0 to 999"):
+        dataset(tmp_path)
+
+
 def test_a_devkit_without_its_meta_mat(tmp_path: Path) -> None:
     flat(tmp_path)
     (tmp_path / "meta.mat").unlink()
