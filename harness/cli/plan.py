@@ -222,14 +222,14 @@ def _left(
     ``db`` is None where nothing that it may hold counts.
     """
     from harness.schedule.pairs import remaining
+    from harness.store.database import is_file, reading
 
     plan = resolved.plan
-    if db is None or not db.exists():
+    if db is None or not is_file(db):
         whole = {cell.key: len(cell.images) for cell in plan.cells}
         return whole, remaining(plan, {}, None, retry_errors=retry_errors)
     from harness.schedule.images import Images
     from harness.schedule.run import keys_of, todo_of
-    from harness.store.database import reading
 
     keys = keys_of(plan.cells, Images(resolved.dataset))
     with reading(db) as connection:

@@ -158,8 +158,8 @@ def transaction(db: Database) -> Iterator[sqlite3.Connection]:
             raise
 
 
-def refuse_special(path: Path) -> None:
-    """Refuse what is there but no file: opening a FIFO would wait for ever.
+def is_file(path: Path) -> bool:
+    """Whether there is a file; what else may be there is refused: opening a FIFO would wait.
 
     Raises:
         StoreError: it is of another kind, or links lead in a circle.
@@ -168,10 +168,11 @@ def refuse_special(path: Path) -> None:
         try:
             mode = path.stat().st_mode
         except FileNotFoundError:
-            return
+            return False
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "no file")
         raise StoreError(f"is {kind}", where=str(path), hint="name a file with --db")
+    return True
 
 
 _KINDS = {
@@ -194,9 +195,9 @@ def open_writable(path: Path, *, check: bool = False) -> Database:
     """
     if not path.parent.is_dir():
         raise StoreError("the folder does not exist", where=str(path), hint="create it first")
-    refuse_special(path)
-    with file_errors(path):  # SQLite's own mode would not give the group what the umask gives
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o666))
+    if not is_file(path):
+        with file_errors(path):  # SQLite would not give the group what the umask gives
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
     with store_errors(path):
         db = _connect(path, "mode=rw")
         try:
@@ -292,14 +293,12 @@ def _connect(path: Path, mode: str) -> Opened:
 
 
 def _connect_readonly(path: Path) -> Opened:
-    refuse_special(path)
-    with file_errors(path):
-        if not path.exists():
-            raise StoreError(
-                "there is no such database",
-                where=str(path),
-                hint="`harness run` makes one; --db names another",
-            )
+    if not is_file(path):
+        raise StoreError(
+            "there is no such database",
+            where=str(path),
+            hint="`harness run` makes one; --db names another",
+        )
     try:
         return _probed(_connect(path, "mode=ro"))
     except sqlite3.OperationalError:

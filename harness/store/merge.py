@@ -14,7 +14,7 @@ from urllib.parse import quote
 from harness.errors import ConfigError, StoreError
 from harness.store import merge_rows
 from harness.store.artifacts import folder_of
-from harness.store.database import current, store_errors, transaction
+from harness.store.database import current, is_file, store_errors, transaction
 from harness.store.lock import is_held
 from harness.store.merge_files import Files, all_or_nothing, take_artifacts
 from harness.store.merge_rows import KEYS, RESULTS, Results, compare, insert_missing, take
@@ -88,8 +88,9 @@ def merge(db: Path, other: Path, *, command: Sequence[str]) -> Merged:
         ConfigError: it is the same file. StoreError: ``other`` is being written, of a newer
         version or damaged, one of its artifacts is missing, or ``db`` is busy or unusable.
     """
+    there = is_file(db)
     with current(other) as readable:
-        if db.exists() and other.samefile(db):
+        if there and other.samefile(db):
             raise ConfigError("is the database to merge into", where=str(other))
         if is_held(other):
             raise StoreError(

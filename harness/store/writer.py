@@ -15,9 +15,9 @@ from harness.store import upserts
 from harness.store.artifacts import Artifacts, folder_of
 from harness.store.database import (
     damage_blamed,
+    is_file,
     open_writable,
     path_of,
-    refuse_special,
     store_errors,
     transaction,
 )
@@ -63,7 +63,7 @@ class Writer:
         """
         if not path.parent.is_dir():
             raise StoreError("the folder does not exist", where=str(path), hint="create it first")
-        refuse_special(path)
+        is_file(path)  # what is none is refused
         lock = Lock.acquire(path, command)
         try:
             db = open_writable(path, check=lock.stale is not None)
