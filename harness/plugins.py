@@ -15,6 +15,7 @@ import pluggy
 
 from harness import hookspecs
 from harness.api import API_VERSION, ConfigError, PluginError
+from harness.terminal import give_away, speaking
 
 GROUP = "harness"
 BUNDLED = "frontier-harness"
@@ -55,7 +56,8 @@ class Registration:
         """
         module, _, attribute = self.target.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            with speaking(f"plugin {self.plugin}"):
+                return getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise PluginError(
                 f"{self.kind} {self.name!r} cannot be imported from {self.target}: {_cause(error)}",
@@ -131,7 +133,8 @@ def unknown(
 
 @cache
 def installed() -> Catalog:
-    """The catalog of this environment's plugins."""
+    """The catalog of this environment's plugins; from now on `terminal.echo` alone has stdout."""
+    give_away()
     return discover(_entry_points())
 
 
@@ -158,7 +161,8 @@ def discover(points: Iterable[tuple[EntryPoint, Distribution]]) -> Catalog:
     for point, distribution in points:
         report = PluginReport(point.name, distribution.metadata["Name"], distribution.version)
         reports.append(report)
-        _load(manager, point, report, taken)
+        with speaking(f"plugin {point.name}"):
+            _load(manager, point, report, taken)
         for registration in report.registered:
             taken[registration.kind, registration.name] = registration
     return Catalog(reports)

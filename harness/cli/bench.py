@@ -15,6 +15,7 @@ from harness.errors import ExitCode
 from harness.report.quantities import si
 from harness.report.quantities import size as in_bytes
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.schedule.bench import Speed
@@ -109,7 +110,7 @@ def bench(
     interrupted = False
     with arithmetic(precision, place):
         for number, each in enumerate(chosen, start=1):
-            click.echo(f"measuring {each.name} ({number} of {len(chosen)})", err=True)
+            echo(f"measuring {each.name} ({number} of {len(chosen)})", err=True)
             try:
                 found.append(bench_model(each, catalog, plan))
             except KeyboardInterrupt:  # what is known is worth a table
@@ -117,7 +118,7 @@ def bench(
                 break
     _print(found, list(plan.attacks), facts, format)
     if interrupted:
-        click.echo(f"interrupted after {len(found)} of {len(chosen)} models", err=True)
+        echo(f"interrupted after {len(found)} of {len(chosen)} models", err=True)
         return ExitCode.INTERRUPTED
     return _exit_code(found)
 
@@ -140,9 +141,9 @@ def _print(
     else:
         names = [*_DATA, *(column.key for column in steps), "memory", *_MACHINE]
         columns = [Column(name, name) for name in names]
-    click.echo(render(rows, columns, format))
+    echo(render(rows, columns, format))
     for line in _notes(found, facts):
-        click.echo(line, err=format in ("json", "csv"))
+        echo(line, err=format in ("json", "csv"))
 
 
 def _row(speed: Speed, attacks: Sequence[str], facts: dict[str, Any]) -> dict[str, Any]:

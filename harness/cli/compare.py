@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +51,9 @@ def compare(
     notes = report.footnotes(found)
     if format in ("json", "csv"):
         rows = report.records(found)
-        click.echo(render(rows, report.csv_columns(rows), format))
-        click.echo("\n".join(notes), err=True)
+        echo(render(rows, report.csv_columns(rows), format))
+        echo("\n".join(notes), err=True)
         return
     text = render(report.text_rows(found), report.columns(found), format, title=report.title(found))
     bullet = "- " if format == "md" else ""
-    click.echo(f"{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))
+    echo(f"{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))

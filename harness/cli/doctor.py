@@ -13,6 +13,7 @@ from harness.cli.options import output_format
 from harness.cli.run import needs, request
 from harness.errors import ExitCode
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.schedule.requirements import Inventory, Requirement
@@ -46,9 +47,9 @@ def doctor(registry_files: Sequence[Path], format: Format, **selected: Any) -> i
 
     asked = request(**selected)
     stock = take_stock(asked, load(registry_files), installed())
-    click.echo(requirements_table(stock.rows, format))
+    echo(requirements_table(stock.rows, format))
     for line in (*stock.choice.notes, *_verdict(stock, asked.suite)):
-        click.echo(line, err=format in ("json", "csv"))
+        echo(line, err=format in ("json", "csv"))
     return ExitCode.MISSING if stock.all("missing") else ExitCode.OK
 
 

@@ -9,6 +9,7 @@ import click
 
 from harness.cli.options import database, option
 from harness.errors import ConfigError
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.store.export import Format
@@ -60,7 +61,7 @@ def export(db: Path, what: str, format: Format | None, output: Path) -> None:
             rows = exports.write_text(stored, what, format, sys.stdout)
         else:
             rows = exports.export(stored, what, format, output)
-    click.echo(f"{rows} rows of {exports.VIEWS[what]}", err=True)
+    echo(f"{rows} rows of {exports.VIEWS[what]}", err=True)
 
 
 def _by_name(output: Path) -> Format:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 COLUMNS = (Column("fact", ""), Column("value", ""))
 
@@ -25,12 +24,12 @@ def print_facts(
 ) -> None:
     """Print ``facts``, the lines ``below`` under their table, or ``whole`` as one JSON object."""
     if format == "json":
-        click.echo(json.dumps(whole, indent=2, allow_nan=False))
+        echo(json.dumps(whole, indent=2, allow_nan=False))
         return
     rows = [{"fact": name, "value": value} for name, value in facts]
-    click.echo(render(rows, COLUMNS, format, title=title))
+    echo(render(rows, COLUMNS, format, title=title))
     if below and format == "table":
-        click.echo("\n" + "\n".join(below))
+        echo("\n" + "\n".join(below))
 
 
 def number(value: float | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.terminal import echo, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,19 +45,18 @@ def findings(db: Path, suite: str | None, format: Format) -> None:
     notes = "\n".join(report.footnotes(found))
     if format in ("json", "csv"):
         rows = report.records(found)
-        click.echo(render(rows, report.csv_columns(rows), format))
+        echo(render(rows, report.csv_columns(rows), format))
         if format == "csv":
-            click.echo(notes, err=True)
+            echo(notes, err=True)
         return
     title = f"{evidence.suite}: the study's claims"
     text = render(report.text_rows(found), report.TABLE, format, title=title)
-    if format == "table":
-        text = _coloured(text, report.MARKS)
-    click.echo(f"{text}\n\n{notes}")
+    whole = visible(f"{text}\n\n{notes}")
+    echo(_coloured(whole, report.MARKS) if format == "table" else whole, coloured=True)
 
 
 def _coloured(text: str, marks: dict[Verdict, str]) -> str:
-    """The verdicts in colour; `click.echo` takes colours away where there is no terminal."""
+    """The verdicts in colour; `echo` takes colours away where there is no terminal."""
     import os
 
     if os.environ.get("NO_COLOR"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,11 +44,9 @@ def fingerprint(
     notes = report.footnotes(found)
     rows = report.records(found)
     if format in ("json", "csv"):
-        click.echo(render(rows, report.csv_columns(), format))
-        click.echo("\n".join(notes), err=True)
+        echo(render(rows, report.csv_columns(), format))
+        echo("\n".join(notes), err=True)
         return
     bullet = "- " if format == "md" else ""
     text = render(rows, report.COLUMNS, format)
-    click.echo(
-        f"{report.title(found)}\n\n{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes)
-    )
+    echo(f"{report.title(found)}\n\n{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))

@@ -9,6 +9,7 @@ import click
 
 from harness.cli.options import database, option, output_format
 from harness.errors import ConfigError
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,8 +169,8 @@ def _print(report: ModuleType, found: Board | Contest, format: Format) -> None:
 
     if format in ("json", "csv"):
         rows = report.records(found)
-        click.echo(render(rows, report.csv_columns(rows), format))
-        click.echo("\n".join(report.footnotes(found)), err=True)
+        echo(render(rows, report.csv_columns(rows), format))
+        echo("\n".join(report.footnotes(found)), err=True)
         return
     _print_text(report, found, format)
 
@@ -179,15 +180,15 @@ def _print_joint(board: JointBoard, format: Format) -> None:
     from harness.report.tables import Column, render
 
     if format == "json":
-        click.echo(json.dumps(report.document(board), indent=2, allow_nan=False))
+        echo(json.dumps(report.document(board), indent=2, allow_nan=False))
     elif format == "csv":
         rows = report.csv_rows(board)
         names = dict.fromkeys(name for row in rows for name in row)
-        click.echo(render(rows, [Column(name, name) for name in names], format))
+        echo(render(rows, [Column(name, name) for name in names], format))
     else:
         _print_text(report, board, format)
         return
-    click.echo("\n".join(report.footnotes(board)), err=True)
+    echo("\n".join(report.footnotes(board)), err=True)
 
 
 def _print_text(report: ModuleType, found: object, format: Format) -> None:
@@ -196,4 +197,4 @@ def _print_text(report: ModuleType, found: object, format: Format) -> None:
     text = render(report.text_rows(found), report.columns(found), format, title=report.title(found))
     notes = report.footnotes(found)
     bullet = "- " if format == "md" else ""
-    click.echo(f"{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))
+    echo(f"{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))

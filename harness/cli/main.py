@@ -11,6 +11,7 @@ import click
 from harness import __version__, signals
 from harness.cli.warned import one_line_warnings
 from harness.errors import ExitCode, HarnessError
+from harness.terminal import echo
 
 VERBS = {
     "run": "harness.cli.run",
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not signals.asked():
                 raise
         if signals.asked():
-            click.echo(signals.MESSAGE, err=True)
+            echo(signals.MESSAGE, err=True)
             code = ExitCode.INTERRUPTED
     sys.exit(code)
 
@@ -125,7 +126,7 @@ def _code(argv: Sequence[str]) -> int:
     except HarnessError as error:
         if _debugging(argv):
             raise
-        click.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -133,16 +134,13 @@ def _code(argv: Sequence[str]) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "harness"
-        click.echo(f"error: {error.format_message()} See `{command} --help`.", err=True)
+        echo(f"error: {error.format_message()} See `{command} --help`.", err=True)
         return ExitCode.USAGE
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         if signals.asked() or _debugging(argv):
             raise
-        click.echo("error: a plugin raised KeyboardInterrupt; --debug shows where", err=True)
+        echo("error: a plugin raised KeyboardInterrupt; --debug shows where", err=True)
         return ExitCode.PLUGIN
-    except BrokenPipeError:
-        sys.stderr.close()  # `harness leaderboard | head` is fine
-        return ExitCode.OK
     return code if isinstance(code, int) else ExitCode.OK
 
 

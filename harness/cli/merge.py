@@ -12,6 +12,7 @@ import click
 from harness.cli.options import database, output_format
 from harness.errors import ExitCode
 from harness.report.tables import Column, render
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.report.tables import Format
@@ -40,7 +41,7 @@ def merge(other: Path, db: Path, format: Format) -> int:
     from harness.store.merge import merge as merge_databases
 
     merged = merge_databases(db, other, command=["harness", *sys.argv[1:]])
-    click.echo(render([asdict(row) for row in merged.counts], COLUMNS, format))
+    echo(render([asdict(row) for row in merged.counts], COLUMNS, format))
     for conflict in merged.conflicts:
-        click.echo(f"conflict: {conflict}", err=True)
+        echo(f"conflict: {conflict}", err=True)
     return ExitCode.CELLS_FAILED if merged.conflicts else ExitCode.OK

@@ -13,6 +13,7 @@ import click
 from harness.cli.options import option, output_format
 from harness.errors import ExitCode
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.importing.run import Outcome
@@ -88,12 +89,12 @@ def import_models(
         sources,
         folder,
         Options(input, logits, size),
-        begun=lambda name: click.echo(f"importing {name}", err=True),
+        begun=lambda name: echo(f"importing {name}", err=True),
     ):
         outcomes.append(outcome)
         if outcome.error is not None:
-            click.echo(f"error: {outcome.error}", err=True)
-    click.echo(render([_row(o) for o in outcomes], _columns(format, outcomes), format))
+            echo(f"error: {outcome.error}", err=True)
+    echo(render([_row(o) for o in outcomes], _columns(format, outcomes), format))
     failed = any(outcome.error is not None for outcome in outcomes)
     return ExitCode.CELLS_FAILED if failed else ExitCode.OK
 

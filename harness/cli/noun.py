@@ -11,6 +11,7 @@ import click
 
 from harness.cli.options import output_format, registries
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 Source = TypeVar("Source")
 Row = Mapping[str, Any]
@@ -34,10 +35,10 @@ def noun(
         found = rows(source(registry_files))
         if format != "json":  # the others have no lists within rows
             found = [{key: _flat(value) for key, value in row.items()} for row in found]
-        click.echo(render(found, columns, format))
+        echo(render(found, columns, format))
 
     def show(name: str, format: Format, registry_files: Sequence[Path] = ()) -> None:
-        click.echo(describe(facts(source(registry_files), name), format))
+        echo(describe(facts(source(registry_files), name), format))
 
     group = click.Group(help=help)
     options = [output_format(), *([registries()] if overlays else [])]

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from harness.cli.models_import import import_models
 from harness.cli.noun import Row, noun
 from harness.errors import ConfigError
 from harness.report.tables import Column
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.plugins import Catalog, PluginReport, Registration
@@ -36,7 +35,7 @@ def _components(files: Sequence[Path]) -> Catalog:
     catalog = _plugins(files)
     for report in catalog.broken:
         where = f"plugin {report.name} ({report.distribution} {report.version})"
-        click.echo(f"warning: {where} is {report.status}", err=True)
+        echo(f"warning: {where} is {report.status}", err=True)
     return catalog
 
 

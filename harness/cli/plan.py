@@ -16,6 +16,7 @@ from harness.cli.readiness import demand
 from harness.cli.run import request, selection
 from harness.report.quantities import flop, si, size, span
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.api import Passes
@@ -106,14 +107,14 @@ def show_plan(
     busy = {cell.model.name for cell in resolved.plan.cells if left[cell.key]}
     busy |= {each.model.name for each, images in transfers if images}
     calibration = calibrate(
-        resolved, busy, device, measure=measure, say=lambda line: click.echo(line, err=True)
+        resolved, busy, device, measure=measure, say=lambda line: echo(line, err=True)
     )
     priced = _priced(resolved, left, transfers, calibration)
     _print(resolved, priced, calibration, format)
     for line in _not_here(stock):
-        click.echo(line, err=True)
+        echo(line, err=True)
     for name in resolved.plan.unavailable:
-        click.echo(f"no installed plugin offers {name!r}: a run goes on without it", err=True)
+        echo(f"no installed plugin offers {name!r}: a run goes on without it", err=True)
 
 
 def _priced(
@@ -163,20 +164,20 @@ def _print(
             "unknown_attacks": sorted(overall.without_passes),
             "unavailable": list(resolved.plan.unavailable),
         }
-        click.echo(json.dumps(whole, indent=2, allow_nan=False))
+        echo(json.dumps(whole, indent=2, allow_nan=False))
     else:
-        click.echo(render(attacks, ATTACKS, format))
+        echo(render(attacks, ATTACKS, format))
     if format in ("table", "md"):
-        click.echo("\n" + render(models, MODELS, format))
+        echo("\n" + render(models, MODELS, format))
     cells, pairs = len(resolved.plan.cells), len(resolved.plan.pairs)
-    click.echo(
+    echo(
         f"suite {resolved.plan.suite}: {len(models)} models, {cells} cells, "
         f"{f'{pairs} pairs, ' if pairs else ''}"
         f"{sum(row['images'] for row in attacks)} images, {overall.images} to do",
         err=format != "table",
     )
     for line in _totals(overall, calibration):
-        click.echo(line, err=format != "table")
+        echo(line, err=format != "table")
 
 
 def _totals(overall: Cost, calibration: Calibration) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import click
-
 from harness.cli.doctor import requirements_table, to_download
 from harness.errors import MissingError
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.display.base import Display
@@ -27,7 +26,7 @@ def demand(stock: Inventory, *, available: bool) -> Inventory:
     without = stock.without(names)
     if not missing or (available and stock.dataset and without.choice.models):
         return without
-    click.echo(requirements_table(missing, "table"), err=True)
+    echo(requirements_table(missing, "table"), err=True)
     hint = "get them as the table says"
     if stock.dataset and without.choice.models:
         hint += ", or leave them out with --available"

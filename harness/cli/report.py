@@ -9,6 +9,7 @@ import click
 
 from harness.cli.options import database, option, registries
 from harness.errors import ConfigError, HarnessError
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,14 +74,14 @@ def report(
     with file_errors(page):
         output.mkdir(parents=True, exist_ok=True)
         page.write_text(html(found), "utf-8")
-    click.echo(page)
+    echo(str(page))
     if figures:
         from harness.report.html.export import export
 
         written = export(found.figures.values(), output / "figures")
-        click.echo(f"{len(written)} figures in {output / 'figures'}", err=True)
+        echo(f"{len(written)} figures in {output / 'figures'}", err=True)
     if found.provenance.gaps:
-        click.echo(
+        echo(
             f"{found.provenance.complete} of {found.provenance.parts} cells are complete; the page"
             " names what is missing",
             err=True,

@@ -12,6 +12,7 @@ import click
 from harness import signals
 from harness.cli.options import Decorator, database, option, registries
 from harness.errors import ConfigError, ExitCode
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.display.base import Display
@@ -211,7 +212,7 @@ def run(
 
     catalog, registry = installed(), load(registry_files)
     for report in catalog.broken:
-        click.echo(f"warning: plugin {report.name} ({report.distribution} {report.version}) "
+        echo(f"warning: plugin {report.name} ({report.distribution} {report.version}) "
                    f"is {report.status}", err=True)  # fmt: skip
     wanted = take_stock(asked, registry, catalog)
     stock = demand(wanted, available=available)

@@ -11,6 +11,7 @@ from harness.cli.facts import pairs, print_facts
 from harness.cli.options import database, output_format
 from harness.cli.status import total
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ def list_runs(db: Path, format: Format) -> None:
 
     with reading(db) as connection:
         rows = views.runs(connection)
-    click.echo(render(rows, COLUMNS, format))
+    echo(render(rows, COLUMNS, format))
 
 
 @runs.command("show")

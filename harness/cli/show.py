@@ -14,6 +14,7 @@ from harness.cli.options import database, output_format
 from harness.errors import ConfigError
 from harness.report.curve import glyphs_for, plot
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +70,7 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
         raise ConfigError("'surface' comes first", hint="harness show surface [OPTIONS] ...")
     with snapshot(db) as connection:
         if cell is None:
-            click.echo(render(details.cells(connection), COLUMNS, format))
+            echo(render(details.cells(connection), COLUMNS, format))
             return
         found = details.find_cell(connection, cell)
         curves: list[SecurityCurve] = []

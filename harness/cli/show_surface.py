@@ -9,6 +9,7 @@ import click
 from harness.cli.options import database, output_format
 from harness.cli.run import listed
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 WRITTEN = (Column("png", "picture"), Column("json", "JSON"))
 
@@ -49,7 +50,7 @@ def surface(
         every = stored.surfaces(connection.conn)
         if output is None:
             rows = [report.row(each) for each in chosen(every, wanted, image)]
-            click.echo(render(rows, report.COLUMNS, format))
+            echo(render(rows, report.COLUMNS, format))
             return
         written = []
         for group in side_by_side(every, wanted, image):
@@ -62,4 +63,4 @@ def surface(
                 for each in group
             ]
             written.append(report.write(drawn, output))
-    click.echo(render(written, WRITTEN, format))
+    echo(render(written, WRITTEN, format))

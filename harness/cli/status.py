@@ -9,6 +9,7 @@ import click
 from harness.cli.facts import counts
 from harness.cli.options import database, option, output_format
 from harness.report.tables import Column, Format, render
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,8 +41,8 @@ def status(db: Path, number: int | None, format: Format) -> None:
         run = find_run(connection, number)
         rows = run_cells(connection, run["run"])
     title = f"run {run['run']} · suite {run['suite']} · {run['status']}"
-    click.echo(render(_flat(rows) if format == "csv" else rows, COLUMNS, format, title=title))
-    click.echo(total(run, rows), err=format in ("json", "csv"))
+    echo(render(_flat(rows) if format == "csv" else rows, COLUMNS, format, title=title))
+    echo(total(run, rows), err=format in ("json", "csv"))
 
 
 def total(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:

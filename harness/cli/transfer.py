@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,7 @@ def transfer(
         )
     if format in ("json", "csv"):
         rows = report.records(matrix)
-        click.echo(render(rows, report.columns(rows), format))
-        click.echo("\n".join(report.footnotes(matrix, intervals=intervals)), err=True)
+        echo(render(rows, report.columns(rows), format))
+        echo("\n".join(report.footnotes(matrix, intervals=intervals)), err=True)
         return
-    click.echo(report.text(matrix, format, intervals=intervals))
+    echo(report.text(matrix, format, intervals=intervals), coloured=True)

@@ -12,6 +12,7 @@ import click
 from harness.cli.options import database, option, output_format, registries
 from harness.errors import ExitCode
 from harness.report.tables import Column, render
+from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.report.tables import Format
@@ -74,10 +75,10 @@ def verify(
     )
 
     def say(line: str) -> None:
-        click.echo(line, err=True)
+        echo(line, err=True)
 
     registry = load(registry_files)
     with reading(db) as stored:
         checks = verification.verify(stored, registry, installed(), scope, say)
-    click.echo(render([asdict(check) for check in checks], COLUMNS, format))
+    echo(render([asdict(check) for check in checks], COLUMNS, format))
     return ExitCode.CELLS_FAILED if any(check.wrong for check in checks) else ExitCode.OK

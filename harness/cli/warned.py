@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-import click
+from harness.terminal import echo
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def one_line_warnings() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if issubclass(category, UserWarning) and _is_ours(filename):
-                click.echo("warning: " + " ".join(str(message).split()), err=True)
+                echo("warning: " + " ".join(str(message).split()), err=True)
             else:
                 usual(message, category, filename, lineno, file, line)
 
@@ -36,7 +36,8 @@ def one_line_warnings() -> Iterator[None]:
 
 def _is_ours(filename: str) -> bool:
     """Whether the file is a module of the core or of a bundled plugin."""
+    # A copy in one step: other threads import meanwhile, and a list of the items takes many.
     return any(
         name.startswith("harness") and getattr(module, "__file__", None) == filename
-        for name, module in list(sys.modules.items())
+        for name, module in sys.modules.copy().items()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -55,4 +56,5 @@ class JsonDisplay(Display):
             self._tell("finish", **asdict(self._meter.read()))
 
     def _tell(self, event: str, **facts: Any) -> None:
-        print(json.dumps({"event": event, **facts}), file=self._stream, flush=True)
+        with suppress(BrokenPipeError):  # the work goes on without a listener
+            print(json.dumps({"event": event, **facts}), file=self._stream, flush=True)

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter, Progress
-from harness.display.text import counts, duration, left, one_line, speed, transfer
+from harness.display.text import counts, duration, left, speed, transfer
+from harness.terminal import one_line
 
 
 class LiveDisplay(Display):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TextIO
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter
-from harness.display.text import counts, duration, left, one_line, speed, to_do, transfer
+from harness.display.text import counts, duration, left, speed, to_do, transfer
+from harness.terminal import one_line
 
 INTERVAL = 10.0
 """Seconds between two progress lines, at least."""
@@ -58,4 +60,5 @@ class PlainDisplay(Display):
             self._print(f"{counts(now)} in {duration(now.elapsed)}")
 
     def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        with suppress(BrokenPipeError):  # the work goes on without a listener
+            print(line, file=self._stream, flush=True)

@@ -5,11 +5,6 @@ from __future__ import annotations
 from harness.display.meter import Progress
 
 
-def one_line(text: str) -> str:
-    """``text`` on one line, without control characters that a terminal would obey."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
 def duration(seconds: float) -> str:
     """``0:07``, ``12:34`` or ``1:02:03``."""
     minutes, second = divmod(round(seconds), 60)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.report.tables import Column
+from harness.terminal import output, visible
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -49,7 +49,7 @@ def text(heat: HeatMap) -> str:
     """
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    console = Console(file=output(), width=None if output().isatty() else 10_000, highlight=False)
     with console.capture() as capture:
         for line in lines(heat, console.width):
             console.print(line, soft_wrap=True)
@@ -61,12 +61,12 @@ def lines(heat: HeatMap, width: int) -> list[Text]:
     from rich.text import Text
 
     number = len(str(len(heat.labels)))
-    names = [f"{place:>{number}} {label}" for place, label in enumerate(heat.labels, 1)]
+    names = [f"{place:>{number}} {visible(label)}" for place, label in enumerate(heat.labels, 1)]
     longest = max(map(len, names), default=0)
     beside = longest + (1 + CELL) * len(names) <= width
     left = longest if beside else number
     heads = [f"{place:>{CELL}}" for place in range(1, len(names) + 1)]
-    found = [Text(heat.title), Text(" " * left + _joined(heat, heads, "│"))]
+    found = [Text(visible(heat.title)), Text(" " * left + _joined(heat, heads, "│"))]
     rule = "─" * left + _joined(heat, ["─" * CELL] * len(names), "┼", "─")
     for row, name in enumerate(names):
         if row == 0 or heat.starts(row):

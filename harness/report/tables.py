@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from harness.terminal import one_line, output, visible
 
 Format = Literal["table", "json", "csv", "md"]
 
@@ -47,8 +48,9 @@ def render(
 
 
 def _cell(row: Mapping[str, Any], column: Column) -> str:
+    """What people see; `visible` already, for a table's widths are those of what is shown."""
     value = row.get(column.key)
-    return "–" if value is None else column.show(value)
+    return "–" if value is None else visible(column.show(value))
 
 
 def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
@@ -62,7 +64,7 @@ def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
 
 def _markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in cells) + " |"
 
     rule = "|" + "|".join("---:" if column.right else "---" for column in columns) + "|"
     body = [line([_cell(row, column) for column in columns]) for row in rows]
@@ -76,7 +78,7 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: 
     from rich.text import Text
 
     # A narrow terminal squeezes the table; a pipe or a file never loses a digit.
-    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    console = Console(file=output(), width=None if output().isatty() else 10_000)
     with console.capture() as capture:
         for part in _fitting(rows, columns, console.width):
             table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -10,6 +10,7 @@ from harness.analysis.transfer_summary import Mean, Summary, summary
 from harness.report import heatmap
 from harness.report.heatmap import HeatMap
 from harness.report.tables import Column, Format, render
+from harness.terminal import visible
 
 SHOWN = 8
 """The most sources and pairs that a summary lists."""
@@ -21,7 +22,7 @@ COUNTS = {
 
 
 def text(matrix: Matrix, format: Format, *, intervals: bool) -> str:
-    """The matrix for people, as tables or as Markdown."""
+    """The matrix for people, as tables or as Markdown; `visible`, with colours of its own."""
     short = summary(matrix)
     parts = [_map(heat, format) for heat in _maps(matrix, short)]
     sources, pairs = _sources(matrix, short), _pairs(short)
@@ -30,7 +31,7 @@ def text(matrix: Matrix, format: Format, *, intervals: bool) -> str:
         _listed("most asymmetric pairs", pairs, format, intervals),
     ]
     bullet = "- " if format == "md" else ""
-    notes = [f"{bullet}{note}" for note in footnotes(matrix, intervals=intervals)]
+    notes = [visible(f"{bullet}{note}") for note in footnotes(matrix, intervals=intervals)]
     return "\n\n".join([*(part for part in parts if part), "\n".join(notes)])
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import io
 import subprocess
 import sys
 import tarfile
+import threading
 import warnings
 from pathlib import Path
 
@@ -85,3 +88,40 @@ def test_other_libraries_warnings_are_left_as_they_are(
         assert len(left) == (not ours)
         warn(UserWarning, "harness.errors")  # and afterwards all is as before
         assert capsys.readouterr().err == ""
+
+
+class Litter:
+    """Garbage whose end lets another thread import a module."""
+
+    def __init__(self, path: Path) -> None:
+        self.itself, self.path = self, path
+
+    def __del__(self) -> None:
+        thread = threading.Thread(target=importlib.import_module, args=(self.path.stem,))
+        thread.start()
+        thread.join()
+
+
+def test_a_warning_is_shown_while_another_thread_imports(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"imported_meanwhile_{number}.py" for number in range(50)]
+    for path in paths:
+        path.touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with one_line_warnings():
+        before = gc.get_threshold()
+        gc.disable()
+        gc.collect()  # counts from 0
+        for path in paths:
+            Litter(path)
+        try:
+            gc.set_threshold(400)  # so that it is collected while the modules are looked through
+            gc.enable()
+            warn(UserWarning, "harness.errors")
+        finally:
+            gc.set_threshold(*before)
+            gc.collect()
+    assert capsys.readouterr().err == "warning: two lines\n"
+    for path in paths:
+        sys.modules.pop(path.stem, None)

@@ -20,7 +20,7 @@ from harness.display.live import LiveDisplay
 from harness.display.plain import PlainDisplay
 
 HOSTILE = "[red]loud[/red] [/] [link=x]\x1b[31m\x07two\nlines {images}"
-TAME = "[red]loud[/red] [/] [link=x] [31m two lines {images}"
+TAME = r"[red]loud[/red] [/] [link=x]\u001b[31m\u0007two lines {images}"
 
 PROGRAM = """
 import sys

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.display.meter import WINDOW, Meter
-from harness.display.text import duration, one_line
+from harness.display.text import duration
+from harness.terminal import one_line
 
 
 class Clock:
