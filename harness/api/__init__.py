@@ -31,7 +31,15 @@ from harness.api.classifier import (
 from harness.api.dataset import Cut, Dataset, DatasetSpec, Sample
 from harness.api.goal import Access, Goal, Norm
 from harness.api.measurement import Later, Measurement, Pair, Probe, Reading, Subject
-from harness.api.metric import CellRows, CleanRow, Metric, OutcomeRow, Score, Status
+from harness.api.metric import (
+    ZERO_GRADIENT,
+    CellRows,
+    CleanRow,
+    Metric,
+    OutcomeRow,
+    Score,
+    Status,
+)
 from harness.api.registration import Register
 from harness.api.success import margin, reached, rivals, succeeded
 from harness.api.target import Target
@@ -51,6 +59,7 @@ hookimpl = pluggy.HookimplMarker("harness")
 
 __all__ = [
     "API_VERSION",
+    "ZERO_GRADIENT",
     "Access",
     "Attack",
     "AttackParameters",

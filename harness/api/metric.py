@@ -25,6 +25,13 @@ class Status(StrEnum):
     """Measured, not attacked; a measurement that came to nothing is ``invalid``."""
 
 
+ZERO_GRADIENT = "zero_gradient"
+"""The number, 1, that the harness adds for an image whose first gradient was zero everywhere.
+
+Gradient masking or a saturated loss: that the image is robust says little then.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class CleanRow:
     """The model's clean prediction of one image; ``predicted`` is None where that failed."""

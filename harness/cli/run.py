@@ -272,6 +272,8 @@ def _report(summary: Summary, display: Display, db: Path) -> None:
         display.say(f"failed: {failure}")
     if summary.failures:
         display.say("see `harness status`; `--retry-errors` computes failed images again")
+    for note in summary.notes:
+        display.say(f"note: {note}")
     if summary.transfers:
         display.say(f"run {summary.run}: {summary.transfers} predictions of transfers computed")
     if summary.computed:

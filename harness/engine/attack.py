@@ -157,5 +157,6 @@ class _BatchEngine:
             checked_candidates(result, len(jobs), self._model.shape),
             target.forwards.tolist(),
             target.backwards.tolist(),
+            flat=target.flat.tolist(),
             eight_bit=self._eight_bit,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,8 +23,16 @@ SECONDS_BETWEEN_VERDICTS = 1.0
 """How long a finished image may wait for company on its way to the judging pass."""
 
 
-def evaluate(stepper: Stepper, model: PixelClassifier, point: Point) -> None:
-    """A forward, and where asked for a backward, at the stepper's ``point``; the stepper moves."""
+def evaluate(
+    stepper: Stepper,
+    model: PixelClassifier,
+    point: Point,
+    look: Callable[[Tensor], None] | None = None,
+) -> None:
+    """A forward, and where asked for a backward, at the stepper's ``point``; the stepper moves.
+
+    ``look`` sees the gradient before the stepper, which may overwrite it.
+    """
     if not point.gradient:
         with torch.no_grad():
             stepper.observe(model.forward(point.images))
@@ -32,6 +41,8 @@ def evaluate(stepper: Stepper, model: PixelClassifier, point: Point) -> None:
     logits = model.forward(images)
     cotangent = stepper.observe(logits.detach())
     (gradient,) = torch.autograd.grad(logits, images, cotangent)
+    if look is not None:
+        look(gradient)
     stepper.step(gradient)
 
 
@@ -103,7 +114,9 @@ class SlotEngine:
         )
         self._occupied = torch.zeros(count, dtype=torch.bool, device=device)
         self._passes = torch.zeros((2, count), dtype=torch.int64, device=device)
-        self._look: tuple[Tensor, Event] | None = None
+        self._new, self._flat = torch.zeros((2, count), dtype=torch.bool, device=device)
+        self._loaded = False
+        self._seen: tuple[Tensor, Event] | None = None
 
     @property
     def _company(self) -> int:
@@ -118,7 +131,19 @@ class SlotEngine:
         slots, model = len(self._slots), self._model
         point = checked_point(self._stepper.point(), slots, model.shape, model.device)
         self._count(point)
-        evaluate(self._stepper, self._model, point)
+        first = partial(self._look, point.asking) if self._loaded and point.gradient else None
+        evaluate(self._stepper, self._model, point, first)
+
+    def _look(self, asking: Tensor | None, gradient: Tensor) -> None:
+        """Note of the images that are new whether their first gradient is zero everywhere.
+
+        One look is enough: nothing moves such an image, so its gradient stays what it is.
+        """
+        new = self._new if asking is None else self._new & asking
+        zero = ~gradient.ne(0).any(dim=(1, 2, 3))
+        self._flat = torch.where(new, zero, self._flat)
+        self._new.zero_()
+        self._loaded = False
 
     def _count(self, point: Point) -> None:
         """Idle and finished slots are not counted: an image's passes do not depend on its mates."""
@@ -140,7 +165,7 @@ class SlotEngine:
             return
         rows = torch.tensor(done, device=self._model.device)
         result = checked_candidates(self._stepper.result(rows), len(done), self._model.shape)
-        passes = self._passes[:, rows].cpu()
+        facts = torch.cat((self._passes[:, rows], self._flat[None, rows])).cpu()
         # `result` may be a view of state that the next image overwrites.
         images = result.images.clone()
         numbers = {name: values.clone() for name, values in result.numbers.items()}
@@ -148,7 +173,7 @@ class SlotEngine:
             job = self._slots[row]
             assert job is not None
             each = {name: values[index] for name, values in numbers.items()}
-            self._waiting.append((job, images[index], each, passes[:, index]))
+            self._waiting.append((job, images[index], each, facts[:, index]))
             self._slots[row] = None
         self._occupied[rows] = False
         self._load(done, list(itertools.islice(self._jobs, len(done))))
@@ -164,10 +189,10 @@ class SlotEngine:
 
     def _delayed(self, mask: Tensor) -> list[bool]:
         """The mask as it was one look ago: the device has newer work queued and never waits."""
-        before = self._look
+        before = self._seen
         copy = torch.empty(mask.shape, dtype=torch.bool, pin_memory=True)
         copy.copy_(mask & self._occupied, non_blocking=True)
-        self._look = (copy, mark(self._model.device))
+        self._seen = (copy, mark(self._model.device))
         if before is None:
             return [False] * len(self._slots)
         before[1].synchronize()
@@ -183,7 +208,9 @@ class SlotEngine:
         self._stepper.load(rows, to_batch(jobs, device=self._model.device))
         self._passes[:, rows] = 0
         self._occupied[rows] = True
-        self._look = None  # a mask from before would call the new images finished
+        self._new[rows] = True
+        self._loaded = True
+        self._seen = None  # a mask from before would call the new images finished
 
     def _shrink(self) -> None:
         """Give idle rows up once a quarter of them is idle: no forward that is not needed."""
@@ -195,19 +222,20 @@ class SlotEngine:
         self._slots = [self._slots[row] for row in kept]
         self._occupied = self._occupied[rows]
         self._passes = self._passes[:, rows]
-        self._look = None
+        self._new, self._flat = self._new[rows], self._flat[rows]
+        self._seen = None
 
     def _verdicts(self, *, at_least: int) -> list[Judged]:
         """Judge what waits, if that is enough for a pass of its own or has waited long enough."""
         due = time.monotonic() - self._last_verdict >= SECONDS_BETWEEN_VERDICTS
         if not self._waiting or (len(self._waiting) < at_least and not due):
             return []
-        jobs, images, numbers, passes = zip(*self._waiting, strict=True)
+        jobs, images, numbers, facts = zip(*self._waiting, strict=True)
         candidates = Candidates(
             torch.stack(images),
             {name: torch.stack([each[name] for each in numbers]) for name in numbers[0]},
         )
-        forwards, backwards = torch.stack(passes, dim=1).tolist()
+        forwards, backwards, flat = torch.stack(facts, dim=1).tolist()
         self._guard.check()
         judged = judge(
             self._model,
@@ -216,6 +244,7 @@ class SlotEngine:
             candidates,
             forwards,
             backwards,
+            flat=flat,
             eight_bit=self._eight_bit,
         )
         self._waiting.clear()

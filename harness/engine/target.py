@@ -18,6 +18,7 @@ class CountingTarget(Target):
 
     Attributes:
         forwards, backwards: int64 (n,), the passes made for each row.
+        flat: bool (n,), the rows whose first gradient was zero everywhere.
     """
 
     def __init__(self, model: PixelClassifier, attack: AttackParameters, rows: int) -> None:
@@ -26,6 +27,7 @@ class CountingTarget(Target):
         self.classes = model.classes
         self.forwards = np.zeros(rows, dtype=np.int64)
         self.backwards = np.zeros(rows, dtype=np.int64)
+        self.flat = np.zeros(rows, dtype=np.bool_)
 
     def labels(self, images: Tensor, rows: Tensor | None = None) -> Tensor:
         self._count(self.forwards, images, rows)
@@ -46,7 +48,15 @@ class CountingTarget(Target):
             point = self._laid_out(images).requires_grad_(True)
             logits = self._model.forward(point)
             (gradient,) = torch.autograd.grad(loss(logits).sum(), point)
+        self._look(gradient, rows)
         return logits.detach(), gradient
+
+    def _look(self, gradient: Tensor, rows: Tensor | None) -> None:
+        index = np.arange(len(self.flat)) if rows is None else rows.cpu().numpy()
+        first = self.backwards[index] == 1
+        if first.any():
+            zero = ~gradient.ne(0).any(dim=(1, 2, 3)).cpu().numpy()
+            self.flat[index[first]] = zero[first]
 
     def _laid_out(self, images: Tensor) -> Tensor:
         checked_images(images, "the attack", self._model.shape, device=self._model.device)

@@ -10,7 +10,17 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from harness.api import Batch, Candidates, Norm, PluginError, Status, margin, reached, succeeded
+from harness.api import (
+    ZERO_GRADIENT,
+    Batch,
+    Candidates,
+    Norm,
+    PluginError,
+    Status,
+    margin,
+    reached,
+    succeeded,
+)
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job, Judged, Rounded, to_batch
 
@@ -39,6 +49,7 @@ def judge(
     forwards: Sequence[int],
     backwards: Sequence[int],
     *,
+    flat: Sequence[bool] | None = None,
     eight_bit: bool = False,
 ) -> list[Judged]:
     """Verdicts on ``candidates``, a row for each of ``jobs``.
@@ -46,6 +57,7 @@ def judge(
     Success is the argmax of a forward pass in IEEE fp32. NaN, pixels outside [0, 1] and distortions
     beyond the budget are ``invalid``. With ``eight_bit`` a second pass judges what is left of the
     candidates after `to_8_bits`; rounding may exceed the budget, which is not held against them.
+    ``flat``: the rows whose first gradient was zero everywhere.
 
     Raises:
         PluginError: the candidates do not have the images' shape.
@@ -76,7 +88,8 @@ def judge(
                 l2=norms[1][row] if finite else None,
                 l1=norms[2][row] if finite else None,
                 l0=int(norms[3][row]) if finite else None,
-                numbers={name: values[row] for name, values in numbers.items()},
+                numbers={name: values[row] for name, values in numbers.items()}
+                | ({ZERO_GRADIENT: 1.0} if flat is not None and flat[row] else {}),
                 candidate=hosted[row],
                 rounded=rounded[row] if error is None else None,
                 error=error,

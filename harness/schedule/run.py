@@ -20,7 +20,7 @@ from harness.schedule.pairs import again, remaining
 from harness.schedule.progress import Progress
 from harness.schedule.residency import Residency, residency
 from harness.schedule.resolve import Resolved
-from harness.schedule.scoring import score
+from harness.schedule.scoring import masked, score
 from harness.schedule.transfer import FailFast, TransferWork
 from harness.schedule.turn import Turn
 from harness.schedule.work import ModelWork
@@ -52,6 +52,7 @@ class Summary:
         computed: images computed now; ``found`` were stored before.
         transfers: predictions of transfers computed now.
         failures: one line for each cell that failed, is incomplete or holds invalid images.
+        notes: what is no failure, and should be known.
     """
 
     run: int
@@ -60,6 +61,7 @@ class Summary:
     found: int
     transfers: int
     failures: Sequence[str]
+    notes: Sequence[str]
     exit_code: ExitCode
 
 
@@ -108,7 +110,14 @@ def run(
     code = _exit_code(failures, resolved, catalog)
     writer.finish_run(number, status="failed" if code else "done", exit_code=code)
     return Summary(
-        *(number, len(plan.cells), done.computed, done.found, done.transfers, failures, code)
+        run=number,
+        cells=len(plan.cells),
+        computed=done.computed,
+        found=done.found,
+        transfers=done.transfers,
+        failures=failures,
+        notes=masked(writer, number),
+        exit_code=code,
     )
 
 

@@ -10,7 +10,12 @@ from harness.engine.guard import Guard
 from harness.plan import Cell
 from harness.plugins import Catalog, Kind
 from harness.schedule.resolve import Resolved
-from harness.store.queries import cell_rows, measured_means, measured_statuses
+from harness.store.queries import (
+    cell_rows,
+    measured_means,
+    measured_statuses,
+    zero_gradients,
+)
 from harness.store.writer import Writer
 
 
@@ -41,6 +46,15 @@ def score(resolved: Resolved, catalog: Catalog, writer: Writer, run: int) -> lis
                 scores[name] = (found.value, found.images, str(metric.unit))
         writer.write_scores(run, cell.key, scores)
     return failures + [f"{said}: {_few(labels)}" for said, labels in wrong.items()]
+
+
+def masked(writer: Writer, run: int) -> list[str]:
+    """A line for each model whose robustness may be that of its gradients alone."""
+    return [
+        f"{model}: {flat} of {images} images: the gradient is exactly zero: gradient masking or a"
+        " saturated loss"
+        for model, flat, images in zero_gradients(writer.db, run)
+    ]
 
 
 def _few(labels: Sequence[str]) -> str:

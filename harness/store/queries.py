@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from harness.api import CellRows, CleanRow, OutcomeRow, Status
+from harness.api import ZERO_GRADIENT, CellRows, CleanRow, OutcomeRow, Status
 from harness.store.records import CleanResult, ImageKey
 
 if TYPE_CHECKING:
@@ -133,6 +133,32 @@ def measured_means(db: Database, run: int, cell_key: str) -> dict[str, tuple[flo
         [run, cell_key],
     )
     return {name: (mean, images) for name, mean, images in rows}
+
+
+def zero_gradients(db: Database, run: int) -> list[tuple[str, int, int]]:
+    """Models some of whose images of a run had an attack's first gradient zero everywhere.
+
+    Each with the number of these images, and of all its images that were attacked and judged.
+    """
+    attacked = (
+        "SELECT model_id, count(DISTINCT outcomes.image_id) AS images FROM run_cells"
+        " JOIN cells ON cells.id = run_cells.cell_id"
+        " JOIN run_images ON run_images.run_id = run_cells.run_id"
+        " AND run_images.position < run_cells.images"
+        " JOIN outcomes ON outcomes.cell_id = cells.id AND outcomes.image_id = run_images.image_id"
+    )
+    flat = (
+        f"{attacked} JOIN measurements ON measurements.cell_id = outcomes.cell_id"
+        " AND measurements.image_id = outcomes.image_id AND measurements.name = :name"
+    )
+    which = "WHERE run_cells.run_id = :run AND status IN ('robust', 'broken') GROUP BY 1"
+    rows = db.execute(
+        f"SELECT components.name, flat.images, attacked.images FROM ({flat} {which}) AS flat"
+        f" JOIN ({attacked} {which}) AS attacked ON attacked.model_id = flat.model_id"
+        " JOIN components ON components.id = flat.model_id ORDER BY components.id",
+        {"run": run, "name": ZERO_GRADIENT},
+    )
+    return list(rows)
 
 
 def cell_rows(db: Database, run: int, cell_key: str) -> CellRows:

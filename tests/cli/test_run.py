@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -183,3 +184,42 @@ def test_python_dash_m_and_the_console_script_are_the_same(tmp_path):
         [sys.executable, "-m", "harness", "--version"], capture_output=True, text=True
     )
     assert one.stdout.startswith("harness, version ")
+
+
+def test_gradients_that_are_zero_are_said_and_stored(harness, overlay, monkeypatch):
+    """A network behind a step function, a known defence: every image robust, for no good reason."""
+    from torch import nn
+
+    from harness_digits.loader import DigitsLoader
+
+    class Stepped(nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
+
+        def forward(self, inputs):
+            return self.network((inputs * 2).round() / 2)
+
+    load = DigitsLoader.load
+
+    def stepped(self, spec, device):
+        found = load(self, spec, device)
+        return replace(found, module=Stepped(found.module))
+
+    run = ("run", "--registry", overlay, "--suite", "small", "--limit", 12)
+    assert "gradient" not in harness(*run, "--models", "digits-mobilenet_v1_025").err
+    monkeypatch.setattr(DigitsLoader, "load", stepped)
+    done = harness(*run, "--models", "digits-alexnet")
+    assert done.code == 0, done.err
+    with sqlite3.connect("harness.db") as connection:
+        masked, images = connection.execute(
+            "SELECT count(DISTINCT value), count(DISTINCT samples.image_id) FROM samples"
+            " LEFT JOIN cells ON cells.key = cell_key"
+            " LEFT JOIN measurements ON measurements.cell_id = cells.id AND name = 'zero_gradient'"
+            " WHERE model = 'digits-alexnet' AND status IN ('robust', 'broken')"
+        ).fetchone()
+    assert masked == 1
+    assert (
+        f"note: digits-alexnet: {images} of {images} images: the gradient is exactly zero"
+        in done.err
+    )

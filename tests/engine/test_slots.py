@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from harness.api import (
+    ZERO_GRADIENT,
     Attack,
     Candidates,
     Goal,
@@ -26,6 +27,9 @@ from harness.api import (
 from harness.engine.attack import attack_images
 from harness.engine.jobs import Job
 from harness.testing.fakes import attack_all, jobs_for, pixel_model
+from harness_attacks.cw import CW
+from harness_attacks.ead import EAD
+from harness_attacks.fgsm import FGSM, IFGSM
 
 SIZE, CLASSES = (2, 2), 3
 
@@ -215,6 +219,37 @@ def test_random_numbers_do_not_depend_on_batch_mates():
     assert not torch.equal(
         whole[0].candidate - whole[0].job.image, whole[1].candidate - whole[1].job.image
     )
+
+
+class _Masked(nn.Module):
+    """No gradient where the second channel's first pixel is under .025: images "0" to "2"."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        masked = images[:, 1, 0, 0] < 0.025
+        return self.network(torch.where(masked[:, None, None, None], images.detach(), images))
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        Countdown(), Uphill(), FGSM(), IFGSM(steps=2, attempts=3), IFGSM(steps=2, epsilon=0.1),
+        CW(iterations=4, search_steps=2), EAD(iterations=4, search_steps=2),
+    ],
+    ids=lambda attack: type(attack).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("slots", [2, 8])
+def test_images_whose_first_gradient_is_zero_are_noted(attack, slots):
+    masked, todo = model(), jobs([3, 1, 4, 1, 5, 2])
+    masked.differentiable.network = _Masked(masked.differentiable.network)
+    assert [
+        row.numbers.get(ZERO_GRADIENT) for row in attack_all(attack, masked, todo, batch_size=slots)
+    ] == [1, 1, 1, None, None, None]
+    for row in attack_all(attack, model(), todo, batch_size=slots):
+        assert ZERO_GRADIENT not in row.numbers
 
 
 def test_goal_properties():
