@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
-from typing import Any
 
 from harness.signals import STOPPING
 
@@ -23,19 +22,18 @@ GONE = 1.0
 
 
 class Child:
-    """``target(connection, *arguments)`` in a process of its own, started at once.
+    """``target(connection)`` in a process of its own, started at once.
 
     Attributes:
         connection: our end of the pipe; it is at its end when the process is.
     """
 
-    def __init__(self, target: Callable[..., None], *arguments: Any, name: str) -> None:
+    def __init__(self, target: Callable[[Connection], None], *, name: str) -> None:
         # Not forked: a forked child would share the device and torch's threads.
         context = multiprocessing.get_context("spawn")
         self.connection, its = context.Pipe()
-        self._process = context.Process(
-            target=_begin, args=(target, its, *arguments), name=name, daemon=False
-        )
+        # Arguments go through the connection: large ones here would block for ever if it died.
+        self._process = context.Process(target=_begin, args=(target, its), name=name)
         with _signals_blocked():
             self._process.start()
         # Else the interpreter would wait for it at its own end, whoever forgot to kill it.
@@ -61,9 +59,9 @@ def _signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(target: Callable[..., None], connection: Connection, *arguments: Any) -> None:
+def _begin(target: Callable[[Connection], None], connection: Connection) -> None:
     _end_with_parent()
-    target(connection, *arguments)
+    target(connection)
 
 
 def _end_with_parent() -> None:

@@ -100,7 +100,8 @@ class Crew:
         except Exception as error:
             raise TypeError(f"{type(error).__name__}: {error}") from error
         self._count = count
-        self._members: dict[Connection, Child] = {}
+        self._members: dict[Connection, _Member] = {}
+        self._left: list[Turn] = []
 
     def __enter__(self) -> Crew:
         try:
@@ -125,58 +126,92 @@ class Crew:
         Raises:
             Exception: what a process or the recorder raised, which would end a run in one process.
         """
-        left = list(turns)[::-1]
-        at: dict[Connection, Turn] = {}
-        for connection in self._members:
-            _next(connection, left, at)
-        while at:
-            for connection in cast("list[Connection]", wait(list(at))):
-                turn = at[connection]
-                try:
-                    message = connection.recv()
-                except (EOFError, OSError):
-                    ended = self._members.pop(connection).kill()
-                    del at[connection]
-                    if turn.broken_off(to, ended):
-                        by.say(f"{turn.model}: {turn.reason}; another one goes on")
-                        left.append(turn)
-                    else:
-                        yield Finished(turn.model, turn.computed, True, turn.reason)
-                    _next(self._hire(), left, at)
-                    continue
-                if message[0] == "raised":
-                    raise message[1]
-                if message[0] != "done":
-                    turn.note(message, answer(connection, message, to, by))
-                    continue
-                del at[connection]
-                _next(connection, left, at)
-                yield Finished(turn.model, turn.computed, message[1])
+        self._left = list(turns)[::-1]
+        self._employ()
+        while busy := [each for each, member in self._members.items() if member.turn]:
+            for connection in cast("list[Connection]", wait(busy)):
+                if finished := self._hear(connection, to, by):
+                    yield finished
 
-    def _hire(self) -> Connection:
-        child = Child(_work, self._packed, name="models")
-        self._members[child.connection] = child
-        return child.connection
+    def _hear(self, connection: Connection, to: Recorder, by: Progress) -> Finished | None:
+        """One message, or the end, of a process at work."""
+        member = self._members[connection]
+        turn = member.turn
+        assert turn is not None
+        try:
+            message = connection.recv()
+        except (EOFError, OSError):
+            del self._members[connection]
+            return self._replace(turn, member.child.kill(), to, by)
+        if message[0] == "raised":
+            raise message[1]
+        if message[0] == "done":
+            member.turn = None
+            self._employ()
+            return Finished(turn.model, turn.computed, message[1])
+        if message[0] == "ready":
+            member.ready = True
+            member.send(self._packed)
+            member.send((turn.model, turn.left))
+        else:
+            turn.note(message, answer(connection, message, to, by))
+        return None
+
+    def _replace(self, turn: Turn, ended: str, to: Recorder, by: Progress) -> Finished | None:
+        """The process at ``turn`` has ended."""
+        goes_on = turn.broken_off(to, ended)
+        if goes_on:
+            by.say(f"{turn.model}: {turn.reason}; another one goes on")
+            self._left.append(turn)
+        self._employ()
+        return None if goes_on else Finished(turn.model, turn.computed, True, turn.reason)
+
+    def _employ(self) -> None:
+        """Give what is left to those that are free, or to new ones for those that died."""
+        while self._left:
+            free = (member for member in self._members.values() if member.turn is None)
+            member = next(free, None)
+            if member is None:
+                if len(self._members) == self._count:
+                    return
+                member = self._hire()
+            member.turn = turn = self._left.pop()
+            if member.ready:
+                member.send((turn.model, turn.left))
+
+    def _hire(self) -> _Member:
+        child = Child(_work, name="models")
+        self._members[child.connection] = member = _Member(child)
+        return member
 
     def _dismiss(self) -> None:
         """What they hold is stored, or is to be dropped."""
         for member in self._members.values():
-            member.kill()
+            member.child.kill()
         self._members.clear()
 
 
-def _next(connection: Connection, left: list[Turn], at: dict[Connection, Turn]) -> None:
-    """Give the process the next model, if there is one."""
-    if left:
-        at[connection] = turn = left.pop()
+class _Member:
+    """A process, the model that it is at, and whether it has said that it is there.
+
+    Before that it is sent nothing: what it never reads would keep the sender for ever.
+    """
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.turn: Turn | None = None
+        self.ready = False
+
+    def send(self, what: object) -> None:
         with suppress(OSError):  # it has just died, which is seen where its answers are read
-            connection.send((turn.model, turn.left))
+            self.child.connection.send(what)
 
 
-def _work(connection: Connection, packed: bytes) -> None:
+def _work(connection: Connection) -> None:
     """In a process of the crew: one model after the other, until the pipe closes."""
     try:
-        _work_on(connection, pickle.loads(packed))
+        connection.send(("ready",))
+        _work_on(connection, pickle.loads(connection.recv()))
     except (EOFError, BrokenPipeError):
         return  # nobody is left to work for
     except Exception as error:

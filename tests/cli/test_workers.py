@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -151,6 +152,46 @@ def test_ctrl_c_ends_all_of_them(suite, tmp_path):
         assert "Traceback" not in err
     until(lambda: not any(b"spawn_main" in command_line(pid) for pid in family))
     assert not query(tmp_path / "harness.db", "SELECT 1 FROM attempts WHERE status = 'running'")
+
+
+def test_a_full_disk_ends_the_crew_as_it_ends_one_process(suite, tmp_path):
+    run = start(tmp_path, suite)
+    until(lambda: outcomes(tmp_path / "harness.db"))
+    # The writer's files may grow no more, as on a full disk.
+    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    family = children(run.pid)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 5, err
+    assert [line for line in err.splitlines() if line.startswith("error: ")] == err.splitlines()[
+        -1:
+    ]
+    assert str(tmp_path / "harness.db") in err
+    assert "nothing to do" not in err
+    assert "Traceback" not in err
+    until(lambda: not any(b"spawn_main" in command_line(pid) for pid in family))
+    assert query(tmp_path / "harness.db", "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_model_that_kills_its_processes_fails_with_the_reason(suite, tmp_path):
+    run = start(tmp_path, suite)
+    until(lambda: outcomes(tmp_path / "harness.db"))
+    seen: set[int] = set()
+
+    def kill_all_of_them() -> bool:
+        for pid in set(children(run.pid, deep=False)) - seen:
+            if b"spawn_main" in command_line(pid):
+                seen.add(pid)
+                os.kill(pid, signal.SIGKILL)
+        return run.poll() is not None
+
+    until(kill_all_of_them)
+    _, err = run.communicate()
+    assert run.returncode == 1
+    assert "digits-vgg16: its process ended twice (exit code -9)" in err
+    assert "Traceback" not in err
+    assert query(tmp_path / "harness.db", "SELECT status, exit_code FROM runs") == [("failed", 1)]
+    reasons = "SELECT DISTINCT error FROM attempts WHERE status = 'failed'"
+    assert query(tmp_path / "harness.db", reasons) == [("its process ended twice (exit code -9)",)]
 
 
 def resolved(suite):
