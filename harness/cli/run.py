@@ -282,4 +282,12 @@ def _report(summary: Summary, display: Display, db: Path) -> None:
             f"{summary.found} found in {db}"
         )
     elif not summary.transfers:
-        display.say(f"run {summary.run}: nothing to do, {summary.found} images found in {db}")
+        what = "nothing computed" if summary.lost else "nothing to do"
+        display.say(f"run {summary.run}: {what}, {summary.found} images found in {db}")
+    if summary.lost:
+        first = summary.lost[0]
+        display.say(
+            f"{len(summary.lost)} files of kept images are gone or damaged"
+            f" ({first.file} {first.why}):"
+            " `harness verify --repair` forgets them, and the same run makes their images again"
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,12 @@ COLUMNS = (
     help="Only N images a cell, the same ones every time.",
 )
 @option("--refit", is_flag=True, help="Compute measurements from their stored arrays too.")
+@option(
+    "--repair",
+    is_flag=True,
+    help="First forget kept images whose files are gone or damaged, so that a run makes them again,"
+    " and remove files that belong to nothing.",
+)
 @option("--models", metavar="GLOB,...", help="Only what is stored of these models.")
 @option("--data", multiple=True, metavar="NAME=PATH", help="Where a data set lies.")
 @registries()
@@ -45,13 +52,14 @@ def verify(
     db: Path,
     sample: int | None,
     refit: bool,
+    repair: bool,
     models: str | None,
     data: Sequence[str],
     registry_files: Sequence[Path],
     device: str,
     format: Format,
 ) -> int:
-    """Check what is stored once more, and write nothing.
+    """Check what is stored once more, and write nothing but with --repair.
 
     Artifact files against their hashes; kept adversarial images against the models (prediction and
     status) and the clean images (norms); with --refit scores against the arrays that they were
@@ -78,7 +86,27 @@ def verify(
         echo(line, err=True)
 
     registry = load(registry_files)
+    if repair:
+        _repair(db, say)
     with reading(db) as stored:
         checks = verification.verify(stored, registry, installed(), scope, say)
     echo(render([asdict(check) for check in checks], COLUMNS, format))
     return ExitCode.CELLS_FAILED if any(check.wrong for check in checks) else ExitCode.OK
+
+
+def _repair(db: Path, say: Callable[[str], None]) -> None:
+    from harness.store.database import reading
+    from harness.store.lost import forget_lost
+    from harness.store.writer import Writer
+
+    with reading(db):
+        pass  # what is not there is not made
+    with Writer.open(db, command=["harness", *sys.argv[1:]]) as writer:
+        found = forget_lost(writer.db)
+    if found.files:
+        say(
+            f"forgot {found.images} kept images of {found.files} files that were gone or damaged:"
+            " a run of their suite makes them again"
+        )
+    if found.removed:
+        say(f"removed {found.removed} files that belonged to nothing")

@@ -84,19 +84,30 @@ def remaining(
 
 
 def again(plan: Plan, keys: Keys, db: Database, *, retry_errors: bool) -> dict[str, list[str]]:
-    """The images to attack again, by attack cell: stored without candidates that targets need."""
-    found: dict[str, list[str]] = {}
+    """The images to attack again, by attack cell: finished, but without their candidates.
+
+    Those are images that the suite keeps and that were stored without, or forgotten; and, where
+    files are gone or sets are not kept for long, those that targets have yet to see.
+    """
+    keeps = plan.transfer is None or plan.transfer.keep_sets
+    pairs: dict[str, list[Pair]] = {}
     for pair in plan.pairs:
-        found.setdefault(pair.source.key, [])
-    for source in found:
-        lost = {row.key for row in candidates(db, source) if row.file is None}
-        if not lost:
+        pairs.setdefault(pair.source.key, []).append(pair)
+    found: dict[str, list[str]] = {}
+    for cell in plan.cells:
+        if cell.attack is None or not cell.attack.keep:
             continue
-        pairs = [pair for pair in plan.pairs if pair.source.key == source]
-        seen = [done_transfers(db, pair, retry_errors=retry_errors) for pair in pairs]
-        found[source] = [
+        rows = [row for row in candidates(db, cell.key) if row.file is None]
+        never = {row.key for row in rows if row.row is None and keeps}
+        lost = {row.key for row in rows} - never
+        seen = [
+            done_transfers(db, pair, retry_errors=retry_errors)
+            for pair in (pairs.get(cell.key, []) if lost else ())
+        ]
+        found[cell.key] = [
             image.id
-            for image in pairs[0].images
-            if (key := keys[image.id]) in lost and any(key not in done for done in seen)
+            for image in cell.images
+            if (key := keys[image.id]) in never
+            or (key in lost and any(key not in done for done in seen))
         ]
     return found

@@ -25,6 +25,7 @@ from harness.schedule.transfer import FailFast, TransferWork
 from harness.schedule.turn import Turn
 from harness.schedule.work import ModelWork
 from harness.store.database import path_of
+from harness.store.lost import Lost, lost_files
 from harness.store.queries import done_clean, done_measured, done_outcomes
 from harness.store.records import ImageKey
 from harness.store.writer import Writer
@@ -53,6 +54,7 @@ class Summary:
         transfers: predictions of transfers computed now.
         failures: one line for each cell that failed, is incomplete or holds invalid images.
         notes: what is no failure, and should be known.
+        lost: files with kept images of the plan that are gone or damaged.
     """
 
     run: int
@@ -62,6 +64,7 @@ class Summary:
     transfers: int
     failures: Sequence[str]
     notes: Sequence[str]
+    lost: Sequence[Lost]
     exit_code: ExitCode
 
 
@@ -109,6 +112,7 @@ def run(
     failures = [*score(resolved, catalog, writer, number), *done.failures]
     code = _exit_code(failures, resolved, catalog)
     writer.finish_run(number, status="failed" if code else "done", exit_code=code)
+    kept = [cell.key for cell in plan.cells if cell.attack and cell.attack.keep]
     return Summary(
         run=number,
         cells=len(plan.cells),
@@ -117,6 +121,7 @@ def run(
         transfers=done.transfers,
         failures=failures,
         notes=masked(writer, number),
+        lost=lost_files(writer.db, kept),
         exit_code=code,
     )
 

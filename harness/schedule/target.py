@@ -26,7 +26,7 @@ from harness.schedule.progress import Progress
 from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
 from harness.schedule.ways import WayBook, fastest
-from harness.store.candidates import Candidate, read_pixels
+from harness.store.candidates import Candidate, is_intact, read_pixels
 from harness.store.writer import Writer
 
 _Row = tuple[int, Candidate]
@@ -162,9 +162,11 @@ class TargetWork:
             for batch, found in read_ahead(self._batches(rows), read):
                 if isinstance(found, StoreError):
                     attempts.fail(str(found))
-                    continue
-                batches.append(batch)
-                yield found
+                    batch = [(number, row) for number, row in batch if is_intact(row)]
+                    found = read(batch) if batch else found
+                if not isinstance(found, StoreError):
+                    batches.append(batch)
+                    yield found
 
         with closing(pictures()) as stream:
             for seen in self._evaluated(forward, stream, how, attempts):

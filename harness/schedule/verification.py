@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from harness.errors import HarnessError
-from harness.identity import file_sha256, tagged_hash
+from harness.identity import tagged_hash
 from harness.plugins import Catalog, unknown
 from harness.registry import Registry
 from harness.schedule.refit import difference, rebuilt
@@ -33,6 +33,9 @@ from harness.store.checked import (
     stored_readings,
 )
 from harness.store.database import path_of
+from harness.store.lock import is_held
+from harness.store.lost import orphans
+from harness.store.sealed import problem
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -129,16 +132,19 @@ def _files(db: Database, say: Say) -> tuple[Check, set[str]]:
     check, damaged = Check("files", ""), set()
     folder = folder_of(path_of(db))
     for name, expected in artifact_files(db).items():
-        try:
-            problem = None if file_sha256(folder / name) == expected else "is damaged"
-        except OSError as error:
-            problem = f"cannot be read ({error.strerror})"
-        if problem:
+        if wrong := problem(folder / name, expected):
             damaged.add(name)
             check.wrong += 1
-            say(f"{folder / name}: {problem}")
+            say(f"{folder / name}: {wrong}")
         else:
             check.agree += 1
+    loose = [] if is_held(path_of(db)) else orphans(db)  # a run makes files before their rows
+    if damaged or loose:
+        say(
+            f"{len(damaged)} files are gone or damaged, {len(loose)} belong to nothing:"
+            " `harness verify --repair` forgets the former, for a run to make them again, and"
+            " removes the latter"
+        )
     return check, damaged
 
 

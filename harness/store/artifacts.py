@@ -25,15 +25,21 @@ import numpy as np
 
 from harness.errors import StoreError
 from harness.identity import file_sha256
+from harness.store import sealed
 from harness.store.database import file_errors, path_of, transaction
 from harness.store.records import KeptRow
+from harness.store.sealed import problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlite_utils import Database
 
 ROLL_BYTES = 256 * 2**20
-"""A shard of this size is sealed and a new one begun: sealing maps the whole shard into memory."""
+"""A shard of this size is sealed and a new one begun: what is damaged is lost as a whole."""
+
+REPAIR = (
+    "restore the file; or `harness verify --repair` forgets it, and a run makes its images again"
+)
 
 _FLOAT = np.dtype("<f4")
 
@@ -110,7 +116,8 @@ class Artifacts:
         ).fetchall()
         for artifact, key, path, shape, named in rows:
             shard = _Shard(artifact, self.folder / path, tuple(json.loads(shape)))
-            size = shard.path.stat().st_size if shard.path.exists() else 0
+            with file_errors(shard.path):
+                size = shard.path.stat().st_size if shard.path.exists() else 0
             shard.rows = min(named, size // shard.row_bytes)
             if shard.rows < named:
                 self._unname(shard)  # somebody removed the file
@@ -160,29 +167,30 @@ class Artifacts:
             with transaction(self._db) as connection:
                 connection.execute("DELETE FROM artifacts WHERE id = ?", [shard.artifact])
         else:
-            sealed, digest = self._write_sealed(cell_key, shard)
+            path, digest = self._write_sealed(cell_key, shard)
+            with file_errors(path):
+                size = path.stat().st_size
             with transaction(self._db) as connection:
                 connection.execute(
                     "UPDATE artifacts SET path = ?, images = ?, sha256 = ?, bytes = ? WHERE id = ?",
-                    [sealed.name, shard.rows, digest, sealed.stat().st_size, shard.artifact],
+                    [path.name, shard.rows, digest, size, shard.artifact],
                 )
         with suppress(OSError):  # `recover` removes what stays
             shard.path.unlink()
 
     def _write_sealed(self, cell_key: str, shard: _Shard) -> tuple[Path, str]:
         """The sealed file, on the disk under its final name, and its SHA-256."""
-        from safetensors.numpy import save_file
-
         partial = shard.path.with_suffix(".partial")
         with file_errors(partial):
-            images = np.memmap(shard.path, _FLOAT, "r", shape=(shard.rows, *shard.shape))
-            save_file({"images": images}, partial, metadata={"cell": cell_key})
-            sync(partial)
+            with shard.path.open("rb") as rows, partial.open("wb") as file:
+                sealed.write(rows, file, cell=cell_key, shape=(shard.rows, *shard.shape))
+                file.flush()
+                os.fsync(file.fileno())
             digest = file_sha256(partial)
-            sealed = self.folder / f"{digest}.safetensors"
-            partial.replace(sealed)
+            path = self.folder / f"{digest}.safetensors"
+            partial.replace(path)
             sync(self.folder)
-        return sealed, digest
+        return path, digest
 
     def _unname(self, shard: _Shard) -> None:
         with transaction(self._db) as connection:
@@ -213,14 +221,14 @@ def load(db: Database, artifact: int, row: int) -> NDArray[np.float32]:
             pixels = int(np.prod(size))
             data = np.fromfile(path, _FLOAT, pixels, offset=row * pixels * _FLOAT.itemsize)
             return data.reshape(size).astype(np.float32, copy=False)
+        if wrong := problem(path, digest):
+            raise StoreError(wrong, where=str(path), hint=REPAIR)
         with safe_open(path, framework="numpy") as file:
             image: NDArray[np.float32] = file.get_slice("images")[row]
             return image
     except (OSError, SafetensorError, ValueError, IndexError) as error:
         raise StoreError(
-            f"row {row} cannot be read ({error})",
-            where=str(path),
-            hint="restore the artifact folder beside the database, or run the cell with --fresh",
+            f"row {row} cannot be read ({error})", where=str(path), hint=REPAIR
         ) from error
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.errors import StoreError
-from harness.store.artifacts import folder_of
+from harness.store.artifacts import REPAIR, folder_of
 from harness.store.database import path_of
 from harness.store.records import ImageKey
+from harness.store.sealed import problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +29,8 @@ class Candidate:
         key: the image's, within its data set.
         goal: the goal's class; the true one if the goal is untargeted.
         predicted: by its own model, in the verdict.
-        file, row: where the pixels lie; None: they are not kept, or the file is gone.
+        file: where the pixels lie; None: they are not kept, or the file is gone.
+        row: of the file; None: they are not kept.
     """
 
     image: int
@@ -46,7 +48,7 @@ def candidates(db: Database, cell_key: str) -> list[Candidate]:
         "SELECT name, images.digest, images.label, images.id, coalesce(target, images.label),"
         " predicted, path, artifact_row FROM outcomes"
         " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
-        " LEFT JOIN artifacts ON artifacts.id = artifact_id"
+        " LEFT JOIN artifacts ON artifacts.id = artifact_id AND sha256 IS NOT NULL"
         " WHERE cells.key = ? AND outcomes.status IN ('broken', 'robust')"
         " ORDER BY artifact_id, artifact_row",
         [cell_key],
@@ -60,7 +62,7 @@ def candidates(db: Database, cell_key: str) -> list[Candidate]:
             goal=goal,
             predicted=predicted,
             file=there.get(path),
-            row=row if path in there else None,
+            row=row,
         )
         for *key, image, goal, predicted, path, row in rows
     ]
@@ -98,6 +100,11 @@ def read_pixels(chosen: Sequence[Candidate]) -> NDArray[np.float32]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+def is_intact(candidate: Candidate) -> bool:
+    """Whether the candidate's file is there and what it was; read once in a process."""
+    return candidate.file is not None and problem(candidate.file, candidate.file.stem) is None
+
+
 def _neighbours(one: Candidate, other: Candidate) -> bool:
     assert one.row is not None
     return one.file == other.file and other.row == one.row + 1
@@ -109,6 +116,8 @@ def _read(first: Candidate, count: int) -> NDArray[np.float32]:
 
     assert first.file is not None
     assert first.row is not None
+    if wrong := problem(first.file, first.file.stem):  # its name is its hash
+        raise StoreError(f"kept images: the file {wrong}", where=str(first.file), hint=REPAIR)
     try:
         with safe_open(first.file, framework="numpy") as file:
             rows: NDArray[np.float32] = file.get_slice("images")[first.row : first.row + count]
@@ -116,7 +125,7 @@ def _read(first: Candidate, count: int) -> NDArray[np.float32]:
         raise StoreError(
             f"kept images cannot be read ({error})",
             where=str(first.file),
-            hint="restore the file; where it is removed, its images are attacked again",
+            hint=REPAIR,
         ) from error
     if len(rows) != count:
         raise StoreError("holds fewer images than the database says", where=str(first.file))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -127,10 +129,12 @@ def _replacing(path: Path) -> Iterator[Path]:
     """A file to write beside ``path``, which takes its place once the block is through."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        _remove_leftovers(path)
+        with partial.open("wb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # as long as this process lives
+            yield partial
+            os.fsync(held.fileno())
+            partial.replace(path)
     except OSError as error:
         raise ConfigError(
             f"cannot be written ({error.strerror or error})",
@@ -140,3 +144,12 @@ def _replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what exports to ``path`` that were killed had written."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.\d+\.partial")
+    for file in [file for file in path.parent.iterdir() if name.fullmatch(file.name)]:
+        with suppress(OSError), file.open("rb") as left:
+            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.unlink()

@@ -56,7 +56,7 @@ class Lock:
         owner: Owner | None = None
         with file_errors(path):
             for _ in range(TRIES):
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
                 owner = _read(descriptor)
                 if _try(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, path):
                     stale = _read(descriptor)

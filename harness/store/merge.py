@@ -100,8 +100,8 @@ def merge(db: Path, other: Path, *, command: Sequence[str]) -> Merged:
         with (
             Writer.open(db, command=command) as writer,
             _attached(writer.db, readable),
-            transaction(writer.db) as connection,
             all_or_nothing(files),
+            transaction(writer.db) as connection,
         ):
             return _merged(connection, files)
 

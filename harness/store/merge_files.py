@@ -10,6 +10,7 @@ from sqlite3 import Connection
 
 from harness.errors import StoreError
 from harness.identity import file_sha256
+from harness.store import incoming
 from harness.store.artifacts import sync
 from harness.store.database import file_errors
 
@@ -35,11 +36,10 @@ class Files:
                 "the file is not there", where=str(there), hint="copy the artifact folder too"
             )
         partial = here.with_suffix(".partial")
+        self.made.append(partial)
         with file_errors(partial):
-            self.target.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(there, partial)
             if file_sha256(partial) != sha256:
-                partial.unlink()
                 raise StoreError(
                     "the file is damaged: its SHA-256 is another one",
                     where=str(there),
@@ -53,7 +53,7 @@ class Files:
 
 @contextmanager
 def all_or_nothing(files: Files) -> Iterator[Files]:
-    """What was copied goes again where the block fails."""
+    """What was copied goes again where the block fails; `incoming.settle` does it after a kill."""
     try:
         yield files
     except BaseException:
@@ -61,6 +61,8 @@ def all_or_nothing(files: Files) -> Iterator[Files]:
             with suppress(OSError):
                 file.unlink()
         raise
+    finally:
+        incoming.done(files.target)
 
 
 def take_artifacts(connection: Connection, files: Files) -> int:
@@ -81,6 +83,9 @@ def take_artifacts(connection: Connection, files: Files) -> int:
         " ON o.cell_id = c.cell_id AND o.image_id = c.image_id"
         " WHERE c.verdict IN ('added', 'replaced')) ORDER BY id"
     ).fetchall()
+    new = [path for _, _, path, *_ in needed if not (files.target / path).exists()]
+    if new:
+        incoming.announce(files.target, new)
     added = 0
     for number, cell, path, shape, images, sha256, size in needed:
         if sha256 is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.api import Status
 from harness.errors import ExitCode, StoreError
-from harness.store import upserts
+from harness.store import incoming, upserts
 from harness.store.artifacts import Artifacts, folder_of
 from harness.store.database import (
     damage_blamed,
@@ -71,6 +71,7 @@ class Writer:
                 artifacts = Artifacts(folder_of(path), db)
                 with store_errors(path):
                     artifacts.recover()
+                    incoming.settle(db)
             except BaseException:
                 db.close()
                 raise

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
+import signal
 import sqlite3
+import subprocess
 import sys
 
 import pytest
@@ -118,3 +121,37 @@ def test_a_file_is_whole_or_the_old_one(harness, kept_run, monkeypatch):
     assert path.read_text() == "before"
     assert [file.name for file in kept_run.parent.glob("*x.csv*")] == ["x.csv"]
     assert not list(kept_run.parent.glob(".x*"))
+
+
+DYING = """
+import os, signal, sys
+from harness.cli.main import main
+from harness.store import export
+batches = export._batches
+def dying(*arguments):
+    yield from batches(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+export._batches = dying
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+def test_what_a_killed_export_had_written_goes_with_the_next(harness, kept_run, format):
+    output, folder = kept_run.with_name(f"x.{format}"), kept_run.parent
+    arguments = ["export", "--db", str(kept_run), "-o", str(output)]
+    killed = subprocess.run([sys.executable, "-c", DYING, *arguments], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = folder.glob(".*.partial")
+    assert not output.exists()
+    living = folder / f".x.{format}.1.partial"
+    another = folder / f".y.{format}.1.partial"
+    another.touch()
+    with living.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = harness(*arguments)
+    assert done.code == 0, done.err
+    assert output.exists()
+    assert not left.exists()
+    assert living.exists()
+    assert another.exists()

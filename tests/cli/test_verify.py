@@ -74,7 +74,7 @@ def test_damaged_and_missing_files(verify, kept_run):
     done, checks = verify()
     assert done.code == 1
     assert f"{one}: is damaged" in done.err
-    assert f"{other}: cannot be read" in done.err
+    assert f"{other}: is gone" in done.err
     assert counts(checks["files", ""]) == (2, 0, 2, 0)
     lost = sql(kept_run, "SELECT sum(path IN (?, ?)) FROM outcomes"
                " JOIN artifacts ON artifacts.id = artifact_id", one.name, other.name)  # fmt: skip
@@ -239,3 +239,39 @@ def test_clever_again_is_the_first_reading(cap, classes):
         for name, array in first.arrays.items():
             np.testing.assert_array_equal(again.arrays[name], array)
     assert clever.again({}, {}) is None
+
+
+def test_a_repair_forgets_what_is_lost_and_a_run_makes_it_again(
+    verify, kept_run, harness, tmp_path
+):
+    folder = Path(f"{kept_run}.artifacts")
+    run = ["run", "--registry", "kept.yaml", "--suite", "kept", "--db", kept_run]
+    query = "SELECT cell_key, image_id, status, predicted FROM samples ORDER BY 1, 2"
+    before, names = sql(kept_run, query), sorted(file.name for file in folder.glob("*"))
+    one, other, *_ = sorted(folder.glob("*.safetensors"))
+    one.write_bytes(one.read_bytes()[:-1] + b"?")
+    other.unlink()
+    (folder / f"{'0' * 64}.safetensors").write_bytes(b"of a merge that was killed")
+    (folder / "notes.txt").write_text("mine")
+    done, _ = verify()
+    assert "2 files are gone or damaged, 1 belong to nothing" in done.err
+    idle = harness(*run)
+    assert "nothing computed" in idle.err
+    assert "2 files of kept images are gone or damaged" in idle.err
+    repaired, checks = verify("--repair")
+    assert "of 2 files that were gone or damaged" in repaired.err
+    assert "removed 1 files that belonged to nothing" in repaired.err
+    assert repaired.code == 0
+    assert counts(checks["files", ""]) == (2, 0, 0, 0)
+    again = harness(*run)
+    assert again.code == 0, again.err
+    assert "images computed" in again.err
+    assert sql(kept_run, query) == before
+    assert sorted(file.name for file in folder.glob("*")) == sorted([*names, "notes.txt"])
+    assert "nothing to do" in harness(*run).err
+
+
+def test_a_repair_makes_no_database(harness, tmp_path):
+    done = harness("verify", "--repair", "--db", "none.db")
+    assert (done.code, done.err.count("\n")) == (5, 1)
+    assert not (tmp_path / "none.db").exists()

@@ -7,6 +7,8 @@ Run as a program: ``python store_toy.py ACTION ARGUMENT...``; a child that is to
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import signal
 import sys
 import time
@@ -18,6 +20,7 @@ from harness.api import Goal, Norm, Status
 from harness.errors import HarnessError
 from harness.plan import Component, NumericPolicy, Plan, PlannedAttack, PlannedImage, plan_cells
 from harness.store import artifacts
+from harness.store import merge as merging
 from harness.store.records import CleanResult, ImageKey, Outcome
 from harness.store.writer import Writer
 
@@ -146,6 +149,44 @@ def keep_until(path, event):
         writer.artifacts.seal(key)
 
 
+def merge_until(path, other, event):
+    """Merge ``other``; kill this process at the ``event``-th step that reaches the disk."""
+    left = int(event)
+
+    def dying(function):
+        def call(*arguments, **keywords):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **keywords)
+
+        return call
+
+    for place, function in [
+        (os, "fsync"),
+        (Path, "replace"),
+        (Path, "unlink"),
+        (shutil, "copyfile"),
+        (merging, "_conflicts"),
+    ]:
+        setattr(place, function, dying(getattr(place, function)))
+    merging.merge(Path(path), Path(other), command=["x"])
+
+
+def merges_killed_at_each_step(folder, other):
+    """`merge_until` in a process for each step, until one ends by itself."""
+    event, status = 0, -1
+    while status:
+        event += 1
+        child = os.fork()
+        if not child:
+            merge_until(Path(folder) / f"{event}.db", other, event)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert status in (0, signal.SIGKILL)
+
+
 def killed_at_each_step(folder):
     """`keep_until` in a process for each step, until one ends by itself."""
     event, status = 0, -1
@@ -157,6 +198,17 @@ def killed_at_each_step(folder):
             os._exit(0)
         _, status = os.waitpid(child, 0)
         assert status in (0, signal.SIGKILL)
+
+
+def seal_without_room(path, room):
+    """Keep three images and seal them where a file may be that many bytes larger than they are."""
+    with Writer.open(Path(path), command=["x"]) as writer:
+        key = toy_plan().cells[1].key
+        keep_and_write(writer, attempt(writer, toy_plan()), key, 0, 1, 2)
+        most = pictures(0, 1, 2).nbytes + int(room)
+        # SQLite's own files are larger: it wants to write none of them before the seal.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        writer.artifacts.seal(key)
 
 
 def write(path):

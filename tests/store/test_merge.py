@@ -381,3 +381,28 @@ def test_a_mended_label_is_another_image_and_no_conflict(tmp_path, whole):
     statuses = sql(here, "SELECT status, count(*) FROM outcomes GROUP BY 1")
     half = sql(other, "SELECT count(*) FROM outcomes")[0][0]
     assert dict(statuses)["robust"] >= half
+
+
+def test_a_merge_killed_at_any_step_leaves_nothing_behind(whole, tmp_path, children):
+    there = copy(whole, tmp_path / "there.db")
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    made = children.run("merges_killed_at_each_step", folder, there)
+    assert made.returncode == 0, made.stderr
+    paths = sorted(folder.glob("*.db"))
+    assert len(paths) > 15
+    left, whole_ones = 0, 0
+    for path in paths:
+        left += len(kept_files(path))
+        Writer.open(path, command=["x"]).close()
+        named = {name for (name,) in sql(path, "SELECT path FROM artifacts")}
+        assert kept_files(path) == named
+        whole_ones += bool(named)
+        merge(path, there, command=["x"])
+        assert content(path) == content(there)
+    assert left > 0
+    assert 0 < whole_ones < len(paths)
+
+
+def kept_files(path):
+    return {file.name for file in folder_of(path).glob("*") if file.is_file()}

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
+import stat
 
 import numpy as np
 import pytest
 import store_toy as toy
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from harness.errors import StoreError
 from harness.store import artifacts
 from harness.store.artifacts import folder_of, load
+from harness.store.candidates import candidates, read_pixels
 from harness.store.database import reading
+from harness.store.export import export
+from harness.store.merge import merge
 from harness.store.writer import Writer
 
 KEY = toy.toy_plan().cells[1].key
@@ -62,6 +67,88 @@ def test_append_seal_load(path):
         (row,) = db.query("SELECT * FROM artifacts")
     assert (row["images"], row["bytes"]) == (3, sealed.stat().st_size)
     assert f"{row['sha256']}.safetensors" == row["path"] == name
+
+
+def test_sealed_files_are_what_the_library_writes(path, tmp_path):
+    plan = toy.toy_plan()
+    with Writer.open(path, command=["x"]) as writer:
+        toy.keep_and_write(writer, toy.attempt(writer, plan), KEY, 0, 1, 2)
+        writer.artifacts.seal(KEY)
+    save_file({"images": toy.pictures(0, 1, 2)}, tmp_path / "x", metadata={"cell": KEY})
+    (name,) = files(path)
+    assert (folder_of(path) / name).read_bytes() == (tmp_path / "x").read_bytes()
+
+
+def test_a_file_that_changed_is_not_read(path):
+    with Writer.open(path, command=["x"]) as writer:
+        toy.keep_and_write(writer, toy.attempt(writer, toy.toy_plan()), KEY, 0, 1)
+        writer.artifacts.seal(KEY)
+    (name,) = files(path)
+    file = folder_of(path) / name
+    whole = file.read_bytes()
+    with reading(path) as db:
+        candidate = candidates(db, KEY)[0]
+        assert read_pixels([candidate]).shape == (1, *toy.SHAPE)
+        file.write_bytes(whole[:-4] + b"\0\0\0\0")
+        for look in (lambda: load(db, 1, 0), lambda: read_pixels([candidate])):
+            with pytest.raises(
+                StoreError, match=rf"{name}: .*is damaged.*`harness verify --repair`"
+            ):
+                look()
+        file.write_bytes(whole)
+        assert read_pixels([candidate]).shape == load(db, 1, 0)[None].shape
+
+
+def test_each_file_is_hashed_once(path, monkeypatch):
+    from harness.store import sealed
+
+    with Writer.open(path, command=["x"]) as writer:
+        toy.keep_and_write(writer, toy.attempt(writer, toy.toy_plan()), KEY, 0, 1)
+        writer.artifacts.seal(KEY)
+        hashed = []
+        monkeypatch.setattr(
+            sealed, "file_sha256", lambda file: hashed.append(file) or file.name.split(".")[0]
+        )
+        for _ in range(3):
+            read_pixels(candidates(writer.db, KEY))
+            load(writer.db, 1, 0)
+    assert len(hashed) == 1
+
+
+def test_everything_that_is_written_follows_the_umask(path, tmp_path):
+    before = os.umask(0o002)
+    try:
+        with Writer.open(path, command=["x"]) as writer:
+            toy.keep_and_write(writer, toy.attempt(writer, toy.toy_plan()), KEY, 0, 1)
+            writer.artifacts.seal(KEY)
+            toy.keep_and_write(writer, toy.attempt(writer, toy.toy_plan()), KEY, 2)
+            modes(tmp_path)
+        Writer.open(path, command=["x"]).close()
+        merge(tmp_path / "merged.db", path, command=["x"])
+        with reading(path) as db:
+            for format in ("csv", "jsonl", "parquet"):
+                export(db, "outcomes", format, tmp_path / f"x.{format}")
+        modes(tmp_path)
+    finally:
+        os.umask(before)
+    assert len(list(tmp_path.rglob("*"))) > 8
+
+
+def modes(folder):
+    for place in folder.rglob("*"):
+        mode = stat.S_IMODE(place.stat().st_mode)
+        assert mode == (0o775 if place.is_dir() else 0o664), place
+
+
+@pytest.mark.parametrize("room", [0, 40])
+def test_a_disk_that_is_full_while_a_shard_is_sealed_is_one_line(path, children, room):
+    """The system's limit on the size of files: 3 images are kept, the sealed file does not fit."""
+    done = children.run("seal_without_room", path, room)
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert ".partial: cannot be read or written (File too large)" in done.stderr
+    with Writer.open(path, command=["x"]):
+        check_kept(path, [0, 1, 2])
 
 
 def test_values_are_kept_bit_by_bit(path):

@@ -233,7 +233,7 @@ def test_cell_rows_hold_the_models_own_clean_rows(writer):
     others = cell_rows(writer.db, run, plan.cells[5].key)
     assert others.shape == (1, 4, 5)
     assert [(row.image_id, row.predicted) for row in others.clean] == [(toy.name(0), 9)]
-    assert others.outcomes == []
+    assert others.outcomes == ()
     assert len(cell_rows(writer.db, run, plan.cells[0].key).clean) == 6
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -240,7 +241,10 @@ def test_candidates_that_were_not_kept_are_made_again(run):
     assert len(transfers()) == 2 * (attacked("small") + attacked("large"))
     first = transfers()
     shutil.rmtree("harness.db.artifacts")
-    assert "nothing to do" in run("small", "large").err
+    idle = run("small", "large")
+    assert "nothing computed" in idle.err
+    assert "6 files of kept images are gone or damaged" in idle.err
+    assert "`harness verify --repair` forgets them" in idle.err
     later = run("small", "large", "late")
     assert later.code == 0, later.err
     assert set(before) < set(outcomes())
@@ -258,7 +262,7 @@ def test_an_interrupt_while_candidates_are_made_again_loses_nothing(run, monkeyp
         nonlocal left
         left -= 1
         if not left:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         write(*arguments)
 
     with monkeypatch.context() as patched:
@@ -334,3 +338,34 @@ def test_a_suite_that_keeps_nothing_cannot_transfer(harness, tmp_path):
     done = harness("run", "--registry", path, "--suite", "bad")
     assert done.code == 2
     assert "no attack keeps its images" in done.err
+
+
+def test_a_damaged_set_is_not_shown_and_made_again_after_a_repair(run, harness):
+    assert run("small", "large").code == 0
+    before, stored = transfers(), outcomes()
+    ((name, count),) = query(
+        "SELECT path, count(*) FROM outcomes JOIN artifacts ON artifacts.id = artifact_id"
+        " GROUP BY 1 ORDER BY 1 LIMIT 1"
+    )
+    file = Path("harness.db.artifacts") / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    file.write_bytes(data)
+    later = run("small", "large", "late")
+    assert later.code == 1
+    assert f"{file.absolute()}: kept images: the file is damaged" in later.err
+    assert f"1 files of kept images are gone or damaged ({file.absolute()} is damaged)" in later.err
+    assert before < transfers()
+    everything = sum(map(attacked, ("small", "large", "late")))
+    assert len(transfers()) == 3 * everything - count
+    repaired = harness("verify", "--repair")
+    assert f"forgot {count} kept images of 1 files" in repaired.err
+    assert not file.exists()
+    again = run("small", "large", "late")
+    assert again.code == 0, again.err
+    assert f"{count} images computed" in again.err
+    assert "damaged" not in again.err
+    assert before < transfers()
+    assert set(stored) < set(outcomes())
+    assert len(transfers()) == 3 * everything
+    assert query("SELECT count(*) FROM outcomes WHERE artifact_id NOT NULL") == [(everything,)]
