@@ -8,7 +8,6 @@ signal whatever hangs in it.
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
@@ -177,9 +176,14 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def _watch(reader: int) -> None:
+    """On a thread of its own: the grace, from the first signal to the end."""
     while os.read(reader, 1)[0] not in STOPPING:
         pass
-    time.sleep(GRACE)
+    over = time.monotonic() + GRACE
+    while time.monotonic() < over:
+        time.sleep(0.05)
+        if _state.lost and _state.number is not None and (main := threading.main_thread().ident):
+            signal.pthread_kill(main, _state.number)
     end()
 
 
@@ -187,7 +191,6 @@ def _unraisable(raised: UnraisableHookArgs, /) -> None:
     """An interrupt that hit a destructor or a callback is raised again, not printed."""
     if asked() and isinstance(raised.exc_value, KeyboardInterrupt):
         _state.lost = True
-        _thread.interrupt_main(_state.number or signal.SIGINT)
     else:
         sys.__unraisablehook__(raised)
 
