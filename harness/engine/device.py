@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from harness.api import ConfigError
+from harness.cores import usable_cores
 
 Precision = Literal["fp32", "tf32"]
 
@@ -67,7 +68,8 @@ _PROC = Path("/proc/self")
 def resolve_device(name: str) -> torch.device:
     """``auto``, ``cpu`` or ``cuda:N`` as a device; ``auto`` is the first GPU, else the CPU.
 
-    Matrix products and convolutions are set to IEEE fp32: verdicts never use less.
+    Matrix products and convolutions are set to IEEE fp32: verdicts never use less. torch gets no
+    more threads than there are cores for this process: it does not see a control group's quota.
 
     Raises:
         ConfigError: there is no such device.
@@ -88,6 +90,8 @@ def resolve_device(name: str) -> torch.device:
             f"device {name!r} cannot be used: {reason}", hint="try --device auto"
         ) from error
     be_exact()
+    if torch.get_num_threads() > usable_cores():
+        torch.set_num_threads(usable_cores())
     return device
 
 

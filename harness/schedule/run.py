@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from harness.engine.workers import Workers
-from harness.errors import ExitCode
+from harness.errors import ExitCode, HarnessError
 from harness.plan import Cell, Component, Plan
 from harness.plugins import Catalog
 from harness.schedule.crew import Crew, Orders, sensible
@@ -24,6 +24,7 @@ from harness.schedule.scoring import masked, score
 from harness.schedule.transfer import FailFast, TransferWork
 from harness.schedule.turn import Turn
 from harness.schedule.work import ModelWork
+from harness.signals import asked
 from harness.store.database import path_of
 from harness.store.lost import Lost, lost_files
 from harness.store.queries import done_clean, done_measured, done_outcomes
@@ -103,11 +104,10 @@ def run(
                 keys=keys,
                 run=number,
             ).do()
-        except KeyboardInterrupt:
-            writer.finish_run(number, status="interrupted", exit_code=ExitCode.INTERRUPTED)
-            raise
-        except BaseException:
-            writer.finish_run(number, status="failed", exit_code=ExitCode.CELLS_FAILED)
+        except BaseException as error:
+            code = _code_of(error)
+            status = "interrupted" if code == ExitCode.INTERRUPTED else "failed"
+            writer.finish_run(number, status=status, exit_code=code)
             raise
     failures = [*score(resolved, catalog, writer, number), *done.failures]
     code = _exit_code(failures, resolved, catalog)
@@ -281,6 +281,13 @@ class _Work:
             self._run,
             threads=max(1, torch.get_num_threads() // count),
         )
+
+
+def _code_of(error: BaseException) -> ExitCode:
+    """What a run ends with that ``error`` breaks off; an interrupt may have become another one."""
+    if asked() or isinstance(error, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    return error.exit_code if isinstance(error, HarnessError) else ExitCode.CELLS_FAILED
 
 
 def _exit_code(failures: Sequence[str], resolved: Resolved, catalog: Catalog) -> ExitCode:

@@ -10,6 +10,7 @@ import torch
 
 import harness
 from harness.api import ConfigError
+from harness.engine import device
 from harness.engine.device import is_out_of_memory, release, resolve_device, rounds_between_looks
 
 CPU = torch.device("cpu")
@@ -107,3 +108,15 @@ def test_one_file_of_the_core_tells_a_gpu_from_a_cpu():
         if _says_cuda(ast.parse(file.read_text(encoding="utf-8")))
     }
     assert found == {"engine/device.py"}
+
+
+def test_torch_gets_no_more_threads_than_there_are_cores(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        for cores, threads in ((4, 3), (2, 2)):
+            monkeypatch.setattr(device, "usable_cores", lambda cores=cores: cores)
+            resolve_device("cpu")
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
