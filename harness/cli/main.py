@@ -11,6 +11,7 @@ import click
 from harness import __version__, signals
 from harness.cli.warned import one_line_warnings
 from harness.errors import ExitCode, HarnessError
+from harness.exhausted import exhausted
 from harness.terminal import echo
 
 VERBS = {
@@ -141,6 +142,12 @@ def _code(argv: Sequence[str]) -> int:
             raise
         echo("error: a plugin raised KeyboardInterrupt; --debug shows where", err=True)
         return ExitCode.PLUGIN
+    except (OSError, MemoryError, ImportError, RuntimeError) as error:
+        missing = exhausted(error)
+        if missing is None or _debugging(argv):
+            raise
+        echo(f"error: {missing}", err=True)
+        return missing.exit_code
     return code if isinstance(code, int) else ExitCode.OK
 
 
