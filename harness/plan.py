@@ -59,7 +59,8 @@ class PlannedAttack:
 
     Attributes:
         component: its identity holds ``name``, ``version`` and ``parameters``.
-        label: the name, with the parameters that are not their defaults.
+        label: the name, with the parameters that are not their defaults or differ within the suite;
+            for people, and no part of any identity.
         budget: the declared epsilon; None for a minimum-distortion attack.
         images: how many of the plan's images are attacked; None for all.
         keep: whether the adversarial images are kept.

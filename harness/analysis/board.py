@@ -19,7 +19,7 @@ from harness.analysis.stored import Outcomes, Predictions, Rows
 from harness.errors import ConfigError
 from harness.store import board as queries
 
-SortBy = Literal["frontier", "accuracy", "distortion"]
+SortBy = Literal["frontier", "accuracy", "distortion", "success"]
 ImagesOf = Literal["all", "common"]
 
 
@@ -67,7 +67,7 @@ def leaderboard(
 
     Raises:
         ConfigError: there are no runs, or no such suite, attack or goal; or ``references`` have no
-            fit for the board.
+            fit for the board; or ``sort`` is by distortion, under a fixed budget.
     """
     suite = chosen_suite(queries.suites(db), suite)
     selection = select(
@@ -77,6 +77,12 @@ def leaderboard(
         attack=attack,
         goal=goal,
     )
+    if sort == "distortion" and selection.attack.budget is not None:
+        raise ConfigError(
+            f"{_fixed(selection.attack)}, and ranks no model",
+            where="--sort",
+            hint="--sort success ranks by how rarely it succeeds",
+        )
     reference = None
     if references is not None:
         if selection.attack.budget is not None:
@@ -243,6 +249,8 @@ def _ranked(entries: Sequence[Entry], sort: SortBy) -> tuple[Entry, ...]:
     def value(entry: Entry) -> float | None:
         if sort == "accuracy":
             return entry.top1
+        if sort == "success":
+            return None if entry.attack.success is None else -entry.attack.success
         return entry.attack.mean if sort == "distortion" else entry.distance
 
     def order(entry: Entry) -> tuple[float, float, str]:

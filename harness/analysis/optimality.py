@@ -24,6 +24,9 @@ from harness.store.optimality import Tried, tried
 
 VERDICTS = ("broken", "robust")
 
+TIE = 1e-6
+"""Relative; distortions that differ by less are one: float32 rounds a budget both ways."""
+
 Problem = tuple[int, int, int | None]
 """What attacks are compared on: model id, image id, class to reach (None where untargeted)."""
 
@@ -159,6 +162,10 @@ def relative_gap(distortion: float | None, smallest: float) -> float:
     return 1 - smallest / distortion if distortion else 0.0
 
 
+def _ties(distortion: float | None, smallest: float) -> bool:
+    return distortion is not None and math.isclose(distortion, smallest, rel_tol=TIE)
+
+
 def _selections(db: Connection, suite: str, goal: str | None) -> list[Selection]:
     """The latest run's cells of each attack of the suite, under ``goal`` or each of its goals."""
     definition, cells = stored.definition(db, suite), stored.suite_cells(db, suite)
@@ -236,7 +243,7 @@ def quality(
         median=median_with_failures(broken, len(attacked) - len(broken)),
         compared=len(compared),
         optimality=1 - sum(gaps) / len(gaps) if gaps else None,
-        best=sum(row.distortion == smallest for row, _, smallest in compared),
+        best=sum(_ties(row.distortion, smallest) for row, _, smallest in compared),
         rivals=len(others),
         alone=sum(about.attacks <= {row.attack_id} for row, about, _ in compared),
         forwards=mean([row.forwards for row in attacked]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -14,13 +14,18 @@ from harness.store.board import StoredCell
 
 @dataclass(frozen=True, slots=True)
 class BoardAttack:
-    """An attack of the suite, as its definition or its stored cells describe it."""
+    """An attack of the suite, as its definition or its stored cells describe it.
+
+    Attributes:
+        parameters: all of them, where cells are stored; else those that are not their defaults.
+    """
 
     name: str
     label: str
     norm: str
     budget: float | None
     goals: tuple[str, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def select(
     Args:
         definition: the suite as its latest run resolved it.
         stored: the cells of all the suite's runs.
-        attack: an attack's name or label, or a glob; None for the default.
+        attack: an attack's name or label, or a glob; None for the default, which has the goal.
 
     Raises:
         ConfigError: the suite has no such attack or goal, or several attacks match.
@@ -83,7 +88,7 @@ def select(
     offered = _offered(definition, attacked)
     notes: list[str] = []
     if attack is None:
-        chosen = _default_attack(suite, offered, attacked, notes)
+        chosen = _default_attack(suite, offered, attacked, goal, notes)
     else:
         chosen = _named_attack(attack, offered, definition)
     mine = [cell for cell in attacked if cell.label == chosen.label]
@@ -146,17 +151,27 @@ def _offered(
     """The attacks by label: the definition's in its order, then older runs'."""
     found: dict[str, BoardAttack] = {}
     for entry in definition["attacks"]:
-        older = (cell.goal for cell in attacked if cell.label == entry["label"])
-        goals = dict.fromkeys([*entry["goals"], *(goal for goal in older if goal)])
+        mine = [cell for cell in attacked if cell.label == entry["label"]]
+        goals = dict.fromkeys([*entry["goals"], *(cell.goal for cell in mine if cell.goal)])
         found[entry["label"]] = BoardAttack(
-            entry["name"], entry["label"], entry["norm"], entry["budget"], tuple(goals)
+            name=entry["name"],
+            label=entry["label"],
+            norm=entry["norm"],
+            budget=entry["budget"],
+            goals=tuple(goals),
+            parameters=mine[-1].parameters if mine else entry.get("parameters", {}),
         )
     for cell in attacked:
         if cell.label not in found:
             older = (other.goal for other in attacked if other.label == cell.label)
             goals = dict.fromkeys(goal for goal in older if goal)
             found[cell.label] = BoardAttack(
-                cell.attack or "", cell.label, cell.norm or "", cell.budget, tuple(goals)
+                name=cell.attack or "",
+                label=cell.label,
+                norm=cell.norm or "",
+                budget=cell.budget,
+                goals=tuple(goals),
+                parameters=cell.parameters,
             )
     return found
 
@@ -165,12 +180,21 @@ def _default_attack(
     suite: str,
     offered: Mapping[str, BoardAttack],
     attacked: Sequence[StoredCell],
+    goal: str | None,
     notes: list[str],
 ) -> BoardAttack:
-    """The first minimum-distortion attack with cells, else the first with cells, else the first."""
+    """The first minimum-distortion attack with cells, else the first with cells, else the first.
+
+    Where a goal is asked for, of those that have it.
+    """
     if not offered:
         raise ConfigError(f"suite {suite!r} has no attacks", hint="a leaderboard needs one")
-    labels = {cell.label for cell in attacked}
+    if goal is not None:
+        goals = dict.fromkeys(each for attack in offered.values() for each in attack.goals)
+        if goal not in goals:
+            raise _unknown("--goal", "goal of the suite", goal, goals)
+        offered = {label: attack for label, attack in offered.items() if goal in attack.goals}
+    labels = {cell.label for cell in attacked if goal in (None, cell.goal)}
     ran = [attack for attack in offered.values() if attack.label in labels]
     for attack in ran:
         if attack.budget is None:

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     "--attack",
     metavar="NAME",
     help="An attack of the suite, by name, label or glob; by default its first that minimises the"
-    " distortion.",
+    " distortion and has the goal.",
 )
 @option("--goal", metavar="GOAL", help="The adversary's goal; by default random.")
 @option(
     "--sort",
-    type=click.Choice(["frontier", "accuracy", "distortion"]),
+    type=click.Choice(["frontier", "accuracy", "distortion", "success"]),
     default="frontier",
-    help="What ranks the models.",
+    help="What ranks the models; success: how rarely the attack has any.",
 )
 @option(
     "--accuracy",

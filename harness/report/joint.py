@@ -43,7 +43,8 @@ def columns(board: JointBoard) -> list[Column]:
     for metric in board.metrics:
         found.append(Column(metric.title, heading(metric), right=True))
         if _bounded(metric):
-            found.append(Column(f"{metric.title} bound", "score ≤ attacks' / above", right=True))
+            name = f"{heading(metric)} ≤ attacks' / above"
+            found.append(Column(f"{metric.title} bound", name, right=True))
     return found
 
 
@@ -243,7 +244,7 @@ def _bound_notes(board: JointBoard) -> Iterator[str]:
     bounded = [metric for metric in board.metrics if _bounded(metric)]
     if bounded:
         yield (
-            "score ≤ attacks' / above: the score estimates a lower bound; beside its mean that of"
+            "≤ attacks' / above: the score estimates a lower bound; beside its mean that of"
             " the smallest known distortions, and for how many images the score exceeds it (masked"
             " gradients or a bad fit)"
         )

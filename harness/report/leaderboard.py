@@ -65,7 +65,7 @@ def columns(board: Board) -> list[Column]:
     for title, bounded in readings.titles(board).items():
         found.append(Column(title, title, right=True))
         if bounded:
-            found.append(Column(f"{title} bound", "≤ attacks' / above", right=True))
+            found.append(Column(f"{title} bound", f"{title} ≤ attacks' / above", right=True))
     return found
 
 

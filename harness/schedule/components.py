@@ -30,7 +30,7 @@ from harness.registry import (
     ModelEntry,
     SuiteEntry,
 )
-from harness.schedule.parameters import Stated, changed
+from harness.schedule.parameters import Stated, changed, labels
 from harness.schedule.weights import checked_weights, place
 
 
@@ -129,10 +129,10 @@ def attack_component(
     attack = stated.checked(_imported(registration, AttackParameters))
     if not isinstance(attack, Attack | SteppedAttack):
         raise _broken(registration, TypeError("it is neither an Attack nor a SteppedAttack"))
-    component, label = _parametrised(registration, attack)
+    component = _parametrised(registration, attack)
     planned = PlannedAttack(
         component=replace(component, about={**component.about, "confidence": attack.confidence}),
-        label=label,
+        label=labels([(registration.name, attack)])[0],
         norm=attack.norm,
         budget=attack.budget,
         goals=entry.goals,
@@ -149,34 +149,31 @@ def measurement_component(
     """A measurement of ``suite``, as `attack_component`."""
     stated = Stated(Kind.MEASUREMENT, entry.measurement, suite, entry)
     measurement = stated.checked(_imported(registration, Measurement))
-    component, label = _parametrised(registration, measurement)
     images = suite.images if entry.images is None else entry.images
-    return PlannedMeasurement(component, label, entry.goals, images), measurement
+    planned = PlannedMeasurement(
+        component=_parametrised(registration, measurement),
+        label=labels([(registration.name, measurement)])[0],
+        goals=entry.goals,
+        images=images,
+    )
+    return planned, measurement
 
 
 def _parametrised(
     registration: Registration, instance: AttackParameters | Measurement
-) -> tuple[Component, str]:
-    """The component, and its label: the name with the parameters that are not their defaults."""
-    parameters = changed(instance)
+) -> Component:
+    """The component: what is not a default makes its identity, all parameters are known."""
     identity = {
         "name": registration.name,
         "version": registration.version,
-        "parameters": parameters,
+        "parameters": changed(instance),
     }
     about = {
         "plugin": registration.origin,
         "summary": registration.summary,
         "parameters": instance.model_dump(mode="json"),
     }
-    extra = " ".join(f"{name}={_spelled(value)}" for name, value in parameters.items())
-    return Component(registration.name, identity, about), f"{registration.name} {extra}".strip()
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, list):
-        return "+".join(map(_spelled, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return Component(registration.name, identity, about)
 
 
 def metric_instances(

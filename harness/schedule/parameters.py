@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -70,3 +71,37 @@ def changed(instance: AttackParameters | Measurement) -> dict[str, Any]:
         if info.is_required()
         or getattr(instance, name) != info.get_default(call_default_factory=True)
     }
+
+
+def labels(tasks: Sequence[tuple[str, AttackParameters | Measurement]]) -> list[str]:
+    """What each of a suite's attacks or measurements, given with its name, is called.
+
+    The name, the parameters that are not their defaults, and those in which it differs from
+    another one of its name, defaults too.
+    """
+    values = [(name, task.model_dump(mode="json")) for name, task in tasks]
+    found = []
+    for (name, mine), (_, task) in zip(values, tasks, strict=True):
+        own = changed(task)
+        twins = [other for twin, other in values if twin == name]
+        told = {
+            field: value
+            for field, value in mine.items()
+            if field in own or any(other[field] != value for other in twins)
+        }
+        found.append(spelled(name, told))
+    return found
+
+
+def spelled(name: str, parameters: Mapping[str, Any]) -> str:
+    """``ifgsm epsilon=0.1 steps=10``."""
+    return " ".join([name, *(f"{field}={_value(each)}" for field, each in parameters.items())])
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "+".join(map(_value, value))
+    if value is None:
+        return "none"
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)

@@ -44,12 +44,13 @@ from harness.schedule.components import (
     metric_instances,
     model_component,
 )
+from harness.schedule.parameters import labels
 from harness.schedule.requirements import Inventory
 from harness.schedule.starting import started
 
 _E = TypeVar("_E")
 _T = TypeVar("_T", PlannedAttack, PlannedMeasurement)
-_P = TypeVar("_P")
+_P = TypeVar("_P", AttackParameters, Measurement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,9 +230,9 @@ def _attacks(
     """The suite's attacks; those that no plugin offers are added to ``unavailable``."""
     named = [(entry.attack, entry) for entry in suite.attacks]
     found = _offered(Kind.ATTACK, named, catalog, unavailable)
-    return _distinct(
+    return _labelled(
         f"suites.{suite.name}.attacks",
-        ((entry.source, attack_component(entry, suite, offer)) for entry, offer in found),
+        [(entry.source, attack_component(entry, suite, offer)) for entry, offer in found],
     )
 
 
@@ -257,7 +258,7 @@ def _measurements(
         if start is not None:
             planned = started(planned, start, entry, suite, attacks)
         tasks.append((entry.source, (planned, measurement)))
-    return _distinct(f"suites.{suite.name}.measurements", tasks)
+    return _labelled(f"suites.{suite.name}.measurements", tasks)
 
 
 def _offered(
@@ -274,17 +275,22 @@ def _offered(
     return found
 
 
-def _distinct(
-    field: str, tasks: Iterable[tuple[str, tuple[_T, _P]]]
+def _labelled(
+    field: str, tasks: Sequence[tuple[str, tuple[_T, _P]]]
 ) -> tuple[list[_T], dict[str, _P]]:
-    """The planned tasks, and their parameters by label; no label stands twice in ``field``."""
+    """The tasks with labels that tell them apart, and their parameters by label.
+
+    Raises:
+        ConfigError: one stands twice in ``field``.
+    """
     planned: list[_T] = []
     parameters: dict[str, _P] = {}
-    for source, (task, instance) in tasks:
-        if task.label in parameters:
-            raise ConfigError(f"{task.label!r} stands twice", where=f"{source}: {field}")
-        parameters[task.label] = instance
-        planned.append(task)
+    names = labels([(task.component.name, instance) for _, (task, instance) in tasks])
+    for label, (source, (task, instance)) in zip(names, tasks, strict=True):
+        if label in parameters:
+            raise ConfigError(f"{label!r} stands twice", where=f"{source}: {field}")
+        parameters[label] = instance
+        planned.append(replace(task, label=label))
     return planned, parameters
 
 

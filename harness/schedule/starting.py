@@ -9,6 +9,7 @@ from harness.api import ConfigError
 from harness.plan import PlannedAttack, PlannedMeasurement
 from harness.plugins import unknown
 from harness.registry import MeasurementEntry, SuiteEntry
+from harness.schedule.parameters import spelled
 
 
 def started(
@@ -25,9 +26,9 @@ def started(
             measurement, or several do.
     """
     where = f"{entry.source}: suites.{suite.name}.measurements ({entry.measurement})"
-    found = [each for each in attacks if name in (each.component.name, each.label)]
+    found = [each for each in attacks if name in _names(each)]
     if not found:
-        names = [name for each in attacks for name in (each.component.name, each.label)]
+        names = [name for each in attacks for name in _names(each)]
         see = f"`harness suites show {suite.name}`"
         raise unknown("attack of the suite", name, names, where, see)
     found = [each for each in found if each.keep]
@@ -49,3 +50,9 @@ def started(
     identity = {**planned.component.identity, "starts_from": attack.component.identity}
     component = replace(planned.component, identity=identity)
     return replace(planned, component=component, starts_from=attack)
+
+
+def _names(attack: PlannedAttack) -> tuple[str, ...]:
+    """Its name, its label in the suite, and the one that it has by itself."""
+    name = attack.component.name
+    return name, attack.label, spelled(name, attack.component.identity["parameters"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, Literal
+
+from harness.identity import canonical_json
 
 NORMS = ("linf", "l2", "l1", "l0")
 
@@ -19,10 +21,12 @@ class StoredCell:
     """A cell of a suite's runs; a clean one has neither attack, goal, seed nor norm.
 
     Attributes:
-        label: the attack with its parameters.
+        label: the attack with its parameters, as the suite's latest run calls it.
         budget: the declared epsilon; None for a minimum-distortion attack.
         policy: the numeric policy as JSON text.
         runs: the suite's runs that hold the cell.
+        parameters: all of the attack's, its defaults too; a database from before they were stored
+            has those that are not.
     """
 
     id: int
@@ -39,6 +43,7 @@ class StoredCell:
     norm: str | None
     budget: float | None
     runs: Runs
+    parameters: Mapping[str, Any]
 
     @property
     def last_run(self) -> int:
@@ -77,7 +82,43 @@ def suite_cells(db: Connection, suite: str) -> list[StoredCell]:
         " LEFT JOIN components AS attacks ON attacks.id = cells.attack_id"
         " WHERE attacks.kind IS NOT 'measurement' ORDER BY cells.id"
     )
-    return [StoredCell(*(*row, tuple(runs[row[0]]))) for row in rows if row[0] in runs]
+    found = [StoredCell(*(*row, tuple(runs[row[0]]), {})) for row in rows if row[0] in runs]
+    names = labels(db, suite, "attacks")
+    parameters = {cell.attack_id: _parameters(db, cell.attack_id) for cell in found}
+    return [
+        replace(
+            cell,
+            label=cell.label if cell.attack_id is None else names.get(cell.attack_id, cell.label),
+            parameters=parameters[cell.attack_id],
+        )
+        for cell in found
+    ]
+
+
+def _parameters(db: Connection, attack: int | None) -> Mapping[str, Any]:
+    if attack is None:
+        return {}
+    identity, about = db.execute(
+        "SELECT identity, about FROM components WHERE id = ?", (attack,)
+    ).fetchone()
+    stated: Mapping[str, Any] = json.loads(identity).get("parameters", {})
+    return {**stated, **json.loads(about).get("parameters", {})}
+
+
+def labels(db: Connection, suite: str, kind: Literal["attacks", "measurements"]) -> dict[int, str]:
+    """What the suite's latest run calls its attacks or measurements, by their ids.
+
+    The label that a cell is stored with is that of the last run of whichever suite.
+    """
+    found: dict[int, str] = {}
+    for entry in definition(db, suite).get(kind, ()):
+        rows = db.execute(
+            "SELECT id FROM components WHERE kind = ? AND name = ?"
+            " AND json_extract(identity, '$.parameters') = ?",
+            (kind.removesuffix("s"), entry["name"], canonical_json(entry.get("parameters"))),
+        )
+        found.update((number, str(entry["label"])) for (number,) in rows)
+    return found
 
 
 def model_facts(db: Connection) -> dict[str, Mapping[str, Any]]:

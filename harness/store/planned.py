@@ -36,6 +36,7 @@ def insert_run(
             *(plan.seed, facts, now),
         ],
     ).fetchone()
+    _bring_labels_up_to_date(connection, plan.definition)
     components: dict[tuple[str, int], int] = {}
     for cell in plan.cells:
         connection.execute(
@@ -47,6 +48,20 @@ def insert_run(
         dataset = _insert_component(connection, "dataset", plan.cells[0].dataset, components)
         _insert_images(connection, int(run), dataset, images)
     return int(run)
+
+
+def _bring_labels_up_to_date(connection: Connection, definition: Mapping[str, Any]) -> None:
+    """Cells of earlier runs get the labels that tell the suite's attacks apart now."""
+    for kind in ("attack", "measurement"):
+        connection.executemany(
+            "UPDATE cells SET label = ?1 WHERE label <> ?1 AND attack_id IN (SELECT id FROM"
+            " components WHERE kind = ?2 AND name = ?3"
+            " AND json_extract(identity, '$.parameters') = ?4)",
+            [
+                (entry["label"], kind, entry["name"], canonical_json(entry.get("parameters")))
+                for entry in definition.get(f"{kind}s", ())
+            ],
+        )
 
 
 def _insert_component(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
-from harness.store.board import NORMS, Runs
+from harness.store.board import NORMS, Runs, labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,17 @@ def measured_cells(db: Connection, suite: str) -> list[MeasuredCell]:
     for cell, name in db.execute("SELECT DISTINCT cell_id, metric FROM scores ORDER BY 1, 2"):
         scores.setdefault(cell, []).append(name)
     rows = db.execute(
-        "SELECT cells.id, components.name, label, model_id, dataset_id, policy, goal, seed"
-        " FROM cells JOIN components ON components.id = attack_id"
+        "SELECT attack_id, cells.id, components.name, label, model_id, dataset_id, policy, goal,"
+        " seed FROM cells JOIN components ON components.id = attack_id"
         " WHERE components.kind = 'measurement' ORDER BY cells.id"
     )
-    return [
-        MeasuredCell(*(*row, tuple(scores.get(row[0], ())), tuple(runs[row[0]])))
-        for row in rows
+    names = labels(db, suite, "measurements")
+    cells = [
+        (component, MeasuredCell(*(*row, tuple(scores.get(row[0], ())), tuple(runs[row[0]]))))
+        for component, *row in rows
         if row[0] in runs
     ]
+    return [replace(cell, label=names.get(component, cell.label)) for component, cell in cells]
 
 
 def values(db: Connection, cell: int, name: str) -> dict[int, float]:

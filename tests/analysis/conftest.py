@@ -39,6 +39,12 @@ def definition(
     }
 
 
+def _stated(label: str) -> dict[str, float]:
+    """The parameters that a label names."""
+    pairs = (each.partition("=") for each in label.split()[1:])
+    return {name: float(value) for name, _, value in pairs}
+
+
 class Bench:
     """Fills a database the way the writer does: `run`, then `clean` and `attack` for each model.
 
@@ -165,7 +171,7 @@ class Bench:
             f"{model}{weights} {label} {goal} {seed}",
             len(rows) if images is None else images,
             model_id=self.component("model", model, weights),
-            attack_id=self.component("attack", attack, label),
+            attack_id=self.component("attack", attack, label, parameters=_stated(label)),
             label=label,
             goal=goal,
             seed=seed,

@@ -11,7 +11,9 @@ from harness.analysis.transfer import Matrix, Rate, TransferCell
 
 
 def attack(label: str, budget: float | None = None, norm: str = "linf") -> BoardAttack:
-    return BoardAttack(label.split()[0], label, norm, budget, ())
+    name, *stated = label.split()
+    parameters = dict(each.split("=") for each in stated)
+    return BoardAttack(name, label, norm, budget, (), parameters)
 
 
 def score(broken: int, robust: int = 0, *, confident: int = 0, unknown: int = 0) -> Score:

@@ -374,7 +374,7 @@ class TestChoice:
         [
             ({"attack": "fgms"}, "--attack: unknown attack 'fgms'; did you mean 'fgsm'"),
             ({"goal": "randm"}, "did you mean 'random'"),
-            ({"goal": "least-likely"}, "there are: random"),
+            ({"goal": "least-likely"}, "there are: untargeted, random"),
             ({"suite": "digits"}, "no run of suite 'digits' is stored; there are: toy"),
         ],
     )
@@ -405,3 +405,34 @@ class TestChoice:
             ("b", "complete"),
         ]
         assert "from older runs, not in the suite's latest: a" in notes(board)
+
+
+def test_the_default_attack_has_the_goal_asked_for(bench: Any, define: Any) -> None:
+    cw = {**IFGSM, "name": "cw", "label": "cw", "norm": "l2", "goals": ["random", "untargeted"]}
+    bench.run(define("a", [IFGSM, FGSM, cw]), 2)
+    bench.clean("a", [True, True])
+    bench.attack("a", [0.1, 0.2])
+    bench.attack("a", [0.3, 0.3], attack="fgsm", budget=0.3, goal="untargeted")
+    assert leaderboard(bench.sql).selection.attack.label == "ifgsm"
+    assert leaderboard(bench.sql, goal="untargeted").selection.attack.label == "fgsm"
+    bench.attack("a", [0.1, 0.2], attack="cw", norm="l2", goal="untargeted")
+    # One that minimises the distortion comes before those with a budget.
+    assert leaderboard(bench.sql, goal="untargeted").selection.attack.label == "cw"
+    with pytest.raises(ConfigError, match="unknown goal of the suite 'least-likely'") as caught:
+        leaderboard(bench.sql, goal="least-likely")
+    assert "random, untargeted" in str(caught.value)
+
+
+def test_under_a_fixed_budget_success_ranks_and_distortion_does_not(
+    bench: Any, define: Any
+) -> None:
+    bench.run(define("abc", [FGSM]), 4)
+    for model, broken in (("a", 3), ("b", 1), ("c", 1)):
+        bench.clean(model, [True] * 4)
+        rows = [0.3] * broken + ["r"] * (4 - broken)
+        bench.attack(model, rows, attack="fgsm", budget=0.3)
+    board = leaderboard(bench.sql, sort="success")
+    assert [(each.model, each.rank) for each in board.entries] == [("b", 1), ("c", 1), ("a", 3)]
+    with pytest.raises(ConfigError, match="fgsm has a fixed budget") as caught:
+        leaderboard(bench.sql, sort="distortion")
+    assert "--sort success" in str(caught.value)

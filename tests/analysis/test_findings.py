@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
+from conftest import Bench
 from findings_toy import evidence, score, sizes, trial
 
-from harness.analysis.findings import check
+from harness.analysis.findings import check, gather
 from harness.analysis.findings.depth import depth, exponent
 from harness.analysis.findings.evidence import Evidence, Model, Score, kappa, steps
 from harness.analysis.findings.family_or_size import family_errors, family_or_size, size_errors
@@ -360,3 +363,32 @@ def test_equal_evidence_makes_equal_findings() -> None:
     there: Mapping[str, Score] = on_a_line(6)
     again = [check(evidence(trial("ifgsm", there))) for _ in range(2)]
     assert again[0] == again[1]
+
+
+def test_parameters_are_those_stored_whatever_the_label_says(bench: Bench, define: Any) -> None:
+    """Labels leave out defaults, and a later version may have others."""
+    names = ("stored", "older")
+    bench.run(define("a", [named(name) for name in names]), 1)
+    bench.clean("a", [True])
+    for name in names:
+        bench.attack("a", [0.1], attack="ifgsm", label=name)
+    for label, about, identity in (
+        ("stored", {"parameters": {"steps": 10, "kappa": 2.0}}, {"parameters": {"steps": 3}}),
+        ("older", {}, {"parameters": {"kappa": 40.0}}),  # before all of them were stored
+    ):
+        bench.sql.execute(
+            "UPDATE components SET about = ?, identity = ? WHERE id ="
+            " (SELECT attack_id FROM cells WHERE label = ?)",
+            (json.dumps(about), json.dumps(identity), label),
+        )
+    bench.commit()
+    found = {trial.attack.label: trial.attack for trial in gather(bench.sql).trials}
+    assert {name: (steps(each), kappa(each)) for name, each in found.items()} == {
+        "stored": (10, 2), "older": (50, 40)
+    }  # fmt: skip
+
+
+def named(label: str) -> dict[str, Any]:
+    return {
+        "name": "ifgsm", "label": label, "norm": "linf", "budget": None, "goals": ["random"]
+    }  # fmt: skip

@@ -196,7 +196,9 @@ def test_what_is_incomplete_is_marked_and_said(filled: Any) -> None:
 def test_scores_stand_beside_the_attacks_and_correlate_with_them(filled: Any) -> None:
     board = joint(filled.sql)
     clever = title(board, "clever l2.score")
-    assert columns(board)[-2].heading == "score ≤ attacks' / above"
+    headings = [column.heading for column in columns(board)]
+    assert headings[-2] == "clever l2.score ≤ attacks' / above"
+    assert len(set(headings)) == len(headings)
     # The smallest known l2 of an image is that of any attack, whatever it minimises.
     above = filled.sql.execute(
         "SELECT count(*) FROM readings JOIN (SELECT model, image_id, min(l2) AS l2 FROM samples"

@@ -297,3 +297,12 @@ def test_heavy_packages_stay_unloaded(two: Any) -> None:
         capture_output=True,
         check=True,
     )
+
+
+def test_distortions_that_float32_rounds_apart_tie(bench: Any, define: Any) -> None:
+    bench.run(define("a", [attack("one"), attack("other")]), 2)
+    bench.clean("a", [True, True])
+    bench.attack("a", [0.1, 0.1], attack="one")
+    bench.attack("a", [0.10000002, 0.1001], attack="other")
+    found = contest(bench.sql)
+    assert (row_of(found, "one").best, row_of(found, "other").best) == (2, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ from harness.analysis.transfer import Matrix
 
 UNTARGETED = "untargeted"
 
-DEFAULT_STEPS = 50
-"""I-FGSM's default number of steps, which a label leaves out."""
+BEFORE_THEY_WERE_STORED: Mapping[str, float] = {"kappa": 0.0, "steps": 50.0}
+"""The defaults of databases that hold only the parameters that are not their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +119,14 @@ def gaps(trials: Iterable[Trial]) -> list[str]:
 
 
 def kappa(attack: BoardAttack) -> float:
-    """The margin that the attack reaches for; 0 where its label does not name one."""
-    return _parameter(attack, "kappa", 0.0)
+    """The margin that the attack reaches for; 0 where it has no such parameter."""
+    return _parameter(attack, "kappa")
 
 
 def steps(attack: BoardAttack) -> float:
     """The steps of an I-FGSM."""
-    return _parameter(attack, "steps", DEFAULT_STEPS)
+    return _parameter(attack, "steps")
 
 
-def _parameter(attack: BoardAttack, name: str, default: float) -> float:
-    """A number of the label, which holds every parameter that is not its default."""
-    found = re.search(rf" {name}=([-+.\de]+)", attack.label)
-    return float(found[1]) if found else default
+def _parameter(attack: BoardAttack, name: str) -> float:
+    return float(attack.parameters.get(name, BEFORE_THEY_WERE_STORED[name]))

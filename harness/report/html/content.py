@@ -111,9 +111,10 @@ def _joints(db: Connection, suite: str, goals: Mapping[str, Any]) -> list[JointB
 def _sweeps(
     db: Connection, suite: str, boards: Sequence[Board], families: Sequence[str], names: Names
 ) -> Figure | None:
-    parameters = stored.attack_parameters(db, queries.suite_cells(db, suite))
-    attacks = {board.selection.attack.label: board.selection.attack.name for board in boards}
-    found = sweeps.sweeps({label: (name, parameters[label]) for label, name in attacks.items()})
+    attacks = {board.selection.attack.label: board.selection.attack for board in boards}
+    found = sweeps.sweeps(
+        {label: (attack.name, attack.parameters) for label, attack in attacks.items()}
+    )
     wanted = {label for sweep in found for label in sweep.values.values()}
     points = {
         (board.selection.attack.label, board.selection.goal): _points(db, board)

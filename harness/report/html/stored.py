@@ -8,19 +8,6 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
-from harness.store.board import StoredCell
-
-
-def attack_parameters(db: Connection, cells: Iterable[StoredCell]) -> dict[str, Mapping[str, Any]]:
-    """All parameters of each attack of ``cells``, defaults too, by its label."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for cell in cells:
-        if cell.attack_id is not None and cell.label not in found:
-            query = "SELECT about FROM components WHERE id = ?"
-            (about,) = db.execute(query, (cell.attack_id,)).fetchone()
-            found[cell.label] = json.loads(about).get("parameters", {})
-    return found
-
 
 def confident(db: Connection, cell: int, images: Iterable[int]) -> int:
     """How many of the ``images`` of a cell are broken with the margin that was asked for."""
