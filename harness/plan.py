@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from harness.api import Goal, Norm
@@ -188,7 +189,7 @@ class Pair:
         return self.source.images
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for what is computed once
 class Plan:
     """Everything a run will do.
 
@@ -221,17 +222,26 @@ class Plan:
             cell for cell in self.cells if self.transfer and cell.attack and cell.attack.keep
         )
 
-    @property
+    @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Every source on every model, target by target."""
         if self.transfer is None:
             return ()
+        sources = self.sources
         return tuple(
             Pair(source, target, adaptation(source.model, target.model, self.transfer.border))
             for target in self.cells
             if target.task is None
-            for source in self.sources
+            for source in sources
         )
+
+    @cached_property
+    def pairs_by_source(self) -> Mapping[str, Sequence[Pair]]:
+        """The pairs by the key of their source, each with every model in the order of the plan."""
+        found: dict[str, list[Pair]] = {}
+        for pair in self.pairs:
+            found.setdefault(pair.source.key, []).append(pair)
+        return found
 
 
 def adaptation(

@@ -12,11 +12,13 @@ from harness.analysis.bootstrap import Intervals, Sample, intervals
 from harness.analysis.common import Common, common_images
 from harness.analysis.entry import Accuracy, AccuracyOf, Entry, entry_of
 from harness.analysis.frontier import Frontier, Point, frontier, placings
+from harness.analysis.metrics import metrics_of
 from harness.analysis.readings import model_readings
 from harness.analysis.reference import Metric, Reference, References
 from harness.analysis.selection import BoardAttack, Selection, chosen_suite, select
 from harness.analysis.stored import Outcomes, Predictions, Rows
 from harness.errors import ConfigError
+from harness.plugins import Catalog
 from harness.store import board as queries
 
 SortBy = Literal["frontier", "accuracy", "distortion", "success"]
@@ -32,6 +34,7 @@ class Board:
         common: the only images whose outcomes count; None: all.
         reference: the fit that distances are measured from; None: the frontier's own.
         intervals: of the bootstrap, where it was asked for.
+        notes: what is to be said of the metrics.
     """
 
     selection: Selection
@@ -42,6 +45,7 @@ class Board:
     common: Common | None = None
     reference: Reference | None = None
     intervals: Intervals | None = None
+    notes: tuple[str, ...] = ()
 
 
 def leaderboard(
@@ -55,6 +59,7 @@ def leaderboard(
     images: ImagesOf = "all",
     references: References | None = None,
     replicates: int | None = None,
+    catalog: Catalog | None = None,
 ) -> Board:
     """The board of a database; by default of the latest run's suite.
 
@@ -64,6 +69,7 @@ def leaderboard(
     Args:
         references: fits to measure distances from, instead of the frontier's own.
         replicates: of the bootstrap; None: no intervals.
+        catalog: whose metrics are computed; None: none are.
 
     Raises:
         ConfigError: there are no runs, or no such suite, attack or goal; or ``references`` have no
@@ -94,12 +100,17 @@ def leaderboard(
         reference = references.get(metric_of(selection.attack, selection.goal, images))
     found = models_of(Rows(db), selection, accuracy=accuracy, images=images)
     entries = found.entries
-    if images == "all":  # as stored metrics, readings are those of all images
+    metrics = metrics_of(db, selection, catalog, found.common) if catalog else None
+    if metrics is not None:
+        entries = tuple(replace(e, metrics=metrics.values.get(e.model, {})) for e in entries)
+    if images == "all":  # readings are those of all images
         readings = model_readings(db, selection)
         entries = tuple(replace(entry, readings=readings[entry.model]) for entry in entries)
     board = build(
         selection, entries, accuracy=accuracy, sort=sort, common=found.common, reference=reference
     )
+    if metrics is not None:
+        board = replace(board, notes=metrics.notes)
     if replicates is None or selection.attack.budget is not None:
         return board
     samples = {
@@ -283,8 +294,6 @@ def _entry(
         else queries.model_facts(db).get(model, {}),
         predictions=predictions,
         outcomes=outcomes,
-        # Stored metrics are those of all images.
-        metrics=queries.scores(db, cell) if cell and common is None else {},
         accuracy=accuracy,
         images=common.images if common else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.analysis.bootstrap import Spread
@@ -99,7 +99,7 @@ class Entry:
         status: ``complete``, ``incomplete`` or ``not run``.
         error: where not complete, the line that the last failure left.
         top1: the accuracy that the board is over, measured or published.
-        metrics: further stored metrics of the cell.
+        metrics: the suite's metrics over the board's images, where they were asked for.
         readings: what measurements of the suite say of the model.
         pixels: height times width of its input, if known.
         spread: what the bootstrap says of the distance, where it was asked for.
@@ -113,7 +113,7 @@ class Entry:
     status: RunStatus
     error: str | None
     top1: float | None
-    metrics: Mapping[str, float | None]
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
     readings: tuple[ModelReading, ...] = ()
     pixels: int | None = None
     rank: int | None = None
@@ -139,7 +139,6 @@ def entry_of(
     *,
     predictions: Mapping[int, bool | None],
     outcomes: Mapping[int, tuple[str, float | None] | None],
-    metrics: Mapping[str, float | None],
     accuracy: AccuracyOf,
     images: frozenset[int] | None = None,
 ) -> Entry:
@@ -149,7 +148,6 @@ def entry_of(
         predictions: of each image of the clean cell, whether it is classified correctly; None where
             there is no prediction.
         outcomes: of each image of the attack's cell, status and distortion; None where missing.
-        metrics: what is stored of the cell as a whole.
         images: the only ones whose outcomes count; None for all. The accuracy is that of all images
             either way.
     """
@@ -175,7 +173,6 @@ def entry_of(
         status=_status(clean, attacked) if ran else "not run",
         error=None,
         top1=clean.measured if accuracy == "measured" else clean.published,
-        metrics=metrics,
         pixels=pixels_of(about),
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import output_format
+from harness.cli.options import output_format, strict
 from harness.cli.run import needs, request
 from harness.errors import ExitCode
 from harness.report.tables import Column, Format, render
@@ -34,8 +34,9 @@ _DATA = (*_COLUMNS, Column("path", "path"), Column("url", "url"))
 
 @click.command()
 @needs
+@strict()
 @output_format()
-def doctor(registry_files: Sequence[Path], format: Format, **selected: Any) -> int:
+def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selected: Any) -> int:
     """What a run needs: weights and data, and how to get what is not here.
 
     Makes nothing and uses no network. The exit code is 3 where something is missing that the run
@@ -50,7 +51,9 @@ def doctor(registry_files: Sequence[Path], format: Format, **selected: Any) -> i
     echo(requirements_table(stock.rows, format))
     for line in (*stock.choice.notes, *_verdict(stock, asked.suite)):
         echo(line, err=format in ("json", "csv"))
-    return ExitCode.MISSING if stock.all("missing") else ExitCode.OK
+    if stock.all("missing"):
+        return ExitCode.MISSING
+    return ExitCode.CELLS_FAILED if strict and stock.unoffered else ExitCode.OK
 
 
 def requirements_table(rows: Sequence[Requirement], format: Format) -> str:
@@ -70,6 +73,9 @@ def _verdict(stock: Inventory, suite: str) -> list[str]:
     """The total download, and what to do."""
     wanted, missing = stock.all("downloadable"), stock.all("missing")
     lines = [to_download(wanted)] if wanted else []
+    if stock.unoffered:
+        names = ", ".join(stock.unoffered)
+        lines.append(f"no installed plugin offers {names}: a run goes on without")
     if missing:
         todo = "get them as the table says"
         if any(row.kind == "model" for row in missing):

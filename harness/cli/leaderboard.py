@@ -136,8 +136,11 @@ def leaderboard(
             whole = joined(stored.conn, **asked)
         else:
             from harness.analysis.board import leaderboard as single
+            from harness.plugins import installed
 
-            board = single(stored.conn, attack=attack, sort=sort, **asked)
+            # People see no metrics besides the board's own numbers, which need no plugin.
+            catalog = installed() if format == "json" else None
+            board = single(stored.conn, attack=attack, sort=sort, catalog=catalog, **asked)
     if joint:
         _print_joint(whole, format)
     else:

@@ -40,6 +40,14 @@ def registries() -> Decorator:
     )
 
 
+def strict() -> Decorator:
+    return option(
+        "--strict",
+        is_flag=True,
+        help="End with 1 where the suite names what no installed plugin offers.",
+    )
+
+
 def output_format() -> Decorator:
     return option(
         "--format",

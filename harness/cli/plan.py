@@ -181,28 +181,34 @@ def _print(
 
 
 def _totals(overall: Cost, calibration: Calibration) -> list[str]:
-    """The cost of it all, and what it leaves out."""
+    """The cost of it all: totals of which nothing is left out, and of the others what lacks."""
     if not overall.images:
         return []
+    untold = ", ".join(sorted(overall.without_passes))
+    passes = f"{si(overall.forwards)} forwards and {si(overall.backwards)} backwards"
     price = [
-        *([flop(overall.flops)] if overall.flops else []),
-        *([f"{span(overall.seconds)} on {calibration.device}"] if overall.seconds else []),
+        *([] if untold else [passes]),
+        *([] if overall.without_flops else [flop(overall.flops)]),
+        *([] if overall.without_seconds else [f"{span(overall.seconds)} on {calibration.device}"]),
     ]
-    lines = [
-        f"at most {si(overall.forwards)} forwards and {si(overall.backwards)} backwards"
-        + "".join(f", {part}" for part in price)
-        + f"; {size(overall.kept_bytes)} of adversarial images kept"
-    ]
-    if names := overall.without_passes:
-        untold = ", ".join(sorted(names))
-        lines.append(f"without the passes that attacks and measurements do not tell: {untold}")
+    kept = f"{size(overall.kept_bytes)} of adversarial images kept"
+    lines = [f"at most {', '.join(price)}; {kept}" if price else kept]
+    if untold:
+        lines.append(f"no total of passes, for some attacks and measurements tell none: {untold}")
     reasons: dict[str, list[str]] = {}
     for name in sorted(overall.without_flops | overall.without_seconds):
         reasons.setdefault(calibration.without.get(name, "incomplete"), []).append(name)
+    what = _lacking(overall)
     for reason, members in reasons.items():
         count = "1 model" if len(members) == 1 else f"{len(members)} models"
-        lines.append(f"FLOPs and time without {count}, {reason}: {', '.join(members)}")
+        lines.append(f"no total of {what} without {count}, {reason}: {', '.join(members)}")
     return lines
+
+
+def _lacking(overall: Cost) -> str:
+    """Which totals lack models."""
+    names = (("FLOPs", overall.without_flops), ("time", overall.without_seconds))
+    return " and ".join(name for name, without in names if without)
 
 
 def _not_here(stock: Inventory) -> list[str]:
@@ -276,7 +282,7 @@ def _by_model(priced: Sequence[_Priced], calibration: Calibration) -> list[dict[
 
 
 def _row(members: Sequence[_Priced]) -> dict[str, Any]:
-    """The cost of some cells or transfers, JSON-like; None where nothing of it is known."""
+    """The cost of some cells or transfers, JSON-like; None where not all of it is known."""
     from harness.schedule.cost import total
 
     cost = total(cost for _, cost in members)
@@ -286,10 +292,10 @@ def _row(members: Sequence[_Priced]) -> dict[str, Any]:
         "images": images,
         "stored": images - cost.images,
         "pending": cost.images,
-        "forwards": None if cost.without_passes and not cost.forwards else cost.forwards,
-        "backwards": None if cost.without_passes and not cost.forwards else cost.backwards,
-        "flops": None if cost.without_flops and not cost.flops else cost.flops,
-        "seconds": None if cost.without_seconds and not cost.seconds else cost.seconds,
+        "forwards": None if cost.without_passes else cost.forwards,
+        "backwards": None if cost.without_passes else cost.backwards,
+        "flops": None if cost.without_flops else cost.flops,
+        "seconds": None if cost.without_seconds else cost.seconds,
         "kept_bytes": cost.kept_bytes,
         "without_passes": sorted(cost.without_passes),
         "without_flops": sorted(cost.without_flops),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness import signals
-from harness.cli.options import Decorator, database, option, registries
+from harness.cli.options import Decorator, database, option, registries, strict
 from harness.errors import ConfigError, ExitCode
 from harness.terminal import echo
 
@@ -158,6 +158,7 @@ def listed(text: str | None) -> list[str]:
 @option("--eight-bit", is_flag=True, help="Judge what is attacked now after 8-bit rounding too.")
 @option("--available", is_flag=True, help="Go on without the models whose weights are missing.")
 @option("--dry-run", is_flag=True, help="Say what would be computed, and stop.")
+@strict()
 @option("--fail-fast", is_flag=True, help="Stop at the first model that fails.")
 @option(
     "--progress",
@@ -177,6 +178,7 @@ def run(
     available: bool,
     dry_run: bool,
     fail_fast: bool,
+    strict: bool,
     progress: Literal["auto", "rich", "plain", "json"],
     **selected: Any,
 ) -> int:
@@ -239,8 +241,13 @@ def run(
                 display.say(f"no installed plugin offers {name!r}: going on without it")
             summary = run_plan(resolved, catalog, writer, display, settings, command=command)
         _report(summary, display, db)
+        lacking = ", ".join(map(repr, resolved.plan.unavailable))
+        if lacking:
+            display.say(f"done without {lacking}, which no installed plugin offers")
         for line in placements(db, asked.suite, stock.choice.ad_hoc):
             display.say(line)
+    if strict and lacking and summary.exit_code == ExitCode.OK:
+        return ExitCode.CELLS_FAILED
     return summary.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,12 +29,26 @@ COLUMNS = (
 )
 
 
+MODELS = (
+    Column("model", "model"),
+    Column("cells", "cells", right=True),
+    Column("complete", "complete", right=True),
+    Column("done", "done", right=True),
+    Column("images", "of", right=True),
+    Column("statuses", "statuses", counts),
+)
+
+
 @click.command()
 @database()
 @option("--run", "number", type=int, metavar="N", help="The run; by default the latest.")
+@click.option("--cells", is_flag=True, help="All cells, complete ones too.")
 @output_format()
-def status(db: Path, number: int | None, format: Format) -> None:
-    """How far the latest run is, cell by cell."""
+def status(db: Path, number: int | None, cells: bool, format: Format) -> None:
+    """How far the latest run is: a line a model, and the cells that lack images or had errors.
+
+    JSON and CSV always hold all cells.
+    """
     from harness.store.database import reading
     from harness.store.views import find_run, run_cells
 
@@ -41,8 +56,31 @@ def status(db: Path, number: int | None, format: Format) -> None:
         run = find_run(connection, number)
         rows = run_cells(connection, run["run"])
     title = f"run {run['run']} · suite {run['suite']} · {run['status']}"
-    echo(render(_flat(rows) if format == "csv" else rows, COLUMNS, format, title=title))
+    if cells or format in ("json", "csv"):
+        echo(render(_flat(rows) if format == "csv" else rows, COLUMNS, format, title=title))
+    else:
+        echo(render(_by_model(rows), MODELS, format, title=title))
+        if wanting := [row for row in rows if row["error"] or row["done"] < row["images"]]:
+            echo("\n" + render(wanting, COLUMNS, format))
     echo(total(run, rows), err=format in ("json", "csv"))
+
+
+def _by_model(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What is common to a model's cells."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["model"], []).append(row)
+    return [
+        {
+            "model": model,
+            "cells": len(members),
+            "complete": sum(row["done"] == row["images"] for row in members),
+            "done": sum(row["done"] for row in members),
+            "images": sum(row["images"] for row in members),
+            "statuses": sum((Counter(row["statuses"]) for row in members), Counter()),
+        }
+        for model, members in groups.items()
+    ]
 
 
 def total(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:

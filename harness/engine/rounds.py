@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 
 from harness.api import Batch, Slots, SteppedAttack
@@ -26,17 +28,19 @@ class Rounds:
         self._until_look = 0
 
     def __call__(self) -> int:
-        """A round of all slots; EAD's forward of some of them before it belongs to it.
+        """A round of all slots; forwards of some of them before it belong to it, as EAD's does.
 
-        Returns how many images took part.
+        Where no evaluation is of all slots, it lasts until their images are finished. Returns how
+        many images took part.
         """
         if self._until_look <= 0:
             self._refill()
-        for _ in range(2):
+        for looks in itertools.count():
             point = self._stepper.point()
             evaluate(self._stepper, self._model, point)
             self._until_look -= 1
-            if point.rows is None:
+            # One forward in a row is EAD's, and waits for no device.
+            if point.rows is None or (looks and bool(self._stepper.finished.all())):
                 break
         return self._count
 

@@ -38,7 +38,7 @@ def common_notes(common: Common | None) -> Iterable[str]:
     yield (
         f"common images: {len(common.images)} of {common.of}, which all of {len(common.models)}"
         " models classify correctly by their stored clean predictions; everything but top-1 is over"
-        " these alone, and stored metrics and measurements, being over all images, are left out"
+        " these alone, and measurements, being over all images, are left out"
     )
     if common.unpredicted:
         counts = ", ".join(f"{model} ({count})" for model, count in common.unpredicted.items())

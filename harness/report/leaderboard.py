@@ -181,6 +181,7 @@ def footnotes(board: Board) -> list[str]:
         *readings.notes(board),
         *_completeness_notes(board),
         *board.selection.notes,
+        *board.notes,
     ]
 
 

@@ -90,9 +90,6 @@ def again(plan: Plan, keys: Keys, db: Database, *, retry_errors: bool) -> dict[s
     files are gone or sets are not kept for long, those that targets have yet to see.
     """
     keeps = plan.transfer is None or plan.transfer.keep_sets
-    pairs: dict[str, list[Pair]] = {}
-    for pair in plan.pairs:
-        pairs.setdefault(pair.source.key, []).append(pair)
     found: dict[str, list[str]] = {}
     for cell in plan.cells:
         if cell.attack is None or not cell.attack.keep:
@@ -102,7 +99,7 @@ def again(plan: Plan, keys: Keys, db: Database, *, retry_errors: bool) -> dict[s
         lost = {row.key for row in rows} - never
         seen = [
             done_transfers(db, pair, retry_errors=retry_errors)
-            for pair in (pairs.get(cell.key, []) if lost else ())
+            for pair in (plan.pairs_by_source.get(cell.key, ()) if lost else ())
         ]
         found[cell.key] = [
             image.id

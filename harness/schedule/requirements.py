@@ -61,11 +61,14 @@ class Inventory:
 
     Attributes:
         dataset: None where it is missing.
+        unoffered: what the suite names and no installed plugin offers: ``attack 'fgms'``. A run
+            goes on without it.
     """
 
     choice: Choice
     rows: tuple[Requirement, ...]
     dataset: tuple[Component, Dataset] | None
+    unoffered: tuple[str, ...]
 
     def all(self, state: State) -> tuple[Requirement, ...]:
         return tuple(row for row in self.rows if row.state == state)
@@ -74,7 +77,7 @@ class Inventory:
         """The same without some models; their places on the board stay."""
         kept = tuple(entry for entry in self.choice.models if entry.name not in models)
         rows = (row for row in self.rows if row.kind != "model" or row.name not in models)
-        return Inventory(replace(self.choice, models=kept), tuple(rows), self.dataset)
+        return replace(self, choice=replace(self.choice, models=kept), rows=tuple(rows))
 
 
 def take_stock(request: Request, registry: Registry, catalog: Catalog) -> Inventory:
@@ -87,7 +90,17 @@ def take_stock(request: Request, registry: Registry, catalog: Catalog) -> Invent
     choice = choose_models(request, suite, registry, catalog)
     models = [_model(entry, choice, registry, catalog) for entry in choice.models]
     data, dataset = _dataset(request, suite, registry, catalog)
-    return Inventory(choice, (*models, data), dataset)
+    return Inventory(choice, (*models, data), dataset, _unoffered(suite, catalog))
+
+
+def _unoffered(suite: SuiteEntry, catalog: Catalog) -> tuple[str, ...]:
+    named = [
+        *((Kind.ATTACK, entry.attack) for entry in suite.attacks),
+        *((Kind.MEASUREMENT, entry.measurement) for entry in suite.measurements),
+        *((Kind.METRIC, name) for name in suite.metrics),
+    ]
+    return tuple(f"{kind} {name!r}" for kind, name in dict.fromkeys(named)
+                 if catalog.find(kind, name) is None)  # fmt: skip
 
 
 def offline() -> bool:

@@ -117,7 +117,7 @@ def resolve(
     unavailable: list[str] = []
     attacks, parameters = _attacks(suite, catalog, unavailable)
     measurements, measuring = _measurements(suite, catalog, attacks, unavailable)
-    chosen, measured = _chosen(request, suite, attacks, measurements)
+    chosen, measured = _chosen(request, suite, catalog, attacks, measurements)
     metrics = metric_instances(suite.metrics, catalog, unavailable)
     choice = stock.choice if stock else choose_models(request, suite, registry, catalog)
     found = (stock and stock.dataset) or _dataset(request, suite, registry, catalog)
@@ -297,6 +297,7 @@ def _labelled(
 def _chosen(
     request: Request,
     suite: SuiteEntry,
+    catalog: Catalog,
     attacks: Sequence[PlannedAttack],
     measurements: Sequence[PlannedMeasurement],
 ) -> tuple[list[PlannedAttack], list[PlannedMeasurement]]:
@@ -305,6 +306,12 @@ def _chosen(
     names = [name for task in tasks for name in (task.component.name, task.label)]
     for glob in request.attacks:
         if not _matches([glob], names):
+            if any(catalog.find(kind, glob) for kind in (Kind.ATTACK, Kind.MEASUREMENT)):
+                raise ConfigError(
+                    f"{glob!r} is installed, but no part of suite {suite.name!r}",
+                    where="--attacks",
+                    hint=f"it has {', '.join(dict.fromkeys(names))}; another suite may name it",
+                )
             raise unknown("attack of the suite", glob, names, "--attacks", "`harness suites show`")
     eight = request.eight_bit
     chosen = [

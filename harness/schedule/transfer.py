@@ -118,7 +118,7 @@ class TransferWork:
     def _tasks(self, sources: Sequence[Cell]) -> list[Task]:
         """What each model has yet to see of ``sources``."""
         found = {cell.key: self._candidates(cell) for cell in sources}
-        pairs = [pair for pair in self._plan.pairs if pair.source.key in found]
+        pairs = [pair for key in found for pair in self._plan.pairs_by_source.get(key, ())]
         shown: dict[str, list[tuple[Pair, list[Candidate]]]] = {}
         for pair in pairs:
             done = done_transfers(self._db, pair, retry_errors=self._retry)

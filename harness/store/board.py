@@ -169,18 +169,6 @@ def outcome_rows(db: Connection, cell: int, norm: str) -> dict[int, tuple[str, f
     return {image: (status, distortion) for image, status, distortion in rows}
 
 
-def scores(db: Connection, cell: StoredCell) -> dict[str, float | None]:
-    """The stored metrics of a cell, from the latest of the suite's runs that has any."""
-    for run, _ in reversed(cell.runs):
-        rows = db.execute(
-            "SELECT metric, value FROM scores WHERE run_id = ? AND cell_id = ? ORDER BY metric",
-            (run, cell.id),
-        ).fetchall()
-        if rows:
-            return dict(rows)
-    return {}
-
-
 def last_error(db: Connection, cells: Sequence[int]) -> str | None:
     """The line that the latest attempt which failed on one of the cells, or an image, left."""
     marks = ", ".join("?" * len(cells))

@@ -9,6 +9,7 @@ import pytest
 from harness.analysis.board import Board, leaderboard
 from harness.analysis.entry import Entry
 from harness.errors import ConfigError
+from harness.plugins import Catalog, Kind, Registration, installed
 from harness.report.leaderboard import footnotes, records
 
 RIGHT = [True] * 10
@@ -307,14 +308,53 @@ def test_sorting_and_shared_ranks(bench: Any, define: Any) -> None:
     assert ranks("frontier") == [("b", None), ("c", None), ("a", None)]
 
 
-def test_stored_metrics_of_the_latest_run_come_along(bench: Any, define: Any) -> None:
-    for value in (1.0, 2.0):
-        bench.run(define("a"), 2)
-        bench.clean("a", [True] * 2)
-        bench.score(bench.attack("a", [0.1, 0.1]), "forwards", value)
+def test_metrics_are_over_the_boards_images(bench: Any, define: Any) -> None:
+    """After a run of fewer images too, whose stored scores are over those alone."""
+    for images in (4, 2):
+        bench.run({**define("a"), "metrics": ["success", "linf"]}, images)
+        bench.clean("a", [True, True, True, False][:images], shape=[3, 2, 2])
+        cell = bench.attack("a", [0.1, "r", 0.3, "w"][:images])
+        bench.score(cell, "success", 0.5)  # of that run's images: not the board's three
+    (record,) = records(leaderboard(bench.sql, catalog=installed()))
+    assert (record["attacked"], record["success"]) == (3, 2 / 3)
+    assert record["metrics"] == {"linf": pytest.approx(0.2), "success": 2 / 3}
+    bench.clean("b", [False, True], shape=[3, 2, 2])  # one image is right on both models
+    bench.attack("b", ["w", "r"])
+    (common, _) = records(leaderboard(bench.sql, catalog=installed(), images="common"))
+    assert (common["attacked"], common["success"]) == (1, 0)
+    assert common["metrics"] == {"linf": None, "success": 0}
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_metric_that_cannot_be_computed_is_as_stored_over_the_same_images(
+    bench: Any, define: Any, broken: bool
+) -> None:
+    """No plugin offers it any more, or it fails."""
+
+    class Lost(Catalog):
+        def find(self, kind: Kind, name: str) -> Any:
+            target = "harness_metrics.rates:missing"
+            return Registration(kind, name, target, "1", "", "p", "d") if broken else None
+
+    for value, images in ((1.0, 2), (2.0, 2)):
+        bench.run(define("ab"), images)
+        for model in "ab":
+            bench.clean(model, [True] * images, shape=[3, 2, 2])
+            bench.score(bench.attack(model, [0.1] * images), "lost", value)
     bench.score(bench.sql.execute("SELECT max(id) FROM cells").fetchone()[0], "huge", math.inf)
-    (record,) = records(leaderboard(bench.sql))
-    assert record["metrics"] == {"forwards": 2.0, "huge": None}
+    board = leaderboard(bench.sql, catalog=Lost([]))
+    assert [each["metrics"] for each in records(board)] == [
+        {"huge": None, "lost": 2.0}, {"huge": None, "lost": 2.0}
+    ]  # fmt: skip
+    bench.run(define("ab"), 1)  # of one image of two
+    bench.clean("a", [True])
+    bench.score(bench.attack("a", [0.1]), "lost", 3.0)
+    board = leaderboard(bench.sql, catalog=Lost([]))
+    assert [each["metrics"]["lost"] for each in records(board)] == [None, 2.0]
+    said = "cannot be imported" if broken else "no installed plugin offers it"
+    (line,) = (line for line in footnotes(board) if "metric lost" in line)
+    assert said in line
+    assert line.endswith("none of the same images is stored for a")
 
 
 class TestChoice:

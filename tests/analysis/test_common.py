@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from harness.analysis.board import Board, leaderboard
 from harness.analysis.common import common_images
 from harness.analysis.entry import Entry
+from harness.plugins import Catalog, installed
 from harness.report.leaderboard import footnotes, records, title
 
 # Ten images; "." is right, "x" wrong, "?" failed. Images 3, 6, 8 and 9 are common.
@@ -32,7 +33,7 @@ def fill(bench: Any, define: Any, clean: dict[str, str] = CLEAN) -> dict[str, li
     bench.run(define(clean), 10)
     made = {}
     for number, (model, letters) in enumerate(clean.items()):
-        bench.clean(model, right(letters))
+        bench.clean(model, right(letters), shape=[3, 2, 2])
         rows: list[Any] = [0.05 * (1 + letters.count("x")) + 0.003 * image for image in range(10)]
         rows[(3 * number) % 10] = "r"
         made[model] = [
@@ -98,12 +99,15 @@ def test_the_frontier_goes_through_what_is_left(bench: Any, define: Any) -> None
         assert entry(board, model).distance == pytest.approx(mean - fitted)
 
 
-def test_metrics_of_all_images_are_not_shown_as_those_of_some(bench: Any, define: Any) -> None:
+def test_metrics_are_those_of_the_common_images(bench: Any, define: Any) -> None:
     fill(bench, define)
-    assert all(row["metrics"] == {"success": 0.5} for row in records(leaderboard(bench.sql)))
-    board = common(bench)
-    assert all(row["metrics"] == {} for row in records(board))
-    assert "stored metrics and measurements, being over all images, are left out" in notes(board)
+    board = common(bench, catalog=installed())
+    assert all(row["metrics"] == {"success": row["success"]} for row in records(board))
+    assert "measurements, being over all images, are left out" in notes(board)
+    # One that cannot be computed is stored over all images, which these are not.
+    board = common(bench, catalog=Catalog([]))
+    assert all(row["metrics"] == {"success": None} for row in records(board))
+    assert "metric success is not computed" in notes(board)
 
 
 def test_the_number_is_said(bench: Any, define: Any) -> None:
@@ -158,7 +162,7 @@ def test_a_model_without_clean_predictions_has_no_say(
 def test_what_is_missing_elsewhere_does_not_make_it_incomplete(bench: Any, define: Any) -> None:
     bench.run(define("ab"), 4)
     for model, letters in (("a", "...x"), ("b", "x...")):
-        bench.clean(model, right(letters))
+        bench.clean(model, right(letters), shape=[3, 2, 2])
     bench.attack("a", [None, 0.1, 0.2, "w"])
     bench.attack("b", ["w", None, 0.4, 0.5])
     board = common(bench)

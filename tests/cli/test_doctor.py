@@ -240,3 +240,31 @@ def test_a_plan_needs_the_data(harness, mixed):
     done = harness("plan", *mixed("here", dataset="photos"))
     assert done.code == 3
     assert "--data photos=PATH" in done.err
+
+
+def test_what_no_plugin_offers_is_said_and_strict_makes_it_an_error(mixed, harness, tmp_path):
+    where = mixed("here")
+    overlay = tmp_path / "mixed.yaml"
+    text = overlay.read_text().replace("metrics: [accuracy]", "metrics: [accuracy, succes]")
+    overlay.write_text(
+        text.replace("      - {", "      - {attack: fgms, goals: [random]}\n      - {")
+    )
+    lacking = "no installed plugin offers attack 'fgms', metric 'succes'"
+    done = harness("doctor", *where)
+    assert (done.code, lacking in done.out) == (0, True)
+    assert harness("doctor", *where, "--strict").code == 1
+    done = harness("run", *where)
+    assert done.code == 0
+    ending = done.err[done.err.index("images computed in") :]
+    assert "done without 'fgms', 'succes', which no installed plugin offers" in ending
+    assert harness("run", *where, "--strict").code == 1
+    overlay.write_text(text.replace(", succes", ""))
+    assert harness("run", *where, "--strict").code == 0
+    assert harness("doctor", *where, "--strict").code == 0
+
+
+def test_an_attack_that_is_installed_and_not_in_the_suite_is_said_to_be_so(mixed, harness):
+    done = harness("run", *mixed("here"), "--attacks", "ifgsm")
+    assert done.code == 2
+    assert "'ifgsm' is installed, but no part of suite 'mixed'; it has fgsm" in done.err
+    assert "did you mean 'fgsm'" in harness("run", *mixed("here"), "--attacks", "fgms").err

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.api import Classifier, Preprocessing
+from harness.api import Classifier, Point, Preprocessing
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import forget_peak, peak_bytes
 from harness.engine.measure import (
@@ -103,6 +103,48 @@ def test_rounds_go_on_when_images_finish(model, attack, monkeypatch):
     monkeypatch.setattr(stepper, "load", lambda *args: (loads.append(1), load(*args)))
     assert [rounds() for _ in range(60)] == [4] * 60
     assert len(loads) > 2
+
+
+class Looking:
+    """Looks ``looks`` times at two of its slots before each step; a stepper in outline."""
+
+    def __init__(self, looks, steps):
+        self.looks, self.left, self.evaluated = looks, steps, []
+        self.finished = torch.zeros(4, dtype=torch.bool)
+
+    def point(self):
+        full = self.looks is not None and len(self.evaluated) % (self.looks + 1) == self.looks
+        return Point(images=torch.zeros(1), rows=None if full else torch.tensor([0, 1]))
+
+    def load(self, rows, batch):
+        self.finished[rows] = False
+
+    def next_finish(self):
+        return None
+
+    def stepper(self, slots):
+        return self
+
+
+@pytest.mark.parametrize(("looks", "rounds"), [(0, [1, 1]), (1, [2, 2]), (3, [4, 4]), (None, [6])])
+def test_a_round_lasts_until_all_slots_are_evaluated(model, monkeypatch, looks, rounds):
+    """However often an attack looks at some of them; one that only looks, until they are done."""
+    attack = Looking(looks, steps=6)
+
+    def evaluate(stepper, _, point):
+        stepper.evaluated.append(point)
+        if looks is None:
+            stepper.left -= 1
+            stepper.finished[:] = stepper.left == 0
+
+    monkeypatch.setattr("harness.engine.rounds.evaluate", evaluate)
+    measured = Rounds(attack, model, 4)
+    found = []
+    for _ in rounds:
+        before = len(attack.evaluated)
+        assert measured() == 4
+        found.append(len(attack.evaluated) - before)
+    assert found == rounds
 
 
 def test_memory_is_counted_from_the_last_forgetting():

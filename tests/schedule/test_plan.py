@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import plan as plans
 from harness.api import Goal, Norm
-from harness.plan import Component, NumericPolicy, PlannedAttack, PlannedImage, plan_cells
+from harness.plan import (
+    Component,
+    NumericPolicy,
+    Plan,
+    PlannedAttack,
+    PlannedImage,
+    PlannedTransfer,
+    plan_cells,
+)
 
 GOALS = st.lists(st.sampled_from(list(Goal)), min_size=1, max_size=4, unique=True)
 COUNTS = st.none() | st.integers(1, 12)
@@ -73,3 +83,36 @@ def test_what_adds_a_fact_is_in_no_key():
         for planned in (plain, replace(plain, eight_bit=True), replace(plain, keep=True))
     ]
     assert keys[0] == keys[1] == keys[2]
+
+
+def test_pairs_are_made_once_and_found_by_their_source(monkeypatch):
+    made = Counter()
+    adaptation = plans.adaptation
+
+    def counted(source, target, border):
+        made[source.name, target.name] += 1
+        return adaptation(source, target, border)
+
+    monkeypatch.setattr(plans, "adaptation", counted)
+    models = [
+        Component(name, {"weights": name, "preprocessing": {}}, {"shape": [3, 2, 2]})
+        for name in "abc"
+    ]
+    cells = plan_cells(
+        models=models,
+        attacks=[replace(attack(0, [Goal.RANDOM], 2), keep=True)],
+        dataset=Component("d", {"name": "d"}, {}),
+        images=[PlannedImage("0", 0)],
+        clean_images=None,
+        seed=0,
+        policy=NumericPolicy(),
+    )
+    plan = Plan("s", {}, 0, cells, transfer=PlannedTransfer())
+    for _ in range(2):
+        assert len(plan.pairs) == 9
+        found = {key: list(pairs) for key, pairs in plan.pairs_by_source.items()}
+    assert set(made.values()) == {1}
+    assert found == {
+        source.key: [pair for pair in plan.pairs if pair.source.key == source.key]
+        for source in plan.sources
+    }

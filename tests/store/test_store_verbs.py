@@ -65,7 +65,7 @@ def fact(text, name):
 
 
 def test_status(harness):
-    code, out, _ = harness("status")
+    code, out, _ = harness("status", "--cells")
     assert code == 0
     clean, attack = (line for line in out.splitlines() if " net " in line)
     assert re.search(rf"{CLEAN[:8]} +net +clean +– +12 +12 +correct 11, wrong 1 +1", clean)
@@ -73,6 +73,20 @@ def test_status(harness):
     assert "broken 5, clean_wrong 1, error 1, invalid 1, robust 2" in attack
     total = "run 1 failed: 22 of 22 images, 2 of 2 cells complete; error 1, invalid 1"
     assert out.splitlines()[-1].startswith(total)
+
+
+def test_status_is_a_line_a_model_and_the_cells_that_want_something(harness, path):
+    code, out, _ = harness("status")
+    assert code == 0
+    model, attack = (line for line in out.splitlines() if " net " in line)
+    assert re.search(r" net +2 +2 +22 +22 +broken 5, clean_wrong 1, correct 11, error 1,", model)
+    assert re.search(rf"{KEY[:8]} +net +fgsm +random +10 +10 .* 1 +bad: oh no", attack)
+    with Writer.open(path, command=["x"]) as writer:
+        number = toy.attempt(writer, PLAN)
+        writer.write_outcomes(number, [toy.outcome(8), toy.outcome(9)])
+    _, out, _ = harness("status", "--run", 2)
+    (model,) = (line for line in out.splitlines() if " net " in line)  # nothing else to say
+    assert re.search(r" net +2 +2 +22 +22 +broken 7, ", model)
 
 
 def test_status_counts_the_runs_images_alone(harness, path):

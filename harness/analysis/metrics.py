@@ -1,0 +1,112 @@
+"""The metrics of a board's cells over the board's images: plugins compute them from stored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from sqlite3 import Connection
+
+from harness.analysis.common import Common
+from harness.analysis.selection import Selection
+from harness.analysis.stored import Rows
+from harness.api import Metric
+from harness.contained import cause, contained, scored
+from harness.errors import PluginError
+from harness.plugins import Catalog, Kind
+from harness.store import board as queries
+from harness.store.board import StoredCell
+from harness.store.metrics import cell_rows, stored_scores
+
+Values = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Every model's metrics by name; None where one has no value, or no known one.
+
+    Attributes:
+        notes: which are not computed, and what is shown of them.
+    """
+
+    values: Mapping[str, Values]
+    notes: tuple[str, ...]
+
+
+def metrics_of(
+    db: Connection, selection: Selection, catalog: Catalog, common: Common | None
+) -> Metrics:
+    """The metrics of the suite, over the images of a board.
+
+    One that no plugin offers any more, or that fails, has its stored value where that is over the
+    same images.
+
+    Args:
+        common: the only images whose outcomes count; None: all of the board.
+    """
+    rows = Rows(db)
+    asked = queries.definition(db, selection.suite).get("metrics", ())
+    stored = {model: stored_scores(db, cell) for model, cell in selection.cells.items()}
+    names = sorted({*map(str, asked), *(name for scores in stored.values() for name in scores)})
+    if not names:
+        return Metrics({}, ())
+    metrics, reasons = _usable(names, catalog)
+    values: dict[str, dict[str, float | None]] = {}
+    without: dict[str, list[str]] = {}
+    for model, cell in selection.cells.items():
+        clean = selection.clean.get(model)
+        images = rows.images(cell.runs) & (common.images if common else rows.images(cell.runs))
+        own = cell_rows(db, cell, images, clean, rows.images(clean.runs) if clean else frozenset())
+        values[model] = {}
+        for name in names:
+            if name in metrics:
+                try:
+                    values[model][name] = scored(metrics[name], own).value
+                    continue
+                except Exception as error:
+                    reasons[name] = cause("it", error)
+            score = stored[model].get(name)
+            if score is not None and _same(rows, cell, clean, score.run, images):
+                values[model][name] = score.value
+            else:
+                values[model][name] = None
+                without.setdefault(name, []).append(model)
+    return Metrics(values, tuple(_notes(reasons, without)))
+
+
+def _usable(names: Iterable[str], catalog: Catalog) -> tuple[dict[str, Metric], dict[str, str]]:
+    """The metrics that plugins offer, and why the others cannot be computed."""
+    found: dict[str, Metric] = {}
+    reasons: dict[str, str] = {}
+    for name in names:
+        registration = catalog.find(Kind.METRIC, name)
+        if registration is None:
+            reasons[name] = "no installed plugin offers it"
+            continue
+        try:
+            with contained("it"):
+                metric = registration.load()()
+            if not isinstance(metric, Metric):
+                raise PluginError("it is no Metric")
+            found[name] = metric
+        except Exception as error:
+            reasons[name] = cause("it", error)
+    return found, reasons
+
+
+def _same(
+    rows: Rows, cell: StoredCell, clean: StoredCell | None, run: int, images: Collection[int]
+) -> bool:
+    """Whether a score of ``run`` is over the board's images, clean ones too."""
+
+    def of_run(each: StoredCell) -> frozenset[int]:
+        return rows.images(tuple(place for place in each.runs if place[0] == run))
+
+    same_clean = clean is None or of_run(clean) == rows.images(clean.runs)
+    return of_run(cell) == images and same_clean
+
+
+def _notes(reasons: Mapping[str, str], without: Mapping[str, list[str]]) -> Iterable[str]:
+    for name, reason in reasons.items():
+        models = without.get(name)
+        rest = f"; none of the same images is stored for {', '.join(models)}" if models else ""
+        yield f"metric {name} is not computed, its stored value is shown: {reason}{rest}"
