@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
-from harness.api import Classifier, ModelError, Preprocessing
+from harness.api import Classifier, HarnessError, ModelError, Preprocessing
 from harness.engine.device import is_out_of_memory
 from harness.engine.folding import folded
 
@@ -26,21 +28,19 @@ class PixelSpace(nn.Module):
         # One number for all channels is a much faster kernel than one for each.
         alike = bool((scale == scale[0]).all() and (shift == shift[0]).all())
         self.gain = float(scale[0]) if alike else None
-        self.identity = bool(self.gain == 1 and shift[0] == 0)
         self.register_buffer("scale", scale.float().view(1, 3, 1, 1))
         self.register_buffer("shift", shift[0].float() if alike else shift.float().view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        if self.identity:
-            inputs = images.clone()  # the network may work in place
-        elif self.gain is not None:
+        # Always a tensor of its own: the network may work in place on its input.
+        if self.gain is not None:
             inputs = torch.add(self.shift, images, alpha=self.gain)
         else:
             inputs = torch.addcmul(self.shift, images, self.scale)
         if self.flip:
             inputs = inputs.flip(1)
-        logits: Tensor = self.network(inputs)
-        if self.background is None:
+        logits = _tensor(self.network(inputs))
+        if self.background is None or logits.ndim != 2:
             return logits
         drop = self.background
         return torch.cat((logits[:, :drop], logits[:, drop + 1 :]), dim=1)
@@ -76,6 +76,7 @@ class PixelClassifier:
     ) -> None:
         self.device = device
         self.classes = classifier.classes
+        self.background = classifier.preprocessing.background
         self.shape = (3, *classifier.preprocessing.size)
         self.differentiable: nn.Module | None = None
         self.memory_format = torch.contiguous_format
@@ -90,8 +91,7 @@ class PixelClassifier:
         predictor: nn.Module | None = self.differentiable
         if classifier.forward is not None:
             predictor = PixelSpace(_Opaque(classifier), classifier.preprocessing).to(device)
-        if predictor is None:
-            raise ModelError("the loader returned neither a module nor a forward pass")
+        assert predictor is not None, "a classifier has a module or a forward pass"
         self._predictor = predictor
 
     @property
@@ -112,19 +112,13 @@ class PixelClassifier:
             ModelError: the network failed, or its output has the wrong shape.
         """
         with torch.inference_mode():
-            logits = self._run(self._predictor, images)
-        if logits.shape != (len(images), self.classes):
-            raise ModelError(
-                f"the model returned {tuple(logits.shape)} for {len(images)} images",
-                hint=f"the registry says {self.classes} classes; correct it, or the background",
-            )
-        return logits
+            return self._run(self._predictor, images)
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits with a graph back to ``images``.
 
         Raises:
-            ModelError: the model has no gradients, or failed.
+            ModelError: the model has no gradients, or failed, or its output has the wrong shape.
         """
         if self.differentiable is None:
             raise ModelError(
@@ -135,8 +129,56 @@ class PixelClassifier:
     def _run(self, module: nn.Module, images: Tensor) -> Tensor:
         try:
             logits: Tensor = module(images)
+        except HarnessError:
+            raise
         except Exception as error:
             if is_out_of_memory(error):
                 raise
             raise ModelError(f"the model failed: {type(error).__name__}: {error}") from error
-        return logits.float()
+        if logits.shape != (len(images), self.classes):
+            raise self._wrong_shape(logits, len(images))
+        if logits.dtype is not torch.float32:
+            if logits.dtype is not torch.float64:
+                raise ModelError(
+                    f"the model returned {_dtype(logits)}; float32 logits are expected",
+                    hint="compute in float32: verdicts are made in IEEE fp32",
+                )
+            logits = logits.float()
+        return logits
+
+    def _wrong_shape(self, logits: Tensor, images: int) -> ModelError:
+        """What is expected, and the usual reasons why it is not that."""
+        shape, dropped = tuple(logits.shape), self.background is not None
+        wanted = (images, self.classes)
+        hint = "the registry's `classes` and `preprocessing.background` must fit the network"
+        if shape == (images, 1):
+            hint = "one logit z for two classes: have the loader return two, such as 0 and z"
+        elif shape == (images, self.classes + 1):
+            hint = "if one output is a background class, name it in preprocessing.background"
+        elif shape == (images, self.classes - 1) and dropped:
+            hint = f"output {self.background} was dropped as preprocessing.background: is it one?"
+        return ModelError(
+            f"the model returned {shape} for {images} images; logits {wanted} are expected:"
+            f" a row for each image, a column for each of the {self.classes} classes",
+            hint=hint,
+        )
+
+
+def _tensor(found: object) -> Tensor:
+    """What a network returned, if it is a tensor."""
+    if isinstance(found, Tensor):
+        return found
+    what = f"a {type(found).__name__}"
+    if isinstance(found, Mapping):
+        what += f" of {', '.join(map(str, found))}"
+    elif isinstance(found, Sequence) and not isinstance(found, str):
+        what += f" of {len(found)}"
+    raise ModelError(
+        f"the model returned {what}; one tensor of logits is expected,"
+        " a row for each image and a column for each class",
+        hint="have the loader return the logits alone",
+    )
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from harness.api import Cut, HarnessError, ModelError, ModelLoader, ModelSpec
+from harness.api import Cut, ModelLoader, ModelSpec
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_model_memory, is_out_of_memory
+from harness.engine.opening import opened
 
 if TYPE_CHECKING:
     from harness.schedule.resolve import Resolved
@@ -49,16 +50,8 @@ def load_model(
     Raises:
         HarnessError: the loader's own, or ModelError for anything else that it raises.
     """
-    try:
-        classifier = loader.load(spec, str(device))
-        model = PixelClassifier(classifier, device=device, fold_batch_norm=fold_batch_norm)
-    except HarnessError:
-        raise
-    except Exception as error:
-        raise ModelError(
-            f"loader {type(loader).__name__} raised {type(error).__name__}: {error}",
-            where=f"model {spec.name}",
-        ) from error
+    found = opened(loader.load, spec, device, fold_batch_norm=fold_batch_norm)
+    model, classifier = found.model, found.classifier
     size = 0
     if model.differentiable is not None:
         parts = itertools.chain(model.differentiable.parameters(), model.differentiable.buffers())

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.api import HarnessError, ModelError, ModelLoader, ModelSpec
+from harness.api import ModelError, ModelLoader, ModelSpec
 from harness.engine.classifier import PixelClassifier
+from harness.engine.opening import opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,11 @@ def build(
     Raises:
         HarnessError: the loader's own, or ModelError for anything else that it raises.
     """
-    try:
-        made = (loader.untrained if random else loader.load)(spec, str(device))
-        module = made.module
-        count = None if module is None else sum(part.numel() for part in module.parameters())
-        model = PixelClassifier(made, device=device, fold_batch_norm=True)
-    except HarnessError:
-        raise
-    except Exception as error:
-        raise ModelError(
-            f"loader {type(loader).__name__} raised {type(error).__name__}: {error}",
-            where=f"model {spec.name}",
-        ) from error
-    return Built(model, count, random)
+    load = loader.untrained if random else loader.load
+    found = opened(load, spec, device, fold_batch_norm=True)
+    module = found.classifier.module
+    count = None if module is None else sum(part.numel() for part in module.parameters())
+    return Built(found.model, count, random)
 
 
 def build_either(loader: ModelLoader, spec: ModelSpec, device: torch.device) -> Built:
