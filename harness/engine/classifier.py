@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.api import Classifier, HarnessError, ModelError, Preprocessing
+from harness.api.trial import Trial
 from harness.engine.device import is_out_of_memory
 from harness.engine.folding import folded
+from harness.signals import stop_if_asked
 
 
 class PixelSpace(nn.Module):
@@ -69,6 +71,7 @@ class PixelClassifier:
     Attributes:
         differentiable: pixels to logits with gradients to the pixels only, or None.
         memory_format: the layout of images that the network is fastest in.
+        trial: what `harness.engine.trial` found; None: not tried yet.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class PixelClassifier:
         self.shape = (3, *classifier.preprocessing.size)
         self.differentiable: nn.Module | None = None
         self.memory_format = torch.contiguous_format
+        self.trial: Trial | None = None
         if classifier.module is not None:
             network = classifier.module.eval().requires_grad_(False)
             if any(isinstance(part, nn.Conv2d) for part in network.modules()):
@@ -131,7 +135,8 @@ class PixelClassifier:
             logits: Tensor = module(images)
         except HarnessError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            stop_if_asked()
             if is_out_of_memory(error):
                 raise
             raise ModelError(f"the model failed: {type(error).__name__}: {error}") from error

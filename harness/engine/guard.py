@@ -45,13 +45,15 @@ class Guard:
     Args:
         who: as errors call it, such as ``the attack``.
         model: the model that it works on.
-        may_draw: whether it may use the global random numbers; they are put back all the same.
+        may_draw: whether it may use the global random numbers; they are put back all the same. So
+            may a model that the trial found to be non-deterministic.
     """
 
     def __init__(
         self, who: str, model: PixelClassifier | None = None, *, may_draw: bool = False
     ) -> None:
-        self._who, self._may_draw = who, may_draw
+        draws = model is not None and model.trial is not None and not model.trial.deterministic
+        self._who, self._may_draw = who, may_draw or draws
         main = threading.current_thread() is threading.main_thread()
         self._before = Snapshot(each for each in ASPECTS if main or not each.main)
         self._model = None if model is None else KeptModel(model)

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from harness.api import Classifier, Cut, HarnessError, ModelError, ModelSpec, Preprocessing
+from harness.contained import cause
 from harness.engine.classifier import PixelClassifier
+from harness.engine.guard import loading
 
 MOST, LEAST_STD = 1e6, 1e-6
 """Bounds of means and deviations, in pixel units: beyond them float32 loses the pixels."""
@@ -36,17 +38,15 @@ def opened(
     Raises:
         HarnessError: the loader's own, or ModelError for anything else that it raises or returns.
     """
-    where = f"model {spec.name}"
+    who = f"loader {type(getattr(load, '__self__', load)).__name__}"
     try:
-        classifier = _looked_at(load(spec, str(device)), spec)
-        model = PixelClassifier(classifier, device=device, fold_batch_norm=fold_batch_norm)
+        with loading(who):
+            classifier = _looked_at(load(spec, str(device)), spec)
+            model = PixelClassifier(classifier, device=device, fold_batch_norm=fold_batch_norm)
     except HarnessError:
         raise
     except Exception as error:
-        name = type(getattr(load, "__self__", load)).__name__
-        raise ModelError(
-            f"loader {name} raised {type(error).__name__}: {error}", where=where
-        ) from error
+        raise ModelError(cause(who, error), where=f"model {spec.name}") from error
     return Opened(classifier, model)
 
 

@@ -43,6 +43,8 @@ def evaluate(
     (gradient,) = torch.autograd.grad(logits, images, cotangent)
     if look is not None:
         look(gradient)
+    if 0 in gradient.stride():  # one value for many pixels, and steppers work in place on it
+        gradient = gradient.contiguous()
     stepper.step(gradient)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from harness.api.trial import Trial
 from harness.store.records import CleanResult, KeptRow, Measured, Outcome
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Recorder(Protocol):
     def finish_attempt(
         self, attempt: int, *, status: str, seconds: float, halvings: int, error: str | None
     ) -> None: ...
+
+    def record_trial(self, cell_key: str, trial: Trial) -> None: ...
 
     def write_clean(self, attempt: int, rows: Iterable[CleanResult]) -> None: ...
 

@@ -25,6 +25,7 @@ from harness.schedule.pairs import AdaptedClean
 from harness.schedule.progress import Progress
 from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
+from harness.schedule.trials import must_fit, try_model
 from harness.schedule.ways import WayBook, fastest
 from harness.store.candidates import Candidate, is_intact, read_pixels
 from harness.store.writer import Writer
@@ -93,7 +94,7 @@ class TargetWork:
             device=describe(self._device),
             batch_size=self._size,
         ) as attempts:
-            model = self._loaded(name, then, attempts)
+            model = self._loaded(task.target, then, attempts)
             if model is not None:
                 try:
                     self._show(task, model, attempts)
@@ -103,12 +104,19 @@ class TargetWork:
             self._progress.say(f"{name}: transfers: {attempts.error}")
         return attempts.error is not None
 
-    def _loaded(self, name: str, then: str | None, attempts: Attempts) -> PixelClassifier | None:
+    def _loaded(self, clean: Cell, then: str | None, attempts: Attempts) -> PixelClassifier | None:
+        """The model of the ``clean`` cell, tried; None where it cannot be used."""
+        name = clean.model.name
         try:
-            return self._models.use(name, then).model
+            must_fit(self._resolved.models[name][1], self._resolved.dataset)
+            loaded = self._models.use(name, then)
+            try_model(
+                loaded, clean, self._images, self._writer, self._progress, self._models.give_way
+            )
         except Exception as error:
             attempts.fail(str(error))
             return None
+        return loaded.model
 
     def _show(self, task: Task, model: PixelClassifier, attempts: Attempts) -> None:
         """Candidates in groups that are adapted alike, so that batches are full; then the clean.

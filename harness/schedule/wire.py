@@ -7,6 +7,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from harness.api.trial import Trial
 from harness.schedule.progress import Progress
 from harness.schedule.recorder import Keeper, Recorder
 from harness.store.records import CleanResult, KeptRow, Measured, Outcome
@@ -95,6 +96,9 @@ class FarRecorder(Recorder):
             halvings=halvings,
             error=error,
         )
+
+    def record_trial(self, cell_key: str, trial: Trial) -> None:
+        self._line.ask("record_trial", cell_key, trial)
 
     def write_clean(self, attempt: int, rows: Iterable[CleanResult]) -> None:
         self._line.ask("write_clean", attempt, list(rows))

@@ -29,6 +29,7 @@ from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
 from harness.schedule.rows import clean_result_of, measured_of, outcome_of
 from harness.schedule.starts import Starts, starts_of
+from harness.schedule.trials import doubt_accuracy, must_fit, try_model
 from harness.store.queries import done_clean
 from harness.store.records import CleanResult, ImageKey, KeptRow, Measured, Outcome
 
@@ -72,7 +73,7 @@ class ModelWork:
         clean, *tasks = cells
         self._progress.cell(clean.model.name)
         try:
-            model = self._ready(clean.model.name, then)
+            model = self._ready(clean, then)
         except Exception as error:
             self._fail([cell for cell in cells if todo[cell.key]], error)
             return True
@@ -93,6 +94,7 @@ class ModelWork:
             ) as attempts:
                 if pending == [clean]:
                     self._predict(model, clean, todo[clean.key], attempts)
+                    doubt_accuracy(clean, self._keys, self._writer, self._progress)
                 elif pending[0].attack:
                     self._attack(model, pending, todo, attempts)
                 else:
@@ -104,8 +106,12 @@ class ModelWork:
             self._progress.advance(cells=len(pending))
         return failed
 
-    def _ready(self, name: str, then: str | None) -> PixelClassifier:
+    def _ready(self, clean: Cell, then: str | None) -> PixelClassifier:
+        """The model of the ``clean`` cell, loaded and tried."""
+        name = clean.model.name
+        must_fit(self._resolved.models[name][1], self._resolved.dataset)
         loaded = self._models.use(name, then)
+        try_model(loaded, clean, self._images, self._writer, self._progress, self._models.give_way)
         self._size = self._asked_size or default_batch_size(self._device, loaded.model.shape)
         self._cut = loaded.cut
         return loaded.model
@@ -120,7 +126,7 @@ class ModelWork:
         self._size = batch_size
 
     def _fail(self, cells: Sequence[Cell], error: Exception) -> None:
-        """The model cannot be loaded: every pending cell gets an attempt that says so."""
+        """The model cannot be used: every pending cell gets an attempt that says so."""
         for cell in cells:
             with Attempts(
                 self._writer,

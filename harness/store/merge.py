@@ -23,8 +23,8 @@ from harness.store.writer import Writer
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-RELATIONS = ("run_images", "run_cells", "scores")
-"""Tables that say what belongs to a run."""
+RELATIONS = ("run_images", "run_cells", "scores", "trials")
+"""Tables that say what belongs to a run or a cell."""
 EPISODES = ("runs", "attempts", "plugin_errors")
 """Tables of what happened once; their rows have no key."""
 

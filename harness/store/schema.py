@@ -61,6 +61,12 @@ def m006_labels(db: Database) -> None:
     _script(db, LABELS)
 
 
+@migrations()
+def m007_trials(db: Database) -> None:
+    """What the trials of models found."""
+    _script(db, TRIALS)
+
+
 TABLES = """
 CREATE TABLE components (
   id INTEGER PRIMARY KEY,
@@ -250,4 +256,13 @@ DROP TABLE images;
 ALTER TABLE images_labelled RENAME TO images;
 
 PRAGMA legacy_alter_table = OFF
+"""
+
+TRIALS = """
+CREATE TABLE trials (              -- a few passes of a model, before its work
+  cell_id INTEGER PRIMARY KEY REFERENCES cells(id),  -- the model's clean cell
+  images INTEGER NOT NULL,
+  difference REAL NOT NULL,        -- of two equal passes' logits, a share of the largest logit
+  outputs TEXT NOT NULL            -- logits, probabilities, log-probabilities
+) STRICT
 """

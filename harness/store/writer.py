@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
+    from harness.api.trial import Trial
     from harness.plan import Plan
     from harness.plugins import PluginReport
 
@@ -190,6 +191,15 @@ class Writer:
                 [_now(), status, seconds, halvings, error, attempt],
             )
 
+    def record_trial(self, cell_key: str, trial: Trial) -> None:
+        """Store what the trial of a clean cell's model found; an earlier one's is replaced."""
+        with transaction(self.db) as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO trials (cell_id, images, difference, outputs)"
+                " VALUES (?, ?, ?, ?)",
+                [self._cell(cell_key), trial.images, trial.difference, trial.outputs],
+            )
+
     def write_clean(self, attempt: int, rows: Iterable[CleanResult]) -> None:
         """Commit clean predictions of images of the attempt's run.
 
@@ -328,7 +338,7 @@ class Writer:
 
 _RESULTS = (
     *((name, "cell_id") for name in ("measurements", "arrays", "measured")),
-    *((name, "cell_id") for name in ("outcomes", "clean", "scores")),
+    *((name, "cell_id") for name in ("outcomes", "clean", "scores", "trials")),
     ("pairs", "source_cell_id"),
     ("pairs", "target_cell_id"),
     ("adapted_clean", "target_cell_id"),

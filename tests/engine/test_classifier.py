@@ -161,3 +161,12 @@ def test_a_network_may_work_in_place_on_its_input(how, own):
     assert (logits == first).all()
     assert (point == IMAGES).all()
     assert gradient.abs().min() > 0
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_a_model_cannot_end_the_run(kind):
+    def end(z):
+        raise kind("now")
+
+    with pytest.raises(ModelError, match=f"the model failed: {kind.__name__}: now"):
+        model(end).predict(IMAGES)

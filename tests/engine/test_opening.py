@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.api import Classifier, ModelError, ModelSpec, Preprocessing
+from harness.api import Classifier, HarnessError, ModelError, ModelSpec, Preprocessing
 from harness.engine.opening import opened
 
 CPU = torch.device("cpu")
@@ -105,3 +105,24 @@ def test_whatever_the_loader_raises_is_named():
 
     with pytest.raises(ModelError, match="model odd: loader Loader raised ZeroDivisionError: by z"):
         opened(Loader().load, SPEC, CPU, fold_batch_norm=True)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_a_loader_cannot_end_the_run(kind):
+    class Loader:
+        def load(self, spec, device):
+            raise kind("now")
+
+    with pytest.raises(HarnessError, match=f"loader Loader raised {kind.__name__}: now"):
+        opened(Loader().load, SPEC, CPU, fold_batch_norm=True)
+
+
+def test_what_a_loader_changes_for_others_is_its_error():
+    class Loader:
+        def load(self, spec, device):
+            torch.set_default_dtype(torch.float64)
+            return GOOD
+
+    with pytest.raises(HarnessError, match="loader Loader changed"):
+        opened(Loader().load, SPEC, CPU, fold_batch_norm=True)
+    assert torch.get_default_dtype() is torch.float32

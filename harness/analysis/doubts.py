@@ -1,0 +1,48 @@
+"""What makes a model's numbers doubtful although nothing failed, one line for each reason."""
+
+from __future__ import annotations
+
+import math
+
+from harness.api.trial import Trial
+
+ENOUGH = 20
+"""Images from which on an accuracy says anything."""
+
+_CHECK = "check its preprocessing and the order of its classes"
+
+
+def of_trial(trial: Trial) -> list[str]:
+    """What the trial of a model found that one should know."""
+    found = []
+    if not trial.deterministic:
+        found.append(
+            f"non-deterministic: the logits of two equal passes differ by {trial.difference:.2g} of"
+            " the largest one, so verdicts may change from pass to pass"
+        )
+    if trial.outputs == "probabilities":
+        found.append(
+            "its outputs are probabilities: margins, confidences and losses of attacks mean logits;"
+            " have it return what goes into the softmax"
+        )
+    if trial.outputs == "log-probabilities":
+        found.append("its outputs are log-probabilities: their margins are those of logits")
+    return found
+
+
+def of_accuracy(correct: int, images: int, classes: int, published: float | None) -> list[str]:
+    """Whether an accuracy is no better than chance, or below half of the ``published`` share."""
+    if images < ENOUGH:
+        return []
+    found, share, chance = [], correct / images, 1 / classes
+    if share <= chance + 2 * math.sqrt(chance * (1 - chance) / images):
+        found.append(
+            f"accuracy {share:.1%} of {images} images cannot be told from chance ({chance:.1%}):"
+            f" {_CHECK}"
+        )
+    elif published is not None and share < published / 2:
+        found.append(
+            f"accuracy {share:.1%} of {images} images is below half of the published"
+            f" {published:.1%}: {_CHECK}"
+        )
+    return found

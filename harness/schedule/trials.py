@@ -1,0 +1,79 @@
+"""A model is tried on the run's first images when it is loaded for work, and told of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import torch
+
+from harness.analysis import doubts
+from harness.api import DataError, Dataset, ModelError, ModelSpec
+from harness.engine.trial import IMAGES, tried
+from harness.plan import Cell
+from harness.schedule.images import Images
+from harness.schedule.progress import Progress
+from harness.schedule.recorder import Recorder
+from harness.schedule.residency import Loaded
+from harness.store.queries import done_clean
+from harness.store.records import ImageKey
+
+
+def must_fit(spec: ModelSpec, dataset: Dataset) -> None:
+    """A model's classes must be the data set's: labels are numbers.
+
+    Raises:
+        ModelError: they are not as many.
+    """
+    if spec.classes == dataset.classes:
+        return
+    hint = "run it on data of its own classes"
+    if spec.classes == dataset.classes + 1:
+        hint = (
+            f"if one output is a background class, say `classes: {dataset.classes}` and which one"
+            " in `preprocessing.background` (0 in most such networks)"
+        )
+    raise ModelError(
+        f"has {spec.classes} classes, data set {dataset.spec.name} {dataset.classes}", hint=hint
+    )
+
+
+def try_model(
+    loaded: Loaded,
+    clean: Cell,
+    images: Images,
+    recorder: Recorder,
+    progress: Progress,
+    give_way: Callable[[], None],
+) -> None:
+    """Try a model, once, on the first images of its ``clean`` cell, and store what was found.
+
+    Where memory is short, models that only wait ``give_way``.
+
+    Raises:
+        ModelError: it fails, or cannot be measured.
+    """
+    model = loaded.model
+    if model.trial is not None:
+        return
+    pictures = [torch.empty(0, *model.shape)]
+    for image in clean.images[:IMAGES]:
+        with suppress(DataError):  # told when the image's turn comes
+            pictures.append(images.read(image.id, model.shape[1:], loaded.cut)[None])
+    model.trial = tried(model, torch.cat(pictures), lambda _: give_way())
+    recorder.record_trial(clean.key, model.trial)
+    for line in doubts.of_trial(model.trial):
+        progress.say(f"{clean.model.name}: {line}")
+
+
+def doubt_accuracy(
+    clean: Cell, keys: Mapping[str, ImageKey], recorder: Recorder, progress: Progress
+) -> None:
+    """Say where a model's accuracy is no better than chance, or far from the published one."""
+    stored = done_clean(recorder.db, clean.key, retry_errors=True)
+    found = {key: stored.get(key) for key in (keys[image.id] for image in clean.images)}
+    right = [row.predicted == key.label for key, row in found.items() if row is not None]
+    published = clean.model.about["published"]["top1"]
+    share = None if published is None else published / 100
+    for line in doubts.of_accuracy(sum(right), len(right), clean.model.identity["classes"], share):
+        progress.say(f"{clean.model.name}: {line}")

@@ -1,0 +1,51 @@
+"""When an accuracy is doubtful, and what a trial leaves to be said."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.analysis.doubts import of_accuracy, of_trial
+from harness.api.trial import Trial
+
+
+@pytest.mark.parametrize(
+    ("correct", "images", "classes", "published", "said"),
+    [
+        (48, 480, 10, None, "chance"),
+        (52, 500, 10, None, "chance"),  # 10.4 %
+        (52, 500, 10, 0.95, "chance"),
+        (65, 500, 10, None, None),
+        (0, 20, 1000, 0.76, "chance"),
+        (1, 1000, 1000, 0.76, "chance"),
+        (300, 1000, 1000, 0.76, "half"),
+        (380, 1000, 1000, 0.76, None),
+        (760, 1000, 1000, 0.76, None),
+        (25, 50, 2, None, "chance"),
+        (40, 50, 2, 0.9, None),
+        (0, 19, 10, 0.9, None),  # too few to say
+        (0, 0, 10, None, None),
+        (500, 500, 10, None, None),
+    ],
+)
+def test_accuracies(correct, images, classes, published, said):
+    found = of_accuracy(correct, images, classes, published)
+    assert len(found) == (said is not None)
+    if said:
+        assert {"chance": "told from chance", "half": "below half"}[said] in found[0]
+
+
+@pytest.mark.parametrize(
+    ("trial", "said"),
+    [
+        (Trial(4, 0.0, "logits"), []),
+        (Trial(4, 1e-6, "logits"), []),
+        (Trial(4, 0.05, "logits"), ["non-deterministic"]),
+        (Trial(4, 0.0, "probabilities"), ["probabilities"]),
+        (Trial(4, 0.0, "log-probabilities"), ["log-probabilities"]),
+        (Trial(4, 1.0, "probabilities"), ["non-deterministic", "probabilities"]),
+    ],
+)
+def test_trials(trial, said):
+    found = of_trial(trial)
+    assert len(found) == len(said)
+    assert all(word in line for word, line in zip(said, found, strict=True))
