@@ -234,7 +234,7 @@ class Trial:
             code = one.process.wait()
         one.check(code in codes, f"exit code {code}")
         one.check("Traceback" not in one.told, "a traceback")
-        for _ in range(40):
+        for _ in range(int(END / 0.05)):
             if not (left := members(one.process.pid)):
                 break
             time.sleep(0.05)

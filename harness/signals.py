@@ -138,7 +138,7 @@ def leave(code: int) -> NoReturn:
         signal.signal(number, lambda *_: os._exit(code))
     if asked():  # whatever still runs on other threads was broken off
         for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
+            with suppress(BaseException):
                 stream.flush()
         _exit(code)
     sys.exit(code)

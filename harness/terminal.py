@@ -6,6 +6,7 @@ them are shown as escapes, wherever they are printed. What plugins print themsel
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
@@ -23,11 +24,12 @@ SUSPECT = re.compile(r"[^\n\t -~]")
 
 
 class _State:
-    """Of this process: its stdout, where that is ours, and what `give_away` kept of it."""
+    """Of this process: its stdout, where that is ours, what `give_away` kept, whose turn it is."""
 
     def __init__(self) -> None:
         self.ours: _Output | None = None
         self.out: _Output | None = None
+        self.speaker = ""
 
 
 _state = _State()
@@ -83,7 +85,13 @@ def give_away() -> None:
         own = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
         _state.out = _Output(own, _state.ours.encoding, _state.ours.errors)
-        sys.stdout = _Speech("")
+        to_stderr()
+
+
+def to_stderr() -> None:
+    """What is printed to `sys.stdout` goes to stderr from now on, in the name of `speaking`."""
+    sys.stdout = speech = _Speech()
+    atexit.register(speech.end)
 
 
 class _Output(io.TextIOWrapper):
@@ -109,19 +117,33 @@ class _Output(io.TextIOWrapper):
 @contextmanager
 def speaking(who: str) -> Iterator[None]:
     """What is printed to `sys.stdout` within the block goes to stderr, each line as ``who``'s."""
-    speech = _Speech(f"{who}: ")
+    speech, before = _Speech(), _state.speaker
+    _state.speaker = f"{who}: "
     with contextlib.redirect_stdout(speech):
         try:
             yield
         finally:
             speech.end()
+            _state.speaker = before
+
+
+@contextmanager
+def named(who: str) -> Iterator[None]:
+    """As `speaking`, where stdout is given away; for long stretches, other threads' prints too."""
+    before, _state.speaker = _state.speaker, f"{who}: "
+    try:
+        yield
+    finally:
+        if isinstance(sys.stdout, _Speech):
+            sys.stdout.end()
+        _state.speaker = before
 
 
 class _Speech(io.TextIOBase):
-    """A stdout whose lines are told on stderr, with a prefix."""
+    """A stdout whose lines are told on stderr, in the name of who speaks."""
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix, self._line = prefix, ""
+    def __init__(self) -> None:
+        self._line = ""
 
     encoding = "utf-8"
 
@@ -138,7 +160,7 @@ class _Speech(io.TextIOBase):
     def write(self, text: str) -> int:
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
-            echo(self._prefix + line, err=True)
+            echo(_state.speaker + line, err=True)
         return len(text)
 
     def flush(self) -> None:

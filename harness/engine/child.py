@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
 
 from harness.signals import STOPPING
+from harness.terminal import to_stderr
 
 PR_SET_PDEATHSIG = 1
 GONE = 1.0
@@ -33,7 +35,8 @@ class Child:
         context = multiprocessing.get_context("spawn")
         self.connection, its = context.Pipe()
         # Arguments go through the connection: large ones here would block for ever if it died.
-        self._process = context.Process(target=_begin, args=(target, its), name=name)
+        # The target is packed: what it imports takes long, and our end must be its end before.
+        self._process = context.Process(target=_begin, args=(pickle.dumps(target), its), name=name)
         with _signals_blocked():
             self._process.start()
         # Else the interpreter would wait for it at its own end, whoever forgot to kill it.
@@ -59,8 +62,10 @@ def _signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(target: Callable[[Connection], None], connection: Connection) -> None:
+def _begin(packed: bytes, connection: Connection) -> None:
     _end_with_parent()
+    to_stderr()
+    target: Callable[[Connection], None] = pickle.loads(packed)
     target(connection)
 
 

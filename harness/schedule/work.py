@@ -32,8 +32,16 @@ from harness.schedule.starts import Starts, starts_of
 from harness.schedule.trials import doubt_accuracy, must_fit, try_model
 from harness.store.queries import done_clean
 from harness.store.records import CleanResult, ImageKey, KeptRow, Measured, Outcome
+from harness.terminal import named
 
 _Unreadable = tuple[Cell, str, DataError]
+
+
+def _speaker(cell: Cell) -> str:
+    """Whose prints a cell's work may hold."""
+    if cell.task is None:
+        return f"model {cell.model.name}"
+    return f"plugin {cell.task.component.about['plugin']}"
 
 
 class ModelWork:
@@ -84,14 +92,15 @@ class ModelWork:
             pending = [cell for cell in group if todo[cell.key]]
             if not pending:
                 continue
-            with Attempts(
+            attempts = Attempts(
                 self._writer,
                 self._progress,
                 pending,
                 run=self._run,
                 device=describe(self._device),
                 batch_size=self._size,
-            ) as attempts:
+            )
+            with attempts, named(_speaker(pending[0])):
                 if pending == [clean]:
                     self._predict(model, clean, todo[clean.key], attempts)
                     doubt_accuracy(clean, self._keys, self._writer, self._progress)

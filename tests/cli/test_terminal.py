@@ -51,6 +51,7 @@ class Loud(Attack):
 
     def perturb(self, target, batch):
         print("at work{hostile}")
+        print("and more", end="")
         os.system("echo a child at work")
         if batch.labels[0] == 0:
             raise ValueError("{hostile}")
@@ -127,8 +128,12 @@ def test_what_plugins_print_is_no_data(site: Path) -> None:
     assert run("run", "--help").stdout.startswith("Usage: ")
     worked = run("run", "--suite", "hostile", "--registry", "hostile.yaml", "--progress", "plain")
     assert worked.stdout == ""
-    for line in ("a child at work", "at workx\\u001b"):
-        assert line in worked.stderr
+    assert "a child at work" in worked.stderr
+    told = [
+        line for line in worked.stderr.splitlines() if line.startswith("plugin hostile:hostile: ")
+    ]
+    assert any(": at workx\\u001b" in line for line in told)
+    assert told[-1].endswith(": and more")
     harmless(worked.stderr)
 
 
