@@ -45,10 +45,13 @@ def tagged_hash(tag: str, value: Any) -> str:
     return hashlib.sha256(f"{tag}\0{canonical_json(value)}".encode()).hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 (64 hex digits) of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def file_sha256(*paths: Path) -> str:
+    """SHA-256 (64 hex digits) of a file's bytes, or of several files' as if they were one."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 def seed_of(*parts: Any) -> int:

@@ -132,6 +132,16 @@ class ModelLoader(ABC):
         """
         return WeightsFile(None, how="name a file in weights.file")
 
+    def files(self, spec: ModelSpec) -> tuple[Path, ...]:
+        """The files that ``spec.weights`` needs beside itself, in a fixed order; most need none.
+
+        Their bytes follow those of the weight file in the hash that identifies the weights.
+
+        Raises:
+            MissingError: one is not there.
+        """
+        return ()
+
     def fetch(self, spec: ModelSpec, progress: Progress) -> Path:
         """Download the weights of ``spec`` to where `weights` finds them, resuming a broken try.
 

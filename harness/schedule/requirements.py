@@ -141,8 +141,8 @@ def _located(row: Requirement, entry: ModelEntry, catalog: Catalog) -> Requireme
     )
     if found.path is not None and found.path.exists():
         try:
-            checked_hash(entry, found)
-        except MissingError as error:
+            checked_hash(entry, loader, found)
+        except (MissingError, ModelError) as error:
             return replace(row, problem=error.what, how=error.hint or "")
         return replace(row, state="present", how="")
     if found.path is not None and found.url is None:

@@ -34,11 +34,7 @@ def locate(entry: ModelEntry, loader: ModelLoader) -> WeightsFile:
         except HarnessError:
             raise
         except Exception as error:
-            raise PluginError(
-                f"loader {entry.loader!r} raised {type(error).__name__}: {error}",
-                where=place(entry),
-                hint="update or remove the plugin",
-            ) from error
+            raise _broken(entry, error) from error
     size, source = found.bytes, entry.chosen_source
     if found.path is not None and found.path.is_file():
         size = found.path.stat().st_size
@@ -67,33 +63,60 @@ def checked_weights(entry: ModelEntry, loader: ModelLoader) -> tuple[Path, str]:
     found = locate(entry, loader)
     if found.path is None:
         raise MissingError("its weights are not here", where=place(entry), hint=found.how)
-    return found.path, checked_hash(entry, found)
+    return found.path, checked_hash(entry, loader, found)
 
 
-def checked_hash(entry: ModelEntry, found: WeightsFile) -> str:
-    """SHA-256 of the file at ``found.path``.
+def checked_hash(entry: ModelEntry, loader: ModelLoader, found: WeightsFile) -> str:
+    """SHA-256 of the file at ``found.path`` and of those that it needs, one after the other.
 
     Raises:
-        MissingError: it cannot be read, or is not the registry's.
+        MissingError: one cannot be read, or they are not the registry's.
     """
     assert found.path is not None
     try:
-        digest = _sha256(found.path, found.path.stat().st_mtime_ns)
+        if found.path.exists() and not found.path.is_file():  # a pipe would be read for ever
+            raise MissingError(
+                f"weights {found.path} are not a file", where=place(entry), hint=found.how
+            )
+        paths = (found.path, *_others(entry, loader, found.path))
+        digest = _sha256(paths, tuple(path.stat().st_mtime_ns for path in paths))
     except OSError as error:
+        name = error.filename or found.path
         raise MissingError(
-            f"weights {found.path}: {error.strerror}", where=place(entry), hint=found.how
+            f"weights {name}: {error.strerror}", where=place(entry), hint=found.how
         ) from error
     expected = entry.weights.sha256
     if expected is not None and digest != expected:
         raise MissingError(
-            f"weights {found.path} have SHA-256 {digest[:12]}…, not {expected[:12]}…",
+            f"weights {' and '.join(map(str, paths))} have SHA-256 {digest[:12]}…, not "
+            f"{expected[:12]}…",
             where=place(entry),
             hint="get the right file, or correct weights.sha256",
         )
     return digest
 
 
+def _others(entry: ModelEntry, loader: ModelLoader, path: Path) -> tuple[Path, ...]:
+    """The files that the loader says ``path`` needs."""
+    if not path.is_file():
+        return ()
+    try:
+        return loader.files(entry.spec(path))
+    except (HarnessError, OSError):
+        raise
+    except Exception as error:
+        raise _broken(entry, error) from error
+
+
+def _broken(entry: ModelEntry, error: Exception) -> PluginError:
+    return PluginError(
+        f"loader {entry.loader!r} raised {type(error).__name__}: {error}",
+        where=place(entry),
+        hint="update or remove the plugin",
+    )
+
+
 @cache
-def _sha256(path: Path, changed: int) -> str:
-    """The hash of a file last ``changed`` then (ns): a run asks for it twice, a file is large."""
-    return file_sha256(path)
+def _sha256(paths: tuple[Path, ...], changed: tuple[int, ...]) -> str:
+    """The hash of files last ``changed`` then (ns): a run asks for it twice, a file is large."""
+    return file_sha256(*paths)
