@@ -6,17 +6,14 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-
-from harness.api import Classifier, MissingError, ModelError, ModelLoader, ModelSpec, WeightsFile
+from harness.api import Classifier, ModelError, ModelLoader, ModelSpec, WeightsFile
 from harness_digits.data import CLASSES
+from harness_models import tensors
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 WEIGHTS = Path(__file__).parent / "weights"
-
-_PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save's archives and bare pickles
 
 
 class DigitsLoader(ModelLoader):
@@ -37,7 +34,7 @@ class DigitsLoader(ModelLoader):
     def load(self, spec: ModelSpec, device: str) -> Classifier:
         module = _build(spec)
         path = spec.weights or WEIGHTS / f"{spec.architecture}.safetensors"
-        _fill(module, _read(path), path, spec.architecture)
+        tensors.fill(module, tensors.read(path), path, spec.architecture)
         return _finished(module, spec, device)
 
 
@@ -67,53 +64,3 @@ def _build(spec: ModelSpec) -> nn.Module:
         hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(ARCHITECTURES)}"
         raise ModelError(f"unknown architecture {name!r}", where=where, hint=hint)
     return build(name)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load as parse
-
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise MissingError(
-            f"weights cannot be read: {error.strerror}",
-            where=str(path),
-            hint="reinstall the harness",
-        ) from error
-    try:
-        return parse(content)
-    except SafetensorError as error:
-        pickled = content.startswith(_PICKLES)
-        what = "pickled weights are refused: reading them can run any code"
-        raise ModelError(
-            what if pickled else f"is not a safetensors file: {error}",
-            where=str(path),
-            hint="save the weights with safetensors.torch.save_file",
-        ) from error
-
-
-def _fill(module: nn.Module, tensors: dict[str, Tensor], path: Path, architecture: str) -> None:
-    """Load ``tensors`` if their names and shapes are exactly the module's.
-
-    Batch norms' counters of training steps play no part: files may hold them or not.
-    """
-    tensors = _without_counters(tensors)
-    own = {
-        name: tuple(tensor.shape) for name, tensor in _without_counters(module.state_dict()).items()
-    }
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wrong = sorted(dict(own.items() ^ found.items()))
-    if wrong:
-        shown = ", ".join(wrong[:3]) + (", ..." if len(wrong) > 3 else "")
-        raise ModelError(
-            f"{len(wrong)} tensors do not fit {architecture}: {shown}",
-            where=str(path),
-            hint="use the weights of this architecture",
-        )
-    module.load_state_dict(tensors)
-
-
-def _without_counters(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")
-    }

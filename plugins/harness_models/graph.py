@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import onnx
-from google.protobuf.message import (  # type: ignore[import-untyped]
-    DecodeError,
-    Message,
-)
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from harness.api import ModelError
+from harness_models import external
+from harness_models.files import Form, look, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
 
     from harness.api import Preprocessing
 
-_SHAPES_ONLY = {"Flatten", "Identity", "Reshape", "Squeeze"}
+_KEEPS_PROBABILITIES = {
+    "Cast", "Clip", "Dropout", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze",
+}  # fmt: skip
+_EXPORT = "export the graph with an image input (batch, 3, height, width)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +49,32 @@ class Graph:
 
 
 def read(path: Path) -> ModelProto:
-    """The model in ``path``, all of it: a file beside it is never opened.
+    """The model in ``path`` with all its tensors, those in files beside it too.
 
     Raises:
-        ModelError: it cannot be read, is not ONNX, or keeps weights in other files.
+        MissingError: it, or a file beside it, cannot be read. ModelError: it is not ONNX, or keeps
+            tensors elsewhere.
     """
+    found = look(path)
+    if found.form is not Form.ONNX:
+        foreign = found.form is Form.FOREIGN
+        hint = found.hint if foreign else "export the network with torch.onnx.export"
+        raise ModelError(f"is {found.what}, not an ONNX graph", where=str(path), hint=hint)
+    if found.size > external.LARGEST:
+        raise ModelError(
+            f"has {found.size:,} bytes, more than the {external.LARGEST:,} of an ONNX graph",
+            where=str(path),
+            hint="take a smaller network",
+        )
     try:
         model = onnx.load_model_from_string(path.read_bytes())
+        external.bring_in(model, path)
     except OSError as error:
-        raise ModelError(
-            f"cannot be read: {error.strerror}", where=str(path), hint="check weights.file"
-        ) from error
+        raise unreadable(path, error) from error
     except DecodeError as error:
-        raise _not_onnx(path) from error
+        raise _damaged(path) from error
     if not model.graph.node:
-        raise _not_onnx(path)
-    for tensor in _tensors(model):
-        if tensor.data_location == TensorProto.EXTERNAL:
-            place = {entry.key: entry.value for entry in tensor.external_data}.get("location")
-            raise ModelError(
-                f"tensor {tensor.name!r} lies in another file ({place}), which the SHA-256 of this "
-                "one does not cover",
-                where=str(path),
-                hint="save it as one file: onnx.save(onnx.load(FILE), NEW_FILE)",
-            )
+        raise _damaged(path)
     return model
 
 
@@ -99,7 +103,7 @@ def select(
             where=str(path),
             hint="export a graph whose only input is the image",
         )
-    _refuse_softmax(makers, sink, path)
+    _refuse_probabilities(makers, sink, path)
     pruned = ModelProto()
     pruned.CopyFrom(model)
     _replace(pruned.graph.node, nodes)
@@ -128,29 +132,27 @@ def check_input(graph: Graph, path: Path, preprocessing: Preprocessing) -> None:
             )
     if not value.type.tensor_type.HasField("shape"):
         return
-    axes = [axis.dim_value or axis.dim_param or "?" for axis in value.type.tensor_type.shape.dim]
-    shape = f"({', '.join(map(str, axes))})"
+    dims = value.type.tensor_type.shape.dim
+    axes = [axis.dim_value or axis.dim_param or "?" for axis in dims]
+    shape, size = f"({', '.join(map(str, axes))})", list(preprocessing.size)
     if len(axes) != 4:
-        raise ModelError(
-            f"shape {shape} has {len(axes)} axes, not 4",
-            where=where,
-            hint="export the graph with an image input (batch, 3, height, width)",
-        )
-    if isinstance(axes[1], int) and axes[1] != 3:
-        raise ModelError(
-            f"shape {shape} has {axes[1]} channels on its second axis, not 3",
-            where=where,
-            hint="export the graph channels first: (batch, 3, height, width)",
-        )
-    size = list(preprocessing.size)
-    if any(
+        what, hint = f"shape {shape} has {len(axes)} axes, not 4", _EXPORT
+    elif axes[1] != 3 and axes[3] == 3:
+        what, hint = f"shape {shape} has its channels last", f"{_EXPORT}, channels second"
+    elif axes[1] == 1:
+        what = f"shape {shape} is of grey images, with one channel; the harness's have three (RGB)"
+        hint = "export a graph that takes (batch, 3, height, width) and makes them grey itself"
+    elif isinstance(axes[1], int) and axes[1] != 3:
+        what, hint = f"shape {shape} has {axes[1]} channels on its second axis, not 3", _EXPORT
+    elif any(
         isinstance(axis, int) and axis != side for axis, side in zip(axes[2:], size, strict=True)
     ):
-        raise ModelError(
-            f"takes images of {axes[2]} x {axes[3]}, the registry says {size[0]} x {size[1]}",
-            where=where,
-            hint=f"set preprocessing.size: [{axes[2]}, {axes[3]}]",
-        )
+        fits = [axis.dim_value or side for axis, side in zip(dims[2:], size, strict=True)]
+        what = f"takes images of {axes[2]} x {axes[3]}, the registry says {size[0]} x {size[1]}"
+        hint = f"set preprocessing.size: {fits}"
+    else:
+        return
+    raise ModelError(what, where=where, hint=hint)
 
 
 def input_size(graph: Graph) -> tuple[int, int] | None:
@@ -170,20 +172,8 @@ def parameters(graph: Graph) -> int:
     )
 
 
-def _not_onnx(path: Path) -> ModelError:
-    return ModelError("is not an ONNX file", where=str(path), hint="check weights.file")
-
-
-def _tensors(message: Message) -> Iterator[TensorProto]:
-    """Every tensor anywhere in ``message``: initializers, attributes, subgraphs, functions."""
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for item in [value] if isinstance(value, Message) else value:
-            if isinstance(item, TensorProto):
-                yield item
-            else:
-                yield from _tensors(item)
+def _damaged(path: Path) -> ModelError:
+    return ModelError("is a damaged ONNX graph", where=str(path), hint="download it again")
 
 
 def _chosen(
@@ -232,14 +222,16 @@ def _reads(node: NodeProto) -> Iterator[str]:
             yield from (value.name for value in body.output)
 
 
-def _refuse_softmax(makers: dict[str, NodeProto], sink: str, path: Path) -> None:
+def _refuse_probabilities(makers: dict[str, NodeProto], sink: str, path: Path) -> None:
     """Probabilities are no logits: losses and margins on them mean something else."""
-    name = sink
-    while (node := makers.get(name)) is not None and node.op_type in _SHAPES_ONLY:
-        name = node.input[0]
-    if node is not None and node.op_type == "Softmax":
+    node = makers.get(sink)
+    for _ in makers:  # no longer, should the graph run in a circle
+        if node is None or node.op_type not in _KEEPS_PROBABILITIES or not node.input:
+            break
+        node = makers.get(node.input[0])
+    if node is not None and node.op_type in ("Softmax", "Sigmoid") and node.input:
         raise ModelError(
-            f"output {sink!r} is a Softmax's: probabilities, not logits",
+            f"output {sink!r} is a {node.op_type}'s: probabilities, not logits",
             where=str(path),
             hint=f"set options.output: {node.input[0]}",
         )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from harness.api import Classifier, ModelError, ModelSpec
+from harness_models.files import look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,10 +35,11 @@ def weights_of(spec: ModelSpec) -> Path:
     """The weight file of ``spec``.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is none. MissingError: it cannot be read, or is a pipe or a device.
     """
     if spec.weights is None:
         raise ModelError("needs a weight file", where=f"model {spec.name}", hint="set weights.file")
+    look(spec.weights)
     return spec.weights
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,11 +23,15 @@ from harness.api import (
     ModelSpec,
     Preprocessing,
 )
+from harness_models import external, opsets
 from harness_models import graph as graphs
+from harness_models.files import cause_of
 from harness_models.network import entry_name
 from harness_models.session import Chunked, Session, in_chunks
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from harness_models.graph import Graph
 
 TOLERANCE = 1e-3
@@ -48,6 +53,8 @@ class OnnxLoader(ModelLoader):
     Predictions and verdicts come from ONNX Runtime, gradients from the graph converted to torch;
     both see the same two fixed images at load and must agree. A graph that only takes one batch
     size, or whose logits depend on the batch mates, is fed piece by piece.
+
+    Tensors may lie in other files of the graph's folder (ONNX's external data).
 
     Options: ``input`` and ``output`` choose among several (``output`` may be any tensor of the
     graph); ``gradients: false`` takes a graph that torch cannot run, for attacks that need none.
@@ -73,6 +80,9 @@ class OnnxLoader(ModelLoader):
             module.to(device)
         return Classifier(module, spec.preprocessing, spec.classes, runner.forward)
 
+    def files(self, spec: ModelSpec) -> tuple[Path, ...]:
+        return () if spec.weights is None else external.beside(spec.weights)
+
     def describe(self, reference: str) -> Described:
         """A file with one input and one output of its own; what a graph cannot say is assumed."""
         path = Path(reference)
@@ -91,12 +101,8 @@ class OnnxLoader(ModelLoader):
         spec = ModelSpec(path.stem, path.stem, path, preprocessing, 2, {})
         outputs = _runner(graph, path, "cpu", _images(spec)).outputs
         background = 0 if outputs == _WITH_BACKGROUND else None
-        if outputs - (background is not None) < 2:
-            raise ConfigError(
-                f"{outputs} output is no classifier's",
-                where=f"--models onnx:{reference}",
-                hint="export a graph that returns logits",
-            )
+        if outputs < 2:
+            raise _one_logit(f"--models onnx:{reference}")
         return Described(
             name=entry_name(path.stem),
             architecture=path.stem,
@@ -147,16 +153,24 @@ def _images(spec: ModelSpec) -> Tensor:
 
 def _runner(graph: Graph, path: Path, device: str, images: Tensor) -> _Runner:
     """The graph for whole batches if it computes them right, else piece by piece."""
+    whole = _whole(graph if graph.batch is None else graph.with_any_batch(), device, images)
+    if whole is not None:
+        return whole
+    chunk = graph.batch or 1
     try:
-        whole = _whole(graph if graph.batch is None else graph.with_any_batch(), device, images)
-        if whole is not None:
-            return whole
-        chunk = graph.batch or 1
         session = Session(graph, device)
-        shape = session.shape(images[:1].expand(chunk, -1, -1, -1).contiguous())
     except Exception as error:
         raise ModelError(
             f"ONNX Runtime cannot run it: {_cause(error)}", where=str(path), hint="export it again"
+        ) from error
+    try:
+        shape = session.shape(images[:1].expand(chunk, -1, -1, -1).contiguous())
+    except Exception as error:
+        height, width = images.shape[2:]
+        raise ModelError(
+            f"does not work on images of {height} x {width}, the registry's size: {_cause(error)}",
+            where=str(path),
+            hint="set preprocessing.size to what it was exported for",
         ) from error
     if len(shape) != 2 or shape[0] != chunk:
         raise ModelError(
@@ -185,6 +199,8 @@ def _check_outputs(outputs: int, spec: ModelSpec, path: Path) -> None:
     background = spec.preprocessing.background is not None
     if outputs == spec.classes + background:
         return
+    if outputs == 1:
+        raise _one_logit(str(path))
     if outputs == spec.classes + 1:
         hint = "set preprocessing.background to the background's output, or correct classes"
     elif outputs == spec.classes and background:
@@ -199,30 +215,40 @@ def _check_outputs(outputs: int, spec: ModelSpec, path: Path) -> None:
     )
 
 
+def _one_logit(where: str) -> ModelError:
+    return ModelError(
+        "has one output; a classifier has a logit for each class",
+        where=where,
+        hint="for two classes, export torch.cat([torch.zeros_like(z), z], 1) of its logit z",
+    )
+
+
 def _module(runner: _Runner, path: Path) -> nn.Module:
     """The graph as a torch module on the CPU, in eval mode, weights frozen."""
+    model = opsets.lowered(runner.graph.model)
     hint = (
-        "set options.gradients: false for attacks that need none, or export it with other operators"
+        f"export it with opset {opsets.KNOWN} or other operators, or set options.gradients: false "
+        "for attacks that need none"
     )
-    unknown = _unknown_operators(runner.graph)
+    unknown = _unknown_operators(model)
     if unknown:
         raise ModelError(
             f"onnx2torch does not know {', '.join(unknown)}", where=str(path), hint=hint
         )
     try:
-        module: nn.Module = convert(runner.graph.model)
+        module: nn.Module = convert(model)
     except Exception as error:
         raise ModelError(
-            f"onnx2torch cannot convert it: {_cause(error)}", where=str(path), hint=hint
+            f"onnx2torch cannot convert it: {cause_of(error)}", where=str(path), hint=hint
         ) from error
     module.eval().requires_grad_(False)
     return module if runner.chunk is None else Chunked(module, runner.chunk).eval()
 
 
-def _unknown_operators(graph: Graph) -> list[str]:
-    versions = {opset.domain: opset.version for opset in graph.model.opset_import}
+def _unknown_operators(model: ModelProto) -> list[str]:
+    versions = {opset.domain: opset.version for opset in model.opset_import}
     unknown = set()
-    for node in graph.model.graph.node:
+    for node in model.graph.node:
         try:
             get_converter(node.op_type, versions.get(node.domain, 1), node.domain)
         except NotImplementedError:
@@ -236,7 +262,7 @@ def _check_agreement(logits: Tensor, module: nn.Module, images: Tensor, path: Pa
             difference = _difference(logits, module(images))
     except Exception as error:
         raise ModelError(
-            f"fails in torch after conversion: {_cause(error)}",
+            f"fails in torch after conversion: {cause_of(error)}",
             where=str(path),
             hint="set options.gradients: false for attacks that need none",
         ) from error
@@ -260,5 +286,6 @@ def _difference(logits: Tensor, others: Tensor) -> float:
 
 
 def _cause(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:297]}..."
+    """What ONNX Runtime says, without its codes and the places in its sources."""
+    noise = r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.\w+:\d+ "
+    return cause_of(Exception(re.sub(noise, "", str(error))))

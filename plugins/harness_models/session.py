@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
-_ERRORS_ONLY = 3
+_SILENT = 4
 
 
 class Session:
@@ -95,7 +95,7 @@ def _options() -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     # Torch's gradients come between the forward passes: waiting threads must not hold the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _SILENT
     return options
 
 

@@ -18,6 +18,7 @@ from harness.api import (
     WeightsFile,
 )
 from harness_models import tensors
+from harness_models.files import cause_of
 from harness_models.hub import HubFile
 from harness_models.network import (
     entry_name,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from harness.api import Progress
 
@@ -40,7 +41,10 @@ _CONFIG = ("config.json",)
 
 
 class TimmLoader(ModelLoader):
-    """timm's models by architecture and tag: ``inception_v3.tf_in1k``. It takes no option."""
+    """timm's models by architecture and tag: ``inception_v3.tf_in1k``. It takes no option.
+
+    A network has as many outputs as the entry says; timm's own weights have the tag's.
+    """
 
     def weights(self, spec: ModelSpec) -> WeightsFile:
         config = _config(spec.architecture, f"model {spec.name}")
@@ -55,12 +59,13 @@ class TimmLoader(ModelLoader):
 
     def untrained(self, spec: ModelSpec, device: str) -> Classifier:
         _config(spec.architecture, f"model {spec.name}")
-        return _classifier(spec.architecture, spec, device)
+        return _classifier(spec.architecture, spec, device, outputs=outputs_of(spec))
 
     def load(self, spec: ModelSpec, device: str) -> Classifier:
         _config(spec.architecture, f"model {spec.name}")
-        path = weights_of(spec)
-        return _classifier(spec.architecture, spec, device, tensors.read(path), path)
+        return _classifier(
+            spec.architecture, spec, device, weights_of(spec), outputs=outputs_of(spec)
+        )
 
     def describe(self, reference: str) -> Described:
         config = _config(reference, "--models", ConfigError)
@@ -98,8 +103,7 @@ class HubLoader(ModelLoader):
 
     def load(self, spec: ModelSpec, device: str) -> Classifier:
         _hub_config(spec.architecture)
-        path = weights_of(spec)
-        return _classifier(f"hf-hub:{spec.architecture}", spec, device, tensors.read(path), path)
+        return _classifier(f"hf-hub:{spec.architecture}", spec, device, weights_of(spec))
 
     def describe(self, reference: str) -> Described:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", reference):
@@ -114,30 +118,39 @@ def _classifier(
     architecture: str,
     spec: ModelSpec,
     device: str,
-    state: Mapping[str, Tensor] | None = None,
     path: Path | None = None,
+    *,
+    outputs: int | None = None,
 ) -> Classifier:
-    """The network, with the weights in ``state`` or random ones."""
+    """The network, with the weights in ``path`` or random ones.
+
+    ``outputs``: how many it shall have; None: as many as its own configuration says.
+    """
     import timm
 
     refuse_options(spec)
     where = f"model {spec.name}"
-    # timm renames and cuts what its checkpoints need; given tensors go before its own sources.
-    overlay = {} if state is None else {"state_dict": dict(state), "source": ""}
+    overlay: dict[str, Any] = {} if outputs is None else {"num_classes": outputs}
+    state = None if path is None else tensors.read(path)
+    if state is not None:
+        # timm renames and cuts what its checkpoints need; these go before its own sources.
+        overlay |= {"state_dict": dict(state), "source": ""}
     try:
         with seeded():
             module: nn.Module = timm.create_model(
                 architecture, pretrained=state is not None, pretrained_cfg_overlay=overlay
             )
-    except (RuntimeError, KeyError) as error:
+    except Exception as error:  # timm's filters take the tensors that they expect for granted
         raise ModelError(
-            f"the weights do not fit {spec.architecture}: {_cause(error)}",
+            f"the weights do not fit {spec.architecture}: {cause_of(error)}",
             where=where if path is None else str(path),
-            hint="use the weights of this architecture",
+            hint=f"use weights of this architecture with {outputs_of(spec)} outputs",
         ) from error
     config: dict[str, Any] = getattr(module, "pretrained_cfg", {})
     config.pop("state_dict", None)  # the tensors are in the network now
     _check(module, config, spec, where)
+    if state is not None and path is not None:
+        tensors.refuse_integers(module, state, path)
     return finished(module, spec, device)
 
 
@@ -260,8 +273,3 @@ def _family(architecture: str) -> str:
     """The leading word: ``resnet50`` is a resnet, ``resnetv2_50`` a resnetv2."""
     found = re.match(r"[a-z]+?(?:v\d+(?![a-z0-9])|(?![a-z]))", architecture)
     return found[0] if found else architecture
-
-
-def _cause(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:297]}..."

@@ -16,6 +16,7 @@ from harness.api import (
     Classifier,
     ConfigError,
     HarnessError,
+    MissingError,
     ModelError,
     ModelSpec,
     Preprocessing,
@@ -236,11 +237,36 @@ def test_probabilities_are_refused_and_the_remedy_works(tmp_path: Path) -> None:
     torch.testing.assert_close(found, oracle(model, images(2)).float(), rtol=1e-4, atol=1e-5)
 
 
+def test_a_single_logit_is_no_classifier_of_two_classes(tmp_path: Path) -> None:
+    sigmoid = [helper.make_node("Sigmoid", ["logits"], ["p"])]
+    with pytest.raises(ModelError, match=r"is a Sigmoid's: probabilities.*options.output: logits"):
+        load(tiny(classes=1, tail=sigmoid, outputs=("p",)), tmp_path, classes=2)
+    with pytest.raises(
+        ModelError, match=r"has one output; a classifier has a logit for each class"
+    ):
+        load(tiny(classes=1), tmp_path, classes=2)
+
+
+def test_a_graph_for_another_size_says_so_without_the_runtimes_own_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ModelError, match=r"not work on images of 9 x 9, the registry's") as caught:
+        load(tiny(shape=["n", 3, "h", "w"]), tmp_path, size=9)
+    assert "ONNXRuntimeError" not in str(caught.value)
+    assert "onnxruntime_src" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+    assert load(tiny(shape=["n", 3, "h", "w"]), tmp_path).module is not None
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
         (["n", 3 * SIZE * SIZE], r"shape \(n, 108\) has 2 axes, not 4"),
-        (["n", SIZE, SIZE, 3], r"has 6 channels on its second axis, not 3; .*channels first"),
+        (["n", SIZE, SIZE, 3], r"shape \(n, 6, 6, 3\) has its channels last; .*channels second"),
+        (["n", "h", "w", 3], r"shape \(n, h, w, 3\) has its channels last; .*channels second"),
+        (["n", 1, SIZE, SIZE], r"is of grey images, with one channel; .*makes them grey itself"),
+        (["n", 7, SIZE, SIZE], r"has 7 channels on its second axis, not 3; .*\(batch, 3, height"),
+        (["n", 3, "h", 8], r"takes images of h x 8, the registry says 6 x 6; .*size: \[6, 8\]"),
         (["n", 3, 9, 8], r"takes images of 9 x 8, the registry says 6 x 6; .*size: \[9, 8\]"),
     ],
 )
@@ -310,19 +336,30 @@ def test_wrong_options_are_refused(tmp_path: Path, options: dict[str, Any], mess
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not a graph", b"PK\x03\x04 pickled", b"\x08\x08"], ids=repr
+    ("content", "what"),
+    [
+        (b"", "is empty, not an ONNX graph; download it again"),
+        (b"not a graph", "is text, not"),
+        (
+            b"PK\x03\x04 pickled",
+            "is a zip archive, not an ONNX graph; export the network",
+        ),
+        (b"\x08\x08", "of no known form"),
+        (b"\x08\x08\x12\x01", "is a damaged ONNX graph; download it again"),
+    ],
+    ids=repr,
 )
-def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_onnx_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
     path = tmp_path / "wrong.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"wrong.onnx: is not an ONNX file; check weights.file"):
+    with pytest.raises(ModelError, match=f"wrong.onnx: .*{what}"):
         load(path, tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"none.onnx: cannot be read: No such file"):
+    with pytest.raises(MissingError, match=r"none.onnx: weights cannot be read: No such file"):
         load(tmp_path / "none.onnx", tmp_path)
-    with pytest.raises(ModelError, match="Is a directory"):
+    with pytest.raises(MissingError, match="is a folder, not a file"):
         load(tmp_path, tmp_path)
 
 
@@ -332,25 +369,85 @@ def test_a_graph_that_onnx_runtime_refuses_is_an_error_with_its_words(tmp_path: 
         load(model, tmp_path)
 
 
-@pytest.mark.parametrize("location", ["../secret.bin", "/etc/hostname", "beside.bin"])
 @pytest.mark.parametrize("where", ["initializer", "attribute"])
-def test_no_other_file_is_ever_opened(tmp_path: Path, location: str, where: str) -> None:
-    """Weights in other files would escape both the folder and the registry's SHA-256."""
-    model = tiny()
-    if where == "initializer":
-        tensor = model.graph.initializer[2]
-    else:
-        node = helper.make_node("Constant", [], ["c"], value=model.graph.initializer[2])
-        model.graph.node.insert(0, node)
-        tensor = model.graph.node[0].attribute[0].t
+def test_tensors_in_a_file_beside_the_graph_are_read(tmp_path: Path, where: str) -> None:
+    classifier = load(outside("beside.bin", where, tmp_path), tmp_path)
+    expected = oracle(tiny(), images(3)).float()
+    torch.testing.assert_close(forward(classifier, images(3)), expected, rtol=1e-4, atol=1e-5)
+    (beside,) = OnnxLoader().files(spec(tmp_path / "tiny.onnx"))
+    assert beside == tmp_path / "beside.bin"
+    beside.unlink()
+    with pytest.raises(MissingError, match=r"keeps tensors in .beside.bin.*No such file"):
+        load(tmp_path / "tiny.onnx", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "location", ["../secret.bin", "/etc/hostname", "link.bin", ".", "", "a\0b"]
+)
+@pytest.mark.parametrize("where", ["initializer", "attribute"])
+def test_no_file_elsewhere_is_ever_opened(tmp_path: Path, location: str, where: str) -> None:
+    """A graph must not say which files of this machine are read."""
+    (tmp_path / "secret.bin").write_bytes(bytes(99))
     folder = tmp_path / "models"
     folder.mkdir()
-    for path in (folder / "beside.bin", tmp_path / "secret.bin"):
-        path.write_bytes(tensor.raw_data)
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    model = outside(location, where)
+    with pytest.raises((ModelError, MissingError), match=r"which is not beside it|is a folder"):
+        load(model, folder)
+    with pytest.raises((ModelError, MissingError), match=r"which is not beside it|is a folder"):
+        OnnxLoader().files(spec(folder / "tiny.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ({"offset": 4}, "has nothing"),
+        ({"length": 10**12}, "has nothing"),
+        ({"offset": -1}, "has nothing"),
+        ({"length": "many"}, "has nothing"),
+    ],
+)
+def test_tensors_beyond_the_end_of_a_file_are_refused(
+    tmp_path: Path, place: dict[str, Any], message: str
+) -> None:
+    model = outside("beside.bin", "initializer", tmp_path)
+    entries = {entry.key: entry for entry in model.graph.initializer[2].external_data}
+    for key, value in ({"length": 16} | place).items():
+        entry = entries.get(key) or model.graph.initializer[2].external_data.add(key=key)
+        entry.value = str(value)
+    with pytest.raises(ModelError, match=rf"'bias' is said to lie where beside.bin .*{message}"):
+        load(model, tmp_path)
+
+
+def test_a_link_to_a_graph_finds_what_lies_beside_either(tmp_path: Path) -> None:
+    """As in the cache of the Hugging Face Hub, where a snapshot links to blobs."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
+    blobs.mkdir()
+    snapshot.mkdir()
+    save(outside("beside.bin", "initializer", blobs), blobs)
+    for name in ("tiny.onnx", "beside.bin"):
+        (snapshot / name).symlink_to(blobs / name)
+    assert load(snapshot / "tiny.onnx", tmp_path).module is not None
+
+
+def outside(location: str, where: str, folder: Path | None = None) -> ModelProto:
+    """`tiny` with its bias in another file, which is written into ``folder``."""
+    model = tiny()
+    tensor = model.graph.initializer[2]
+    if where == "attribute":
+        node = helper.make_node("Constant", [], ["bias"], value=tensor)
+        del model.graph.initializer[2]
+        model.graph.node.insert(0, node)
+        tensor = model.graph.node[0].attribute[0].t
+    if folder is not None:
+        (folder / location).write_bytes(tensor.raw_data)
     onnx.external_data_helper.set_external_data(tensor, location)
     tensor.ClearField("raw_data")
-    with pytest.raises(ModelError, match=r"tensor 'bias' lies in another file .*as one file"):
-        load(model, folder)
+    return model
+
+
+def spec(path: Path) -> ModelSpec:
+    return ModelSpec("tiny", "tiny", path, Preprocessing((SIZE, SIZE)), CLASSES, {})
 
 
 def test_not_a_number_is_left_to_the_engine(tmp_path: Path) -> None:
@@ -407,8 +504,8 @@ def test_1001_outputs_are_imagenets_with_background_first(tmp_path: Path) -> Non
     ("model", "message"),
     [
         (tiny(shape=["n", 3, "h", "w"]), "does not say the size"),
-        (tiny(shape=["n", SIZE, SIZE, 3]), "channels on its second axis"),
-        (tiny(classes=1), "1 output is no classifier's"),
+        (tiny(shape=["n", SIZE, SIZE, 3]), "has its channels last"),
+        (tiny(classes=1), r"onnx:.*has one output; a classifier has a logit for each class"),
     ],
 )
 def test_what_a_file_cannot_say_is_asked_for(
