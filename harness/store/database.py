@@ -10,7 +10,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -145,10 +145,13 @@ def path_of(db: Database) -> Path:
 
 
 @contextmanager
-def transaction(db: Database) -> Iterator[sqlite3.Connection]:
-    """All of the block or nothing; SQLite's errors come out as `StoreError`, signals afterwards."""
+def transaction(db: Database, *, brief: bool = True) -> Iterator[sqlite3.Connection]:
+    """All of the block or nothing; SQLite's errors come out as `StoreError`.
+
+    A signal waits for the end of a ``brief`` one, and breaks off any other.
+    """
     connection = db.conn
-    with held_back(), store_errors(path_of(db)):
+    with held_back() if brief else nullcontext(), store_errors(path_of(db)):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection

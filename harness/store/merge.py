@@ -101,7 +101,7 @@ def merge(db: Path, other: Path, *, command: Sequence[str]) -> Merged:
             Writer.open(db, command=command) as writer,
             _attached(writer.db, readable),
             all_or_nothing(files),
-            transaction(writer.db) as connection,
+            transaction(writer.db, brief=False) as connection,
         ):
             return _merged(connection, files)
 

@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import unicodedata
@@ -21,6 +22,7 @@ HOSTILE = "x\x1b[2J\x1b]0;owned\x07\u202egpj\x9b1m\x7f"
 
 PLUGIN = """
 import os
+import re
 from harness.api import hookimpl
 
 HARNESS_API = 0
@@ -34,6 +36,7 @@ def register_attacks(register):
 """
 PARTS = """
 import os
+import re
 from typing import ClassVar
 from pydantic import Field
 from harness.api import Attack, Norm
@@ -223,3 +226,16 @@ def test_messages_without_a_listener_do_not_end_a_run(overlay: Path, tmp_path: P
         )
     assert done.returncode == 0
     assert "complete" in run("status", "--db", str(tmp_path / "harness.db")).stdout
+
+
+def test_there_is_one_way_to_the_terminal() -> None:
+    """`echo`; displays have streams of their own, and make their texts one line."""
+    import harness
+
+    core = Path(harness.__file__).parent
+    found = {
+        str(path.relative_to(core))
+        for path in core.rglob("*.py")
+        if re.search(r"click\.s?echo\(|(?<![\w.])print\(|stdout\.write", path.read_text())
+    }
+    assert found == {"terminal.py", "display/jsonlines.py", "display/plain.py"}
