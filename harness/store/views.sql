@@ -38,8 +38,8 @@ CREATE VIEW leaderboard_rows AS
 SELECT cells.key AS cell_key, models.name AS model,
        json_extract(models.about, '$.family') AS family,
        json_extract(models.about, '$.parameters') AS parameters, attacks.name AS attack,
-       cells.label AS attack_label, cells.goal AS goal, cells.norm AS norm, cells.seed AS seed,
-       datasets.name AS dataset, accuracies.top1 AS top1, counts.images AS images,
+       cells.label AS attack_label, cells.goal AS goal, cells.norm AS norm, cells.budget AS budget,
+       cells.seed AS seed, datasets.name AS dataset, accuracies.top1 AS top1, counts.images AS images,
        counts.attacked AS attacked, counts.broken AS broken, counts.failed AS failed,
        1.0 * counts.broken / nullif(counts.attacked, 0) AS success,
        CASE cells.norm WHEN 'linf' THEN counts.linf WHEN 'l2' THEN counts.l2

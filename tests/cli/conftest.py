@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # for database_toy
+
 KEPT = """\
 suites:
   kept:
@@ -102,3 +104,13 @@ def kept_run(_kept_run: Path, tmp_path: Path) -> Path:
     """A copy of that database, in ``tmp_path``, beside its registry ``kept.yaml``."""
     shutil.copytree(_kept_run, tmp_path, dirs_exist_ok=True)
     return tmp_path / "harness.db"
+
+
+@pytest.fixture(scope="session")
+def whole_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of `database_toy`, which no test changes."""
+    import database_toy
+
+    path = tmp_path_factory.mktemp("study") / "harness.db"
+    database_toy.fill(path)
+    return path

@@ -1,12 +1,20 @@
-"""docs/database.md against the database: every column, and every query on a real one."""
+"""docs/database.md against the database: every column, and every query against a board."""
 
 from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
+from statistics import fmean
 
+import database_toy
 import pytest
+
+from harness.analysis.board import leaderboard
+from harness.analysis.optimality import contest
+from harness.analysis.transfer import transfer_matrix
 
 TEXT = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
 QUERIES = re.findall(r"```sql\n(.*?)```", TEXT, re.S)
@@ -17,7 +25,7 @@ def test_every_table_and_view_with_all_columns(kept_run):
         name: re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", section, re.M)))
         for name, section in re.findall(r"^### (\w+)\n(.*?)(?=^##)", TEXT, re.S | re.M)
     }
-    with sqlite3.connect(kept_run) as db:
+    with closing(sqlite3.connect(kept_run)) as db:
         names = db.execute(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
             " AND substr(name, 1, 1) <> '_'"
@@ -28,29 +36,126 @@ def test_every_table_and_view_with_all_columns(kept_run):
     assert documented == columns
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
-def test_every_query(kept_run, query):
-    with sqlite3.connect(kept_run) as db:
-        rows = db.execute(query).fetchall()
-    # A run without transfers and errors answers the rest.
-    assert rows or "transfer_pairs" in query or "'invalid', 'error'" in query
+@pytest.fixture(scope="module")
+def db(whole_study):
+    with closing(sqlite3.connect(f"file:{whole_study}?mode=ro", uri=True)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ask(db):
+    """The rows of the one documented query that holds a text."""
+
+    def rows(text):
+        (query,) = (query for query in QUERIES if text in query)
+        return db.execute(query).fetchall()
+
+    return rows
+
+
+@pytest.fixture(scope="module")
+def boards(db):
+    """Every board of the suite, by attack and goal."""
+    pairs = db.execute("SELECT DISTINCT attack_label, goal FROM leaderboard_rows").fetchall()
+    return {pair: leaderboard(db, attack=pair[0], goal=pair[1]) for pair in pairs}
+
+
+def test_there_are_no_other_queries():
     assert len(QUERIES) == 9
 
 
-def test_the_pareto_query(kept_run):
-    (query,) = (query for query in QUERIES if "NOT EXISTS" in query)
-    with sqlite3.connect(kept_run) as db:
-        found = set(db.execute(query).fetchall())
-        rows = db.execute(
-            "SELECT attack_label, goal, model, top1, distortion_mean FROM leaderboard_rows"
-            " WHERE broken > 0"
-        ).fetchall()
+@pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
+def test_no_query_takes_long(db, query):
+    assert database_toy.steps(db, query) < 16
+
+
+def test_distortions_do_not_mix_configurations(ask, boards):
     expected = {
-        row
-        for row in rows
-        if not any(
-            other[:2] == row[:2] and other[3] >= row[3] and other[4] >= row[4] and other != row
-            for other in rows
-        )
+        (entry.model, label): (entry.attack.mean, entry.attack.broken)
+        for (label, goal), board in boards.items()
+        for entry in board.entries
+        if goal == "random" and board.selection.attack.name == "ifgsm"
     }
-    assert found == expected
+    assert len(expected) == 18 * 4
+    found = {(model, label): (mean, count) for model, label, mean, count in ask("avg(linf)")}
+    assert found == {key: (pytest.approx(mean), n) for key, (mean, n) in expected.items()}
+
+
+def test_the_frontiers(ask, boards):
+    expected = {
+        (label, goal, point.name)
+        for (label, goal), board in boards.items()
+        for point in board.frontier.members
+    }
+    assert expected
+    rows = ask("NOT EXISTS")
+    assert {row[:3] for row in rows} == expected
+    for label, goal, model, top1, mean in rows:
+        (entry,) = (e for e in boards[label, goal].entries if e.model == model)
+        assert (top1, mean) == (pytest.approx(entry.top1), pytest.approx(entry.attack.mean))
+
+
+def test_what_no_attack_breaks(ask, db):
+    tried, broken = Counter(), set()
+    query = "SELECT model, goal, image_id, status FROM samples"
+    for model, goal, image, status in db.execute(f"{query} WHERE status IN ('robust', 'broken')"):
+        tried[model, goal, image] += 1
+        broken |= {(model, goal, image)} if status == "broken" else set()
+    rows = ask("sum(status = 'broken') = 0")
+    assert {row[:3]: row[4] for row in rows} == {
+        key: count for key, count in tried.items() if key not in broken
+    }
+    assert rows
+
+
+def test_passes(ask, db):
+    expected = {
+        (row.attack.label, row.goal, row.seed): (row.forwards, row.backwards)
+        for row in contest(db).rows
+    }
+    rows = {tuple(row[:3]): row[3:] for row in ask("avg(forwards)")}
+    assert rows == {key: pytest.approx(value) for key, value in expected.items()}
+
+
+def test_clever_beside_attacks(ask, boards):
+    rows = ask("'l2.score'")
+    for goal in ("random", "least-likely"):
+        for entry in boards["cw", goal].entries:
+            (reading,) = (each for each in entry.readings if each.title == "clever l2.score")
+            mine = [row for row in rows if (row[0], row[2]) == (entry.model, goal)]
+            assert len(mine) == reading.bound.images > 0
+            assert fmean(row[4] for row in mine) == pytest.approx(reading.bound.score)
+            assert fmean(row[5] for row in mine) == pytest.approx(reading.bound.smallest)
+            assert sum(row[4] > row[5] for row in mine) == reading.bound.exceeding
+
+
+def test_transfers(ask, db):
+    rows = {tuple(row[:3]): row[3:] for row in ask("error_rate")}
+    labels = {label for *_, label in rows}
+    assert len(labels) == 8
+    for label in labels:
+        matrix = transfer_matrix(db, attack=label, goal="untargeted")
+        for (source, target), cell in matrix.cells.items():
+            if source != target:
+                rate, clean = rows[source, target, label]
+                assert rate == pytest.approx(cell.rate.hits / cell.rate.images)
+                assert clean == pytest.approx(cell.clean_error.hits / cell.clean_error.images)
+    assert len(rows) == 8 * 18 * 17
+
+
+def test_what_there_is_and_what_failed(ask, db, boards):
+    assert len(ask("cells_named")) == db.execute("SELECT count(*) FROM run_cells").fetchone()[0]
+    failed = Counter()
+    for model, label, goal, status, _, count in ask("'invalid', 'error'"):
+        failed[model, label, goal, status] += count
+    assert failed == {
+        (entry.model, label, goal, "error"): entry.attack.errors
+        for (label, goal), board in boards.items()
+        for entry in board.entries
+        if entry.attack.errors
+    }
+    assert failed
+
+
+def test_time(ask, db):
+    assert ask("FROM attempts") == [("cpu", len(ask("cells_named")), None)]
