@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
 from harness.plugins import unknown
+from harness.store.latest import REPLACED
 from harness.store.views import CELLS, CLEAN_STATUS, Row
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def distances(db: Database, cell: Row, norms: Sequence[str]) -> dict[str, list[f
     """How far the broken images of a cell of `find_cell` were moved, in each of ``norms``."""
     wanted = [norm for norm in NORMS if norm in norms]
     rows = db.execute(
-        f"SELECT {', '.join(wanted)} FROM outcomes WHERE cell_id = ? AND status = 'broken'",
+        f"SELECT {', '.join(wanted)} FROM outcomes WHERE cell_id = ? AND status = 'broken'"
+        f" AND image_id NOT IN {REPLACED}",
         [cell["id"]],
     ).fetchall()
     return {norm: [row[place] for row in rows] for place, norm in enumerate(wanted)}
@@ -98,7 +100,7 @@ def _clean_summary(db: Database, cell: Row) -> Row:
     counts = dict(
         db.execute(
             f"SELECT {CLEAN_STATUS}, count(*) FROM clean JOIN images ON images.id = image_id"
-            " WHERE cell_id = ? GROUP BY 1",
+            " WHERE cell_id = ? AND latest GROUP BY 1",
             [cell["id"]],
         ).fetchall()
     )
@@ -115,7 +117,7 @@ def _outcome_summary(db: Database, cell: Row) -> Row:
     rows = list(
         db.query(
             f"SELECT status, {', '.join(NORMS)}, forwards, backwards, rounded_status"
-            " FROM outcomes WHERE cell_id = ?",
+            f" FROM outcomes WHERE cell_id = ? AND image_id NOT IN {REPLACED}",
             [cell["id"]],
         )
     )
@@ -147,7 +149,7 @@ def _outcome_summary(db: Database, cell: Row) -> Row:
 def _measured_summary(db: Database, cell: Row) -> Row:
     rows = db.execute(
         "SELECT status, count(*), sum(forwards), sum(backwards) FROM measured WHERE cell_id = ?"
-        " GROUP BY 1",
+        f" AND image_id NOT IN {REPLACED} GROUP BY 1",
         [cell["id"]],
     ).fetchall()
     counts = {status: count for status, count, _, _ in rows}
@@ -190,8 +192,7 @@ def image_detail(db: Database, cell: Row, name: str) -> Row:
         db.query(
             f"SELECT images.id AS id, images.name AS image, images.label AS label, images.digest AS"
             f" digest, {table}.* FROM {table} JOIN images ON images.id = image_id"
-            " WHERE cell_id = ? AND images.name = ? ORDER BY"
-            " (SELECT max(run_id) FROM run_images WHERE image_id = images.id) DESC LIMIT 1",
+            " WHERE cell_id = ? AND images.name = ? ORDER BY latest DESC, images.id DESC LIMIT 1",
             [cell["id"], name],
         )
     )

@@ -15,6 +15,7 @@ from harness.errors import ConfigError, StoreError
 from harness.store import merge_rows
 from harness.store.artifacts import folder_of
 from harness.store.database import current, is_file, store_errors, transaction
+from harness.store.latest import mark_all
 from harness.store.lock import is_held
 from harness.store.merge_files import Files, all_or_nothing, take_artifacts
 from harness.store.merge_rows import KEYS, RESULTS, Results, compare, insert_missing, take
@@ -161,6 +162,7 @@ def _merged(connection: sqlite3.Connection, files: Files) -> Merged:
             )
         )
         conflicts += _conflicts(connection, results)
+    mark_all(connection)
     return Merged(tuple(counts), tuple(conflicts))
 
 

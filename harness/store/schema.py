@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils.migrations import Migrations
 
+from harness.store.latest import MARK_ALL
 from harness.store.measured import MEASURED
 from harness.store.transferred import TRANSFERRED
 
@@ -65,6 +66,13 @@ def m006_labels(db: Database) -> None:
 def m007_trials(db: Database) -> None:
     """What the trials of models found."""
     _script(db, TRIALS)
+
+
+@migrations()
+def m008_latest(db: Database) -> None:
+    """Which images a later run found with another file or label."""
+    _script(db, LATEST)
+    db.execute(MARK_ALL)
 
 
 TABLES = """
@@ -265,4 +273,11 @@ CREATE TABLE trials (              -- a few passes of a model, before its work
   difference REAL NOT NULL,        -- of two equal passes' logits, a share of the largest logit
   outputs TEXT NOT NULL            -- logits, probabilities, log-probabilities
 ) STRICT
+"""
+
+LATEST = """
+-- 0: a later run found another file or label under this name
+ALTER TABLE images ADD COLUMN latest INTEGER NOT NULL DEFAULT 1 CHECK (latest IN (0, 1));
+
+CREATE INDEX images_replaced ON images(id) WHERE latest = 0
 """

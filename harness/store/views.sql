@@ -3,7 +3,7 @@
 --
 -- For their speed: numbers are aggregated before names are joined to them, for SQLite would fetch
 -- the names of every row that is counted; and what few queries ask for is a subquery of its own,
--- which the others do not compute.
+-- which the others do not compute. Images that a later run found otherwise are passed over.
 
 CREATE VIEW samples AS
 SELECT cells.key AS cell_key, models.name AS model, attacks.name AS attack,
@@ -21,7 +21,8 @@ JOIN cells ON cells.id = outcomes.cell_id
 JOIN images ON images.id = outcomes.image_id
 JOIN components AS models ON models.id = cells.model_id
 JOIN components AS attacks ON attacks.id = cells.attack_id
-JOIN components AS datasets ON datasets.id = cells.dataset_id;
+JOIN components AS datasets ON datasets.id = cells.dataset_id
+WHERE images.latest;
 
 CREATE VIEW clean_predictions AS
 SELECT cells.key AS cell_key, models.name AS model, datasets.name AS dataset,
@@ -32,7 +33,8 @@ FROM clean
 JOIN cells ON cells.id = clean.cell_id
 JOIN images ON images.id = clean.image_id
 JOIN components AS models ON models.id = cells.model_id
-JOIN components AS datasets ON datasets.id = cells.dataset_id;
+JOIN components AS datasets ON datasets.id = cells.dataset_id
+WHERE images.latest;
 
 CREATE VIEW leaderboard_rows AS
 SELECT cells.key AS cell_key, models.name AS model,
@@ -51,7 +53,7 @@ FROM (
          avg(CASE status WHEN 'broken' THEN l2 END) AS l2,
          avg(CASE status WHEN 'broken' THEN l1 END) AS l1,
          avg(CASE status WHEN 'broken' THEN l0 END) AS l0
-  FROM outcomes GROUP BY cell_id
+  FROM outcomes WHERE image_id NOT IN (SELECT id FROM images WHERE latest = 0) GROUP BY cell_id
 ) AS counts
 JOIN cells ON cells.id = counts.cell_id
 JOIN components AS models ON models.id = cells.model_id
@@ -61,7 +63,8 @@ LEFT JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = cells.model_i
   AND own.dataset_id = cells.dataset_id AND own.policy = cells.policy
 LEFT JOIN (
   SELECT clean.cell_id AS cell_id, avg(clean.predicted = images.label) AS top1
-  FROM clean JOIN images ON images.id = clean.image_id GROUP BY clean.cell_id
+  FROM clean JOIN images ON images.id = clean.image_id WHERE images.latest
+  GROUP BY clean.cell_id
 ) AS accuracies ON accuracies.cell_id = own.id;
 
 CREATE VIEW readings AS
@@ -78,7 +81,8 @@ JOIN components ON components.id = cells.attack_id
 JOIN components AS models ON models.id = cells.model_id
 JOIN components AS datasets ON datasets.id = cells.dataset_id
 LEFT JOIN measurements ON measurements.cell_id = measured.cell_id
-  AND measurements.image_id = measured.image_id;
+  AND measurements.image_id = measured.image_id
+WHERE images.latest;
 
 CREATE VIEW transfer_samples AS
 SELECT sources.name AS source, targets.name AS target, attacks.name AS attack,
@@ -107,31 +111,36 @@ JOIN components AS sources ON sources.id = cells.model_id
 JOIN components AS targets ON targets.id = own.model_id
 JOIN components AS attacks ON attacks.id = cells.attack_id
 JOIN components AS datasets ON datasets.id = cells.dataset_id
-JOIN adaptations ON adaptations.id = pairs.adaptation_id;
+JOIN adaptations ON adaptations.id = pairs.adaptation_id
+WHERE images.latest;
 
 CREATE VIEW transfer_pairs AS
 SELECT sources.name AS source, targets.name AS target, attacks.name AS attack,
        cells.label AS attack_label, cells.goal AS goal, cells.seed AS seed,
        datasets.name AS dataset, adaptations.border AS border,
        cells.key AS source_cell_key, own.key AS target_cell_key,
-       (SELECT count(*) FROM transfers WHERE pair_id = pairs.id) AS images,
-       (SELECT sum(predicted IS NULL) FROM transfers WHERE pair_id = pairs.id) AS failed,
+       (SELECT count(*) FROM transfers WHERE pair_id = pairs.id
+        AND image_id NOT IN (SELECT id FROM images WHERE latest = 0)) AS images,
+       (SELECT sum(predicted IS NULL) FROM transfers WHERE pair_id = pairs.id
+        AND image_id NOT IN (SELECT id FROM images WHERE latest = 0)) AS failed,
        (SELECT sum(predicted <> label) FROM transfers JOIN images ON images.id = image_id
-        WHERE pair_id = pairs.id) AS wrong,
+        WHERE pair_id = pairs.id AND latest) AS wrong,
        CASE cells.goal WHEN 'untargeted' THEN 0
-         ELSE (SELECT sum(rank < 1) FROM transfers WHERE pair_id = pairs.id) END AS matched_top1,
+         ELSE (SELECT sum(rank < 1) FROM transfers WHERE pair_id = pairs.id
+           AND image_id NOT IN (SELECT id FROM images WHERE latest = 0)) END AS matched_top1,
        CASE cells.goal WHEN 'untargeted' THEN 0
-         ELSE (SELECT sum(rank < 5) FROM transfers WHERE pair_id = pairs.id) END AS matched_top5,
+         ELSE (SELECT sum(rank < 5) FROM transfers WHERE pair_id = pairs.id
+           AND image_id NOT IN (SELECT id FROM images WHERE latest = 0)) END AS matched_top5,
        CASE adaptations.border
          WHEN 'none' THEN (SELECT sum(clean.predicted = images.label) FROM transfers
            JOIN images ON images.id = transfers.image_id
            JOIN clean ON clean.cell_id = pairs.target_cell_id AND clean.image_id = images.id
-           WHERE transfers.pair_id = pairs.id)
+           WHERE transfers.pair_id = pairs.id AND images.latest)
          ELSE (SELECT sum(seen.predicted = images.label) FROM transfers
            JOIN images ON images.id = transfers.image_id
            JOIN adapted_clean AS seen ON seen.target_cell_id = pairs.target_cell_id
              AND seen.adaptation_id = pairs.adaptation_id AND seen.image_id = images.id
-           WHERE transfers.pair_id = pairs.id)
+           WHERE transfers.pair_id = pairs.id AND images.latest)
        END AS clean_correct
 FROM pairs
 JOIN cells ON cells.id = pairs.source_cell_id

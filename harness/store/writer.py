@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.api import Status
 from harness.errors import ExitCode, StoreError
-from harness.store import incoming, upserts
+from harness.store import incoming, latest, upserts
 from harness.store.artifacts import Artifacts, folder_of
 from harness.store.database import (
     damage_blamed,
@@ -131,7 +131,7 @@ class Writer:
         """
         with transaction(self.db) as connection:
             _interrupt(connection, finished=None)
-            return insert_run(
+            run = insert_run(
                 connection,
                 plan,
                 environment=environment,
@@ -139,6 +139,8 @@ class Writer:
                 images=images,
                 now=_now(),
             )
+            latest.mark(connection, run)
+            return run
 
     def finish_run(self, run: int, *, status: str, exit_code: int) -> None:
         """Close a run: ``done``, ``failed`` or ``interrupted``."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,12 @@ def boards(harness, db: str) -> list[object]:
     return found
 
 
+def in_sql(db: str, view: str = "leaderboard_rows") -> list[tuple[object, ...]]:
+    columns = "goal, top1, success, distortion_mean, images" if view != "samples" else "image_id"
+    with closing(sqlite3.connect(db)) as connection:
+        return sorted(connection.execute(f"SELECT {columns} FROM {view}"))
+
+
 def test_a_class_folder_that_sorts_first_renumbers_all(harness, folder):
     run = ["run", "--registry", "mine.yaml", "--suite", "mine", "--data", f"mine={folder}"]
     first = harness(*run, "--db", "h.db")
@@ -68,11 +76,13 @@ def test_a_class_folder_that_sorts_first_renumbers_all(harness, folder):
     assert "54 images computed in 3 cells, 0 found" in again.err
     assert harness(*run, "--db", "fresh.db").code == 0
     assert boards(harness, "h.db") == boards(harness, "fresh.db") != right
-    assert "0.0" in harness("leaderboard", "--db", "h.db").out
+    assert in_sql("h.db") == in_sql("fresh.db")
+    assert len(in_sql("h.db", "samples")) == len(in_sql("fresh.db", "samples")) == 36
     assert "nothing to do" in harness(*run, "--db", "h.db").err
     merged = harness("merge", "other.db", "--db", "fresh.db")
     assert (merged.code, merged.err) == (0, "")
     assert boards(harness, "fresh.db") == right  # the runs of other.db came last
+    assert in_sql("fresh.db") == in_sql("other.db") != in_sql("h.db")
 
 
 def test_a_label_that_is_mended_back_finds_what_was_stored(harness, folder):
@@ -85,6 +95,7 @@ def test_a_label_that_is_mended_back_finds_what_was_stored(harness, folder):
     back = harness(*run, "--db", "h.db")
     assert "nothing to do" in back.err
     assert boards(harness, "h.db") == right
+    assert {images for *_, images in in_sql("h.db")} == {18}
     (cell,) = [
         cell["key"]
         for cell in json.loads(harness("show", "--db", "h.db", "--format", "json").out)
@@ -93,3 +104,5 @@ def test_a_label_that_is_mended_back_finds_what_was_stored(harness, folder):
     image = f"b/{next((folder / 'b').iterdir()).name}"
     shown = json.loads(harness("show", cell, image, "--db", "h.db", "--format", "json").out)
     assert shown["label"] == 0
+    whole = json.loads(harness("show", cell, "--db", "h.db", "--format", "json").out)
+    assert whole["images"] == 18

@@ -12,7 +12,8 @@ import store_toy as toy
 from harness.api import Goal, Status
 from harness.plan import Component, NumericPolicy
 from harness.plugins import PluginReport
-from harness.store.database import reading
+from harness.store.database import reading, transaction
+from harness.store.latest import mark_all
 from harness.store.queries import cell_rows, done_clean, done_outcomes
 from harness.store.records import ImageKey
 from harness.store.writer import Writer
@@ -322,3 +323,21 @@ def test_an_outcome_that_is_made_again_stands_until_its_successor(writer):
     assert found == [(1, 1.0), (2, 0.5), (3, 0.5)]
     with pytest.raises(RuntimeError, match="stored already"):
         writer.write_outcomes(number, [toy.outcome(0, l2=0.01, kept=kept)])
+
+
+def test_the_latest_run_says_which_image_counts(writer):
+    plan = toy.toy_plan(images=3)
+    first = toy.stored(plan)
+    mended = [first[0], first[1]._replace(label=9), first[2]._replace(digest="f" * 64)]
+    latest = "SELECT name, label, digest FROM images WHERE latest ORDER BY name"
+    numbers = "SELECT id, latest FROM images ORDER BY id"
+    for images in (first, mended, first[:1], mended[:2], first):
+        writer.begin_run(plan, environment={}, command=[], images=images)
+        keys = {key: key for key in map(tuple, rows(writer, latest))}
+        assert all((image.name, image.label, image.digest) in keys for image in images)
+        assert len(keys) == 3
+        now = rows(writer, numbers)
+        with transaction(writer.db) as connection:
+            connection.execute("UPDATE images SET latest = 1")
+            mark_all(connection)
+        assert rows(writer, numbers) == now

@@ -1,0 +1,40 @@
+"""Which images count: of those of one name in a data set, that of the latest run.
+
+A file that changed or a label that was mended is another image. What is stored of the earlier one
+stays, and is found again should the file or the label come back; views and boards pass it over.
+"""
+
+from __future__ import annotations
+
+from sqlite3 import Connection
+
+REPLACED = "(SELECT id FROM images WHERE latest = 0)"
+"""The images that do not count, in SQL; nearly always there is none."""
+
+MARK_ALL = """
+UPDATE images SET latest = id IN (
+  SELECT image_id FROM (
+    SELECT image_id, max(run_id) FROM run_images JOIN images ON images.id = image_id
+    GROUP BY dataset_id, name
+  )
+) WHERE (dataset_id, name) IN (
+  SELECT dataset_id, name FROM images GROUP BY dataset_id, name HAVING count(*) > 1
+)
+"""
+"""For a database whose runs are not in the order in which they were stored."""
+
+
+def mark_all(connection: Connection) -> None:
+    """Find out for all images; within the caller's transaction."""
+    connection.execute(MARK_ALL)
+
+
+def mark(connection: Connection, run: int) -> None:
+    """The images of ``run``, which is the latest, are now the ones of their names."""
+    connection.execute(
+        "UPDATE images SET latest = 1 - latest WHERE latest <> (id IN"
+        " (SELECT image_id FROM run_images WHERE run_id = ?1)) AND (dataset_id, name) IN"
+        " (SELECT dataset_id, name FROM run_images JOIN images ON images.id = image_id"
+        "  WHERE run_id = ?1)",
+        [run],
+    )
