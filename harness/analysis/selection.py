@@ -102,6 +102,17 @@ def select(
     extra = sorted({cell.model for cell in stored} - set(named))
     if extra:
         notes.append(f"from older runs, not in the suite's latest: {', '.join(extra)}")
+    shown = {**clean, **cells}
+    replaced = {
+        cell.model
+        for cell in stored
+        if cell.model in shown and cell.model_id != shown[cell.model].model_id
+    }
+    if replaced:
+        notes.append(
+            "stored with other weights or preprocessing too, of which the latest run's are shown: "
+            + ", ".join(sorted(replaced))
+        )
     others = len({_group(cell) for cell in mine}) - 1
     if others > 0 and latest:
         notes.append(

@@ -13,7 +13,7 @@ import click
 from harness.cli.doctor import to_download
 from harness.cli.options import option, output_format
 from harness.cli.readiness import demand
-from harness.cli.run import request, selection
+from harness.cli.run import request, selection, told_apart
 from harness.report.quantities import flop, si, size, span
 from harness.report.tables import Column, Format, render
 from harness.terminal import echo
@@ -76,7 +76,7 @@ def plan(
     Passes are the most that the attacks may take. The first time, passes of each model are
     measured for a few seconds, with random weights; the figures are kept in the user's cache.
     """
-    asked = request(**selected)
+    asked = told_apart(request(**selected), db)
     show_plan(asked, registry_files, db, format, device=device, measure=not no_calibration)
 
 

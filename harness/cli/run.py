@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -114,6 +115,17 @@ def request(
     )
 
 
+def told_apart(asked: Request, db: Path) -> Request:
+    """``asked`` with what names of models stand for in the database, where it names files."""
+    if not db.is_file() or not any(":" in model for model in asked.models):
+        return asked
+    from harness.store.board import model_weights
+    from harness.store.database import reading
+
+    with reading(db) as connection:
+        return replace(asked, known=model_weights(connection.conn))
+
+
 def places(data: Sequence[str]) -> dict[str, Path]:
     """Where --data says that data sets lie.
 
@@ -185,7 +197,7 @@ def run(
     """Run a suite. What is stored already is not computed again; an interrupted run goes on."""
     size = auto_or_number(batch_size, "--batch-size", "batch size")
     crew = auto_or_number(workers, "--workers", "number of workers")
-    asked = request(**selected, eight_bit=eight_bit)
+    asked = told_apart(request(**selected, eight_bit=eight_bit), db)
     if dry_run:
         from harness.cli.plan import show_plan
 

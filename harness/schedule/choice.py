@@ -8,11 +8,19 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api import ConfigError, Described, HarnessError, PluginError
+from harness.api import (
+    ConfigError,
+    Described,
+    HarnessError,
+    MissingError,
+    ModelError,
+    PluginError,
+)
 from harness.plugins import Catalog, Kind, unknown
 from harness.registry import DatasetEntry, ModelEntry, Registry, SuiteEntry
 from harness.registry.entries import Origin
 from harness.schedule.components import model_loader
+from harness.schedule.weights import checked_weights
 
 if TYPE_CHECKING:
     from harness.schedule.resolve import Request
@@ -53,9 +61,11 @@ def choose_models(
     own = registry.match_models(suite.models, where=f"{suite.source}: suites.{suite.name}.models")
     named: dict[str, ModelEntry] = {}
     described: dict[str, ModelEntry] = {}
+    taken, renamed = dict(request.known), list[str]()
     for item in request.models:
         if ":" in item:  # no name in a registry has one
             entry = _described(item, catalog)
+            renamed += _told_apart(entry, item, catalog, taken)
             if entry.name in described:
                 raise ConfigError(
                     f"two models are called {entry.name!r}",
@@ -71,6 +81,7 @@ def choose_models(
     if not request.models:
         chosen = own
     sourced, notes = _sourced(chosen, request.weights)
+    notes += renamed
     notes += [f"{entry.name}: {entry.notes}" for entry in described.values() if entry.notes]
     board = dict.fromkeys(entry.name for entry in (*own, *chosen, *described.values()))
     return Choice(
@@ -153,6 +164,35 @@ def _described(item: str, catalog: Catalog) -> ModelEntry:
     own = described.name if file is None else file.name
     entry.place(Origin(f"{name}:{own}", Path("--models"), 1))
     return entry
+
+
+def _told_apart(
+    entry: ModelEntry, item: str, catalog: Catalog, taken: dict[str, frozenset[str]]
+) -> list[str]:
+    """Name the entry of a file so that the name stands for no other weights; a line if it had to.
+
+    Hubs call every file ``model.onnx``, and a board has one row a name.
+
+    Args:
+        taken: the hashes of the weights that names stand for; this one's is added.
+    """
+    if entry.weights_path is None:
+        return []
+    loader, _, file = entry.name.partition(":")
+    registration = catalog.get(Kind.MODEL_LOADER, loader, where=f"--models {item}")
+    try:
+        path, digest = checked_weights(entry, model_loader(registration))
+    except (MissingError, ModelError):  # which is said where the weights are asked for
+        return []
+    folder = f"{loader}:{path.parent.name}/{file}"
+    names = (entry.name, folder, f"{folder}@{digest[:8]}")
+    name = next(each for each in names if taken.get(each, frozenset()) <= {digest})
+    taken[name] = frozenset({digest})
+    if name == entry.name:
+        return []
+    line = f"{entry.name} is another model already, so {path} is called {name}"
+    entry.place(Origin(name, entry.file, 1))
+    return [line]
 
 
 def _entry(loader: str, described: Described) -> ModelEntry:

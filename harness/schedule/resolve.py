@@ -63,6 +63,7 @@ class Request:
         images: ids, or globs, of images of the data set.
         weights: (glob of models, source); without a glob the source is for all that have it.
         eight_bit: whether every attack's candidates are judged after rounding to 8 bits too.
+        known: hashes of the weights that names of models stand for already, in the database.
     """
 
     suite: str
@@ -75,6 +76,7 @@ class Request:
     seed: int | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
     eight_bit: bool = False
+    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,17 @@ def model_facts(db: Connection) -> dict[str, Mapping[str, Any]]:
     return {name: json.loads(about) for name, about in rows}
 
 
+def model_weights(db: Connection) -> dict[str, frozenset[str]]:
+    """The hashes of the weights that each model name stands for."""
+    found: dict[str, frozenset[str]] = {}
+    rows = db.execute(
+        "SELECT name, json_extract(identity, '$.weights') FROM components WHERE kind = 'model'"
+    )
+    for name, digest in rows:
+        found[name] = found.get(name, frozenset()) | {digest}
+    return found
+
+
 def model_about(db: Connection, model_id: int) -> Mapping[str, Any]:
     """What is known about one version of a model."""
     (text,) = db.execute("SELECT about FROM components WHERE id = ?", (model_id,)).fetchone()

@@ -264,8 +264,12 @@ def test_new_weights_take_the_place_of_old_ones(bench: Any, define: Any) -> None
         bench.run(define("a"), 2)
         bench.clean("a", [True, correct], weights=weights)
         bench.attack("a", [size, "w" if not correct else size], weights=weights)
-    found = entry(leaderboard(bench.sql), "a")
+    board = leaderboard(bench.sql)
+    found = entry(board, "a")
     assert (found.attack.mean, found.top1) == (0.2, 0.5)
+    assert "other weights or preprocessing too, of which the latest run's are shown: a" in notes(
+        board
+    )
 
 
 def test_published_accuracy(bench: Any, define: Any) -> None:
