@@ -10,6 +10,7 @@ from typing import Literal
 
 from harness.analysis.bootstrap import Intervals, Sample, intervals
 from harness.analysis.common import Common, common_images
+from harness.analysis.doubts import doubts
 from harness.analysis.entry import Accuracy, AccuracyOf, Entry, entry_of
 from harness.analysis.frontier import Frontier, Point, frontier, placings
 from harness.analysis.metrics import metrics_of
@@ -297,7 +298,12 @@ def _entry(
         accuracy=accuracy,
         images=common.images if common else None,
     )
-    if entry.complete or not version:
+    if not version:
+        return entry
+    classes = queries.model_classes(db, version.model_id)
+    trial = queries.trial(db, clean.id) if clean else None
+    entry = replace(entry, doubts=doubts(trial, entry.accuracy, classes))
+    if entry.complete:
         return entry
     kin = [each.id for each in (cell, clean) if each]
     return replace(entry, error=queries.last_error(db, kin))

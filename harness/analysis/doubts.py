@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 
+from harness.analysis.entry import Accuracy
 from harness.api.trial import Trial
 
 ENOUGH = 20
 """Images from which on an accuracy says anything."""
 
 _CHECK = "check its preprocessing and the order of its classes"
+
+
+def doubts(trial: Trial | None, accuracy: Accuracy, classes: int | None) -> tuple[str, ...]:
+    """All that is doubtful about a model of a board."""
+    counts = (accuracy.correct, accuracy.images, classes, accuracy.published)
+    return (*([] if trial is None else of_trial(trial)), *of_accuracy(*counts))
 
 
 def of_trial(trial: Trial) -> list[str]:
@@ -30,19 +37,17 @@ def of_trial(trial: Trial) -> list[str]:
     return found
 
 
-def of_accuracy(correct: int, images: int, classes: int, published: float | None) -> list[str]:
+def of_accuracy(
+    correct: int, images: int, classes: int | None, published: float | None
+) -> list[str]:
     """Whether an accuracy is no better than chance, or below half of the ``published`` share."""
     if images < ENOUGH:
         return []
-    found, share, chance = [], correct / images, 1 / classes
-    if share <= chance + 2 * math.sqrt(chance * (1 - chance) / images):
-        found.append(
-            f"accuracy {share:.1%} of {images} images cannot be told from chance ({chance:.1%}):"
-            f" {_CHECK}"
-        )
+    share, chance = correct / images, None if classes is None else 1 / classes
+    if chance is not None and share <= chance + 2 * math.sqrt(chance * (1 - chance) / images):
+        than = f"cannot be told from chance ({chance:.1%})"
     elif published is not None and share < published / 2:
-        found.append(
-            f"accuracy {share:.1%} of {images} images is below half of the published"
-            f" {published:.1%}: {_CHECK}"
-        )
-    return found
+        than = f"is below half of the published {published:.1%}"
+    else:
+        return []
+    return [f"accuracy {share:.1%} of {images} images {than}: {_CHECK}"]

@@ -103,6 +103,7 @@ class Entry:
         readings: what measurements of the suite say of the model.
         pixels: height times width of its input, if known.
         spread: what the bootstrap says of the distance, where it was asked for.
+        doubts: why its numbers may not be what they seem, one line each.
     """
 
     model: str
@@ -122,6 +123,7 @@ class Entry:
     distance: float | None = None
     extrapolated: bool = False
     spread: Spread | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -59,6 +59,7 @@ class JointRow:
     Attributes:
         metrics: in how many it has a distance; ``mean_rank`` is over these.
         rank: of ``mean_rank``; equals share it.
+        doubts: why its numbers may not be what they seem, one line each.
     """
 
     model: str
@@ -70,6 +71,7 @@ class JointRow:
     mean_rank: float | None
     metrics: int
     complete: bool
+    doubts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,7 @@ def _joined(entries: Sequence[Entry], metrics: Sequence[MetricBoard]) -> tuple[J
                 mean_rank=mean,
                 metrics=count,
                 complete=all(each.places[entry.model].status == "complete" for each in metrics),
+                doubts=entry.doubts,
             )
         )
     return tuple(sorted(rows, key=lambda row: (row.rank or math.inf, -(row.top1 or 0), row.model)))

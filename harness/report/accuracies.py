@@ -1,4 +1,4 @@
-"""Accuracies of a board's models, and the images that they have in common: texts and footnotes."""
+"""A board's models: names, accuracies, doubts, and the images that they have in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from harness.analysis.common import Common
 from harness.analysis.entry import Accuracy, AccuracyOf
-from harness.report.values import percent, shown
+from harness.report.values import DOUBTFUL, INCOMPLETE, percent, shown
 
 
 class Accurate(Protocol):
@@ -19,6 +19,23 @@ class Accurate(Protocol):
     def accuracy(self) -> Accuracy: ...
     @property
     def top1(self) -> float | None: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def doubts(self) -> tuple[str, ...]: ...
+
+
+def model_text(entry: Accurate) -> str:
+    """The model's name with its marks."""
+    marks = (INCOMPLETE, not entry.complete), (DOUBTFUL, bool(entry.doubts))
+    return " ".join([entry.model, *(mark for mark, has in marks if has)])
+
+
+def doubt_notes(entries: Sequence[Accurate]) -> Iterable[str]:
+    """Why models' numbers may not be what they seem."""
+    for entry in entries:
+        for doubt in entry.doubts:
+            yield f"{DOUBTFUL} {entry.model}: {doubt}"
 
 
 def accuracy_text(entry: Accurate) -> str | None:

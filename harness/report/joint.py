@@ -7,7 +7,13 @@ from typing import Any
 
 from harness.analysis.entry import ENOUGH_SUCCESS
 from harness.analysis.joint import JointBoard, JointRow, MetricBoard, Place
-from harness.report.accuracies import accuracy_notes, accuracy_text, common_notes
+from harness.report.accuracies import (
+    accuracy_notes,
+    accuracy_text,
+    common_notes,
+    doubt_notes,
+    model_text,
+)
 from harness.report.frontiers import (
     EXTRAPOLATION,
     distance,
@@ -60,7 +66,7 @@ def text_rows(board: JointBoard) -> list[dict[str, str | None]]:
 def _text_row(board: JointBoard, row: JointRow) -> dict[str, str | None]:
     cells = {
         "rank": shown(row.rank, str),
-        "model": row.model + ("" if row.complete else f" {INCOMPLETE}"),
+        "model": model_text(row),
         "family": row.family,
         "parameters": shown(row.parameters, amount),
         "top1": accuracy_text(row),
@@ -96,6 +102,7 @@ def document(board: JointBoard) -> dict[str, Any]:
         "rows": [
             {
                 **_row_record(row),
+                "warnings": list(row.doubts),
                 "metrics": {
                     metric.title: _place_record(metric.places[row.model])
                     for metric in board.metrics
@@ -192,6 +199,7 @@ def footnotes(board: JointBoard) -> list[str]:
         *_mark_notes(board),
         *_bound_notes(board),
         *map(correlation_note, board.correlations),
+        *doubt_notes(board.rows),
         *_completeness_notes(board),
         *board.notes,
     ]

@@ -9,7 +9,13 @@ from typing import Any
 from harness.analysis.board import Board
 from harness.analysis.entry import ENOUGH_SUCCESS, Entry
 from harness.report import readings
-from harness.report.accuracies import accuracy_notes, accuracy_text, common_notes
+from harness.report.accuracies import (
+    accuracy_notes,
+    accuracy_text,
+    common_notes,
+    doubt_notes,
+    model_text,
+)
 from harness.report.frontiers import (
     EXTRAPOLATION,
     distance,
@@ -24,6 +30,7 @@ from harness.report.tables import Column
 from harness.report.values import EXTRAPOLATED as EXTRAPOLATED
 from harness.report.values import (
     FEW_SUCCESSES,
+    INCOMPLETE,
     amount,
     finite,
     marked,
@@ -31,7 +38,6 @@ from harness.report.values import (
     percent,
     shown,
 )
-from harness.report.values import INCOMPLETE as INCOMPLETE
 
 TABLE = (
     Column("rank", "#", right=True, repeated=True),
@@ -78,7 +84,7 @@ def _text_row(entry: Entry) -> dict[str, str | None]:
     attack = entry.attack
     return {
         "rank": shown(entry.rank, str),
-        "model": entry.model + ("" if entry.complete else f" {INCOMPLETE}"),
+        "model": model_text(entry),
         "family": entry.family,
         "parameters": shown(entry.parameters, amount),
         "top1": accuracy_text(entry),
@@ -142,6 +148,7 @@ def _record(board: Board, entry: Entry, correlations: Mapping[str, float | None]
         "complete": entry.complete,
         "status": entry.status,
         "error": entry.error,
+        "warnings": list(entry.doubts),
         "suite": choice.suite,
         "dataset": choice.dataset,
         "attack": choice.attack.label,
@@ -159,7 +166,7 @@ def csv_columns(rows: list[dict[str, Any]]) -> list[Column]:
     return [
         Column(key, key)
         for key in (rows[0] if rows else ())
-        if key not in ("metrics", "measurements", "rank_correlations")
+        if key not in ("warnings", "metrics", "measurements", "rank_correlations")
     ]
 
 
@@ -179,6 +186,7 @@ def footnotes(board: Board) -> list[str]:
         *_frontier_notes(board),
         *_success_notes(board),
         *readings.notes(board),
+        *doubt_notes(board.entries),
         *_completeness_notes(board),
         *board.selection.notes,
         *board.notes,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
-EXTRAPOLATED, FEW_SUCCESSES, INCOMPLETE = "*", "†", "‡"
+EXTRAPOLATED, FEW_SUCCESSES, INCOMPLETE, DOUBTFUL = "*", "†", "‡", "¶"
 
 Value = TypeVar("Value")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import Any, Literal
 
+from harness.api.trial import Trial
 from harness.identity import canonical_json
 
 NORMS = ("linf", "l2", "l1", "l0")
@@ -143,6 +144,22 @@ def model_about(db: Connection, model_id: int) -> Mapping[str, Any]:
     (text,) = db.execute("SELECT about FROM components WHERE id = ?", (model_id,)).fetchone()
     about: Mapping[str, Any] = json.loads(text)
     return about
+
+
+def model_classes(db: Connection, model_id: int) -> int | None:
+    """The number of classes of one version of a model, if it is known."""
+    (classes,) = db.execute(
+        "SELECT json_extract(identity, '$.classes') FROM components WHERE id = ?", (model_id,)
+    ).fetchone()
+    return None if classes is None else int(classes)
+
+
+def trial(db: Connection, cell: int) -> Trial | None:
+    """What the trial of a clean cell's model found, if there was one."""
+    row = db.execute(
+        "SELECT images, difference, outputs FROM trials WHERE cell_id = ?", (cell,)
+    ).fetchone()
+    return None if row is None else Trial(*row)
 
 
 def images_of(db: Connection, runs: Runs) -> frozenset[int]:

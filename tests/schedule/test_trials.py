@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shutil
 import sqlite3
@@ -99,13 +100,18 @@ def test_a_sound_model_is_tried_and_nothing_is_said(run):
         ("shifted", r"accuracy 0\.0% of 40 images cannot be told from chance \(25\.0%\): check"),
     ],
 )
-def test_what_is_doubtful_is_said_and_the_model_counts(run, name, said):
+def test_what_is_doubtful_is_said_and_stands_on_the_boards(run, harness, name, said):
     done = run(name)
     assert done.code == 0, done.err
     (line,) = told(done, name)
     assert re.match(said, line), line
     assert sum(counts(name).values()) == 40
     assert name in trials()
+    rows = json.loads(harness("leaderboard", "--format", "json").out)
+    assert {row["model"]: row["warnings"] for row in rows} == {"sound": [], name: [line]}
+    board = " ".join(harness("leaderboard").out.split())
+    assert f"{name} ¶" in board
+    assert f"¶ {name}: {line}" in board
 
 
 @pytest.mark.parametrize(

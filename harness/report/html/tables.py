@@ -9,6 +9,7 @@ from harness.analysis.board import Board
 from harness.analysis.entry import Entry
 from harness.analysis.joint import JointBoard, JointRow, MetricBoard
 from harness.report import leaderboard as text
+from harness.report.accuracies import model_text
 from harness.report.html.shown import NOTHING, number, percent, percents, span
 
 Key = float | str | None
@@ -146,7 +147,7 @@ def _joint_row(row: JointRow, metrics: Sequence[MetricBoard]) -> tuple[Cell, ...
     interval = row.accuracy.interval if row.top1 == row.accuracy.measured else None
     return (
         Cell(NOTHING if row.rank is None else str(row.rank), row.rank),
-        Cell(row.model + ("" if row.complete else f" {text.INCOMPLETE}"), row.model),
+        Cell(model_text(row), row.model),
         Cell(row.family or NOTHING, row.family),
         Cell(percent(row.top1), row.top1, "" if interval is None else percents(interval)),
         Cell(NOTHING if row.mean_rank is None else f"{row.mean_rank:.1f}", row.mean_rank),
