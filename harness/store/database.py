@@ -54,13 +54,16 @@ def store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        # The low byte is the primary code.
-        what, hint = _CAUSES.get(
-            code & 0xFF if code is not None else -1,
-            ("SQLite refuses", "run it again with --debug and report it"),
-        )
+        what, hint = _cause(error) or ("SQLite refuses", "run it again with --debug and report it")
         raise StoreError(f"{what} ({error})", where=str(path), hint=hint) from error
+
+
+def _cause(error: sqlite3.Error) -> tuple[str, str] | None:
+    """What happened and what to do, where SQLite's code or Python's text says it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return _CAUSES[sqlite3.SQLITE_CORRUPT] if "decode to UTF-8" in str(error) else None
+    return _CAUSES.get(code & 0xFF)  # the low byte is the primary code
 
 
 @contextmanager
@@ -88,10 +91,11 @@ def damage_blamed(db: Database) -> Iterator[None]:
     """
     try:
         yield
-    except (HarnessError, sqlite3.Error, OSError):
+    except (HarnessError, OSError):
         raise
     except Exception as error:
-        if damage := damage_of(db):
+        told = isinstance(error, sqlite3.Error) and _cause(error)
+        if not told and (damage := damage_of(db)):
             raise _damaged(damage, path_of(db)) from error
         raise
 

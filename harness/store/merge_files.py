@@ -90,8 +90,8 @@ def take_artifacts(connection: Connection, files: Files) -> int:
     for number, cell, path, shape, images, sha256, size in needed:
         if sha256 is None:
             raise StoreError(
-                f"kept images still lie in the open shard {path} of a run that died",
-                where=str(files.source),
+                "is an open shard: kept images of a run that died",
+                where=str(files.source / path),
                 hint="the run's command, given again, finishes it",
             )
         files.copy(path, sha256)

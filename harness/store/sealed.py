@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import stat
 import struct
 from collections.abc import Sequence
 from functools import cache
@@ -39,6 +40,8 @@ def problem(path: Path, sha256: str) -> str | None:
     """
     try:
         found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return "is no file"
         version = (found.st_ino, found.st_size, found.st_mtime_ns)
         return None if _sha256(path, version) == sha256 else "is damaged"
     except FileNotFoundError:

@@ -44,7 +44,7 @@ def one_line(result):
 def test_no_verb_ends_in_a_traceback(harness, whole, tmp_path, number):
     """In this process whatever is not expected would come out of ``main`` and fail the test."""
     shown = verbs(whole)
-    chosen = [verb for verb in shown if verb not in HEAVY] + [HEAVY[number % len(HEAVY)]]
+    chosen = [verb for verb in shown if verb not in HEAVY] + [*HEAVY[number : number + 1]]
     _, content = damaged(whole.read_bytes(), number, seed=3)
     shutil.copy(whole, tmp_path / "whole.db")
     for verb in chosen:
@@ -129,6 +129,18 @@ def test_what_damage_breaks_is_blamed_on_it(tmp_path, statement, what):
         raise ValueError("unforeseen")
     with pytest.raises(StoreError, match=what), Writer.open(path, command=["x"]):
         raise KeyError("unforeseen")
+    with pytest.raises(StoreError, match=what), reading(path) as db:
+        db.execute("SELECT * FROM nothing")
+
+
+def test_a_text_that_is_none_is_damage(tmp_path):
+    path = tmp_path / "h.db"
+    with Writer.open(path, command=["x"]) as writer:
+        toy.begin(writer, toy.toy_plan())
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE components SET name = CAST(x'ff' AS TEXT)")
+    with pytest.raises(StoreError, match="is damaged"), reading(path) as db:
+        db.execute("SELECT name FROM components").fetchall()
 
 
 def test_our_own_bugs_stay_our_own(tmp_path):
