@@ -10,8 +10,8 @@ from typing import Any
 from harness.api import (
     Attack,
     AttackParameters,
+    ConfigError,
     Dataset,
-    HarnessError,
     Measurement,
     Metric,
     MissingError,
@@ -30,6 +30,7 @@ from harness.registry import (
     ModelEntry,
     SuiteEntry,
 )
+from harness.schedule.checked import CheckedDataset
 from harness.schedule.parameters import Stated, changed, labels
 from harness.schedule.weights import checked_weights, place
 
@@ -88,21 +89,23 @@ def model_loader(registration: Registration) -> ModelLoader:
 
 def dataset_component(
     entry: DatasetEntry, catalog: Catalog, *, root: Path | None
-) -> tuple[Component, Dataset]:
+) -> tuple[Component, CheckedDataset]:
     """A data set with its reader; ``root`` is the user's place for it.
 
     Raises:
-        MissingError: the data are not there.
+        MissingError: the data are not there. ConfigError: registry and reader count its classes
+        differently. PluginError: see `CheckedDataset`.
     """
     where = f"{entry.source}: datasets.{entry.name}.reader"
     registration = catalog.get(Kind.DATASET, entry.reader, where=where)
     reader = _imported(registration, Dataset)
-    try:
-        dataset = reader(entry.spec(root))
-    except HarnessError:
-        raise
-    except Exception as error:
-        raise _broken(registration, error) from error
+    dataset = CheckedDataset(reader, entry.spec(root), _origin(registration))
+    if dataset.classes != entry.classes:
+        raise ConfigError(
+            f"is {entry.classes:,}, but reader {registration.name!r} counts {dataset.classes:,}",
+            where=f"{entry.source}: datasets.{entry.name}.classes",
+            hint="correct the one that is wrong",
+        )
     identity = {
         "name": entry.name,
         "version": entry.version,

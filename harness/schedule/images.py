@@ -6,6 +6,7 @@ import itertools
 from collections import OrderedDict, deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +19,12 @@ CACHE_BYTES = 512 * 1024**2
 AHEAD_BYTES = 128 * 1024**2
 AHEAD_MOST = 256
 THREADS = min(8, usable_cores())
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    _Packed = NDArray[Any]
+    """Pixels as the cache has them: see `_packed`."""
 
 _Key = tuple[str, tuple[int, int], Cut | None]
 
@@ -34,13 +41,14 @@ def look_ahead(size: tuple[int, int]) -> int:
 class Images:
     """Reads a data set's images as float32 tensors (3, height, width) in [0, 1], on the host.
 
-    For one thread; those of its streams touch nothing but the data set.
+    Every tensor that it hands out is the caller's own. For one thread; those of its streams touch
+    nothing but the data set.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._samples = {sample.id: sample for sample in dataset.samples()}
-        self._cache: OrderedDict[_Key, Tensor] = OrderedDict()
+        self._cache: OrderedDict[_Key, _Packed] = OrderedDict()
         self._bytes = 0
 
     def digest(self, image_id: str) -> str:
@@ -50,6 +58,14 @@ class Images:
         except DataError:
             return ""
 
+    def digests(self, ids: Sequence[str]) -> Generator[str, None, None]:
+        """The `digest` of each of ``ids``, in their order; a few threads read the sources."""
+        pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hash")
+        try:
+            yield from pool.map(self.digest, ids)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
     def read(self, image_id: str, size: tuple[int, int], cut: Cut | None = None) -> Tensor:
         """The image at ``size`` (height, width), cut as the model asks if the reader follows it.
 
@@ -58,7 +74,7 @@ class Images:
         """
         key = (image_id, size, cut)
         found = self._cached(key)
-        return self._keep(key, self._checked(key)) if found is None else found
+        return self._keep(key, self._decoded(key)) if found is None else found
 
     def stream(
         self, ids: Sequence[str], size: tuple[int, int], cut: Cut | None = None
@@ -69,16 +85,16 @@ class Images:
         They end with the generator: close it when leaving early.
         """
         left, most = iter(ids), look_ahead(size)
-        ahead: deque[tuple[_Key, Tensor | Future[Tensor]]] = deque()
-        reading: dict[_Key, Future[Tensor]] = {}  # so that no image is read twice at a time
+        ahead: deque[tuple[_Key, Tensor | Future[_Packed]]] = deque()
+        reading: dict[_Key, Future[_Packed]] = {}  # so that no image is read twice at a time
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         try:
             while True:
                 for image_id in itertools.islice(left, most - len(ahead)):
                     key = (image_id, size, cut)
-                    found: Tensor | Future[Tensor] | None = self._cached(key)
+                    found: Tensor | Future[_Packed] | None = self._cached(key)
                     if found is None:
-                        found = reading.get(key) or pool.submit(self._checked, key)
+                        found = reading.get(key) or pool.submit(self._decoded, key)
                         reading[key] = found
                     ahead.append((key, found))
                 if not ahead:
@@ -89,7 +105,7 @@ class Images:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _arrived(self, key: _Key, image: Tensor | Future[Tensor]) -> Tensor | DataError:
+    def _arrived(self, key: _Key, image: Tensor | Future[_Packed]) -> Tensor | DataError:
         if isinstance(image, Tensor):
             return image
         try:
@@ -98,31 +114,44 @@ class Images:
             return error
 
     def _cached(self, key: _Key) -> Tensor | None:
-        if key in self._cache:
-            self._cache.move_to_end(key)
-        return self._cache.get(key)
-
-    def _keep(self, key: _Key, image: Tensor) -> Tensor:
         if key not in self._cache:
-            self._cache[key] = image
-            self._bytes += image.nbytes
-            while self._bytes > CACHE_BYTES:
-                self._bytes -= self._cache.popitem(last=False)[1].nbytes
-        return image
+            return None
+        self._cache.move_to_end(key)
+        return _unpacked(self._cache[key])
 
-    def _checked(self, key: _Key) -> Tensor:
+    def _keep(self, key: _Key, image: _Packed) -> Tensor:
+        """The picture, kept if there is room or if pictures of other sizes can go for it.
+
+        Those of its own size stay: a run goes through them in the same order again and again, and
+        whichever was thrown out would be the next one to be wanted.
+        """
+        while key not in self._cache:
+            if self._bytes + image.nbytes <= CACHE_BYTES:
+                self._cache[key] = image
+                self._bytes += image.nbytes
+                break
+            oldest = next(iter(self._cache), None)
+            if oldest is None or oldest[1:] == key[1:]:
+                break
+            self._bytes -= self._cache.pop(oldest).nbytes
+        return _unpacked(image)
+
+    def _decoded(self, key: _Key) -> _Packed:
         image_id, size, cut = key
-        where = f"data set {self._dataset.spec.name}, image {image_id}"
-        try:
-            pixels = self._dataset.read(self._samples[image_id], size, cut)
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(
-                f"the reader raised {type(error).__name__}: {error}", where=where
-            ) from error
-        if pixels.shape != (3, *size) or pixels.dtype != np.float32:
-            raise DataError(f"the reader returned {pixels.dtype}{pixels.shape}", where=where)
-        if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
-            raise DataError("the reader returned values outside [0, 1]", where=where)
-        return torch.from_numpy(pixels)
+        return _packed(self._dataset.read(self._samples[image_id], size, cut))
+
+
+def _packed(pixels: NDArray[np.float32]) -> _Packed:
+    """``pixels`` in a quarter of their bytes, where they are 8-bit ones."""
+    small = np.rint(pixels * np.float32(255)).astype(np.uint8)
+    return small if np.array_equal(_floats(small), pixels) else pixels
+
+
+def _unpacked(image: _Packed) -> Tensor:
+    """The very pixels that were packed, as a tensor of the caller's own."""
+    return torch.from_numpy(_floats(image) if image.dtype == np.uint8 else image.copy())
+
+
+def _floats(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """8-bit pixels in [0, 1], as every reader makes them."""
+    return np.divide(image, np.float32(255), dtype=np.float32)

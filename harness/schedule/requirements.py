@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from harness.api import Dataset, MissingError, ModelError
+from harness.api import MissingError, ModelError
 from harness.plan import Component
 from harness.plugins import Catalog, Kind
 from harness.registry import ModelEntry, Registry, SuiteEntry
+from harness.schedule.checked import CheckedDataset
 from harness.schedule.choice import AD_HOC, Choice, choose_dataset, choose_models
 from harness.schedule.components import dataset_component, model_loader
 from harness.schedule.weights import checked_hash, locate, place
@@ -67,7 +68,7 @@ class Inventory:
 
     choice: Choice
     rows: tuple[Requirement, ...]
-    dataset: tuple[Component, Dataset] | None
+    dataset: tuple[Component, CheckedDataset] | None
     unoffered: tuple[str, ...]
 
     def all(self, state: State) -> tuple[Requirement, ...]:
@@ -167,7 +168,7 @@ def _or_else(row: Requirement, entry: ModelEntry, catalog: Catalog) -> str:
 
 def _dataset(
     request: Request, suite: SuiteEntry, registry: Registry, catalog: Catalog
-) -> tuple[Requirement, tuple[Component, Dataset] | None]:
+) -> tuple[Requirement, tuple[Component, CheckedDataset] | None]:
     entry = choose_dataset(request, suite, registry)
     root = request.data.get(entry.name)
     row = Requirement(

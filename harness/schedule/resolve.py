@@ -36,6 +36,7 @@ from harness.plan import (
 )
 from harness.plugins import Catalog, Kind, Registration, unknown
 from harness.registry import Registry, SuiteEntry
+from harness.schedule.checked import CheckedDataset
 from harness.schedule.choice import choose_dataset, choose_models
 from harness.schedule.components import (
     attack_component,
@@ -127,6 +128,9 @@ def resolve(
     models = [model_component(entry, catalog, planning=planning) for entry in choice.models]
     components = [component for component, _ in models]
     _must_differ(components)
+    if models and not planning:
+        wanted = models[0][1][1].preprocessing
+        dataset.try_out(wanted.size, wanted.cut)
     images = [PlannedImage(sample.id, sample.label) for sample in dataset.samples()]
     ordered = _wanted_images(request, image_order(suite.dataset, images))
     seed = suite.seed if request.seed is None else request.seed
@@ -210,7 +214,7 @@ def _must_differ(models: Sequence[Component]) -> None:
 
 def _dataset(
     request: Request, suite: SuiteEntry, registry: Registry, catalog: Catalog
-) -> tuple[Component, Dataset]:
+) -> tuple[Component, CheckedDataset]:
     entry = choose_dataset(request, suite, registry)
     return dataset_component(entry, catalog, root=request.data.get(entry.name))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
@@ -30,6 +32,9 @@ from harness.store.lost import Lost, lost_files
 from harness.store.queries import done_clean, done_measured, done_outcomes
 from harness.store.records import ImageKey
 from harness.store.writer import Writer
+
+HASHING_SAYS = 5.0
+"""Seconds between two lines that say how many images are hashed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +90,7 @@ def run(
     """
     plan = resolved.plan
     images = Images(resolved.dataset)
-    keys = keys_of(plan.cells, images)
+    keys = keys_of(plan.cells, images, progress.say)
     number = writer.begin_run(
         plan,
         environment=environment(catalog),
@@ -146,10 +151,23 @@ def todo_of(
     return todo
 
 
-def keys_of(cells: Sequence[Cell], images: Images) -> dict[str, ImageKey]:
-    """The key of every image of the plan by its id, in plan order."""
+def keys_of(
+    cells: Sequence[Cell], images: Images, say: Callable[[str], None] | None = None
+) -> dict[str, ImageKey]:
+    """The key of every image of the plan by its id, in plan order.
+
+    Every source is read for it: ``say`` hears how far that is, where it takes long.
+    """
     longest = max((cell.images for cell in cells), key=len, default=())
-    return {image.id: ImageKey(image.id, images.digest(image.id), image.label) for image in longest}
+    keys: dict[str, ImageKey] = {}
+    said = time.monotonic()
+    with closing(images.digests([image.id for image in longest])) as digests:
+        for image, digest in zip(longest, digests, strict=True):
+            keys[image.id] = ImageKey(image.id, digest, image.label)
+            if say and time.monotonic() - said > HASHING_SAYS:
+                said = time.monotonic()
+                say(f"hashed {len(keys):,} of {len(longest):,} images")
+    return keys
 
 
 @dataclass(slots=True)

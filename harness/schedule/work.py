@@ -199,6 +199,9 @@ class ModelWork:
             if first.attack.keep:  # outcomes without the candidates that transfers need
                 self._writer.make_again(cell.key, todo[cell.key], self._run)
             jobs += self._aimed(cell, todo[cell.key], model, attempts)
+        # Image by image: a picture is decoded once for all goals.
+        place = {image.id: number for number, image in enumerate(first.images)}
+        jobs.sort(key=lambda job: place[job[1]])
         attack = self._resolved.attacks[first.attack.label]
         unreadable: list[_Unreadable] = []
         try:

@@ -223,3 +223,34 @@ def test_gradients_that_are_zero_are_said_and_stored(harness, overlay, monkeypat
         f"note: digits-alexnet: {images} of {images} images: the gradient is exactly zero"
         in done.err
     )
+
+
+def test_a_picture_is_decoded_once_for_all_goals(harness, overlay, tmp_path, monkeypatch):
+    """Whatever the cache holds: here, nothing. Once for the prediction and once for each attack."""
+    from harness.schedule import images
+    from harness_digits.dataset import DigitsDataset
+
+    monkeypatch.setattr(images, "CACHE_BYTES", 0)
+    decoded = []
+    read = DigitsDataset.read
+
+    def counted(self, sample, size, cut=None):
+        decoded.append(sample.id)
+        return read(self, sample, size, cut)
+
+    monkeypatch.setattr(DigitsDataset, "read", counted)
+    done = harness(
+        "run",
+        "--registry",
+        overlay,
+        "--suite",
+        "small",
+        "--models",
+        "digits-alexnet",
+        "--db",
+        "d.db",
+    )
+    assert done.code == 0, done.err
+    tried_out = 1
+    assert max(map(decoded.count, decoded)) <= 3 + tried_out
+    assert len(decoded) <= 3 * 20 + tried_out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -169,15 +170,91 @@ def test_the_cut_reaches_the_reader_and_keeps_pictures_apart(narrow: int) -> Non
 
 
 def test_the_cache_stays_within_its_bytes(narrow: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was decoded first stays: a run goes through its images in one order again and again."""
     monkeypatch.setattr(images_module, "CACHE_BYTES", 5 * 3 * 8 * 8 * 4)
     dataset = Plain(20)
     images = Images(dataset)
     ids = [str(i) for i in range(20)]
-    list(images.stream(ids, (8, 8)))
-    list(images.stream(ids[15:], (8, 8)))
-    assert len(dataset.read_ids) == 20
-    list(images.stream(ids[14:15], (8, 8)))
-    assert len(dataset.read_ids) == 21
+    read = []
+    for _ in range(3):
+        list(images.stream(ids, (8, 8)))
+        read.append(len(dataset.read_ids))
+    assert read[0] == 20
+    assert read[1] - read[0] == read[2] - read[1] <= 15
+    assert dataset.read_ids.count("4") == 1
+    list(images.stream(ids[:2], (9, 9)))  # another model's: those of the earlier size go
+    list(images.stream(ids[:2], (9, 9)))
+    assert dataset.read_ids.count("0") == 2
+
+
+class EightBit(Plain):
+    """Pixels of 8 bits, as nearly all data sets have them."""
+
+    def read(
+        self, sample: Sample, size: tuple[int, int], cut: Cut | None = None
+    ) -> NDArray[np.float32]:
+        super().read(sample, size, cut)
+        pixels = np.random.default_rng(int(sample.id)).integers(0, 256, (3, *size))
+        return pixels.astype(np.float32) / np.float32(255)
+
+
+def test_eight_bits_are_kept_in_a_quarter_of_the_bytes(
+    narrow: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images_module, "CACHE_BYTES", 20 * 3 * 16 * 16)
+    dataset = EightBit(20)
+    images = Images(dataset)
+    ids = [str(i) for i in range(20)]
+    found = [list(images.stream(ids, (16, 16))) for _ in range(3)]
+    assert sorted(dataset.read_ids) == sorted(ids)
+    for image_id, *pictures in zip(ids, *found, strict=True):
+        pixels = torch.from_numpy(dataset.read(Sample(image_id, 0), (16, 16)))
+        assert all(isinstance(each, torch.Tensor) for each in pictures)
+        assert all(torch.equal(each, pixels) for each in pictures)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [Plain, EightBit])
+@pytest.mark.parametrize("room", [0, 10**6])
+def test_who_writes_into_a_picture_changes_no_other(
+    kind: type[Plain], room: int, narrow: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images_module, "CACHE_BYTES", room)
+    images = Images(kind(3))
+    expected = images.read("2", (8, 8)).clone()
+    for picture in images.stream(["2", "1", "2", "2"], (8, 8)):
+        assert isinstance(picture, torch.Tensor)
+        picture.fill_(9)
+    images.read("2", (8, 8)).fill_(9)
+    assert torch.equal(images.read("2", (8, 8)), expected)
+
+
+class Hashed(Plain):
+    def digest(self, sample: Sample) -> str:
+        if sample.id in self.broken:
+            raise DataError("gone")
+        return super().digest(sample)
+
+
+def test_digests_come_in_order_and_end_their_threads() -> None:
+    images = Images(Hashed(50, broken=["7"]))
+    ids = [str(i) for i in reversed(range(50))]
+    found = list(images.digests(ids))
+    assert found == ["" if i == "7" else f"{int(i):064d}" for i in ids]
+    with closing(images.digests(ids)) as digests:
+        next(digests)
+    assert not [each for each in threading.enumerate() if each.name.startswith("hash")]
+
+
+def test_hashing_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.plan import PlannedImage
+    from harness.schedule import run
+
+    monkeypatch.setattr(run, "HASHING_SAYS", -1.0)
+    cell = SimpleNamespace(images=[PlannedImage(str(i), i % 2) for i in range(3)])
+    lines: list[str] = []
+    keys = run.keys_of([cell], Images(Plain(3)), lines.append)  # type: ignore[list-item]
+    assert [key.digest for key in keys.values()] == [f"{i:064d}" for i in range(3)]
+    assert lines == [f"hashed {i} of 3 images" for i in (1, 2, 3)]
 
 
 @pytest.mark.parametrize("size", [(8, 8), (224, 224), (331, 331), (2000, 2000), (9000, 9000)])

@@ -1,0 +1,187 @@
+"""A plugin's data set, whose every value is checked where it enters the core."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from harness.api import Cut, DataError, Dataset, DatasetSpec, HarnessError, PluginError, Sample
+from harness.signals import stop_if_asked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_T = TypeVar("_T")
+
+_CLASSES = "expected: a whole number of 2 or more"
+_SAMPLES = (
+    "expected of samples(): a sequence of Sample(id, label); ids are different non-empty text that"
+    " is valid UTF-8 without NUL, labels whole numbers from 0 to {last}"
+)
+_DIGEST = "expected of digest(): 64 lower-case hex digits, the SHA-256 of the image's source"
+_READ = "expected of read(): a NumPy array, float32, of shape {shape}, RGB in [0, 1]"
+
+
+class CheckedDataset(Dataset):
+    """What a reader makes of a `DatasetSpec`; nothing of it is passed on as it is.
+
+    Whole numbers of other types, such as NumPy's, become plain ones, and pixels are copied: who
+    gets them may write into them. A picture that is wrong is its own error alone.
+
+    Args:
+        reader: the reader's class.
+        plugin: who offers it, for messages.
+
+    Raises:
+        PluginError: the reader raises something that is no `HarnessError`, or its classes or
+            samples are not what they should be. HarnessError: whatever the reader raises of these.
+    """
+
+    def __init__(self, reader: Callable[[DatasetSpec], Dataset], spec: DatasetSpec, plugin: str):
+        super().__init__(spec)
+        self._where = f"data set {spec.name}, plugin {plugin}"
+        self._made = self._called(lambda: reader(spec), "the constructor")
+        self.classes = self._checked_classes()
+        found = self._called(self._made.samples, "samples()")
+        self._samples = self._checked_samples(found)
+
+    def samples(self) -> Sequence[Sample]:
+        return self._samples
+
+    def digest(self, sample: Sample) -> str:
+        """See `Dataset.digest`.
+
+        Raises:
+            DataError: the reader's. PluginError: it is no SHA-256, or the reader raised anything
+            else.
+        """
+        name = f"digest() of image {sample.id}"
+        found = self._called(lambda: self._made.digest(sample), name)
+        if not (isinstance(found, str) and re.fullmatch(r"[0-9a-f]{64}", found)):
+            raise self._broken(f"{name} is {_shown(found)}", _DIGEST)
+        return found
+
+    def read(
+        self, sample: Sample, size: tuple[int, int], cut: Cut | None = None
+    ) -> NDArray[np.float32]:
+        """See `Dataset.read`. The array is the caller's own.
+
+        Raises:
+            DataError: it cannot be read, or the reader broke its contract.
+        """
+        where = f"{self._where}, image {sample.id}"
+        try:
+            pixels = self._called(lambda: self._made.read(sample, size, cut), "read()")
+        except DataError:
+            raise
+        except HarnessError as error:
+            raise DataError(error.what, where=where, hint=error.hint) from error
+        if problem := _unlike_pixels(pixels, size):
+            raise DataError(problem, where=where, hint=_READ.format(shape=(3, *size)))
+        low, high = float(pixels.min()), float(pixels.max())
+        if not (low >= 0 and high <= 1):
+            raise DataError(
+                f"read() returned values from {low:g} to {high:g}, outside [0, 1]", where=where
+            )
+        return np.array(pixels, np.float32, order="C")
+
+    def try_out(self, size: tuple[int, int], cut: Cut | None) -> None:
+        """Read the first picture, before anything is begun.
+
+        Raises:
+            PluginError: it is no array of the type and shape that all pictures must have. Whatever
+            else may be wrong with it is its own error, later.
+        """
+        try:
+            pixels = self._called(lambda: self._made.read(self._samples[0], size, cut), "read()")
+        except HarnessError:
+            return
+        if problem := _unlike_pixels(pixels, size):
+            raise self._broken(problem, _READ.format(shape=(3, *size)))
+
+    def _checked_classes(self) -> int:
+        found = self._called(lambda: getattr(self._made, "classes", None), "classes")
+        classes = _whole(found)
+        if classes is None or classes < 2:
+            raise self._broken(f"classes is {_shown(found)}", _CLASSES)
+        return classes
+
+    def _checked_samples(self, found: object) -> tuple[Sample, ...]:
+        hint = _SAMPLES.format(last=self.classes - 1)
+        if isinstance(found, str | bytes) or not isinstance(found, Iterable):
+            raise self._broken(f"samples() returned {_shown(found)}", hint)
+        given = self._called(lambda: tuple(found), "samples()")
+        if not given:
+            raise self._broken("it holds no images", hint)
+        samples: dict[str, Sample] = {}
+        for place, each in enumerate(given):
+            if not isinstance(each, Sample):
+                raise self._broken(f"sample {place} is {_shown(each)}", hint)
+            if not _is_text(each.id):
+                raise self._broken(f"the id of sample {place} is {_shown(each.id)}", hint)
+            if each.id in samples:
+                raise self._broken(f"two samples have the id {each.id!r}", hint)
+            label = _whole(each.label)
+            if label is None or not 0 <= label < self.classes:
+                raise self._broken(f"the label of image {each.id} is {_shown(each.label)}", hint)
+            samples[str(each.id)] = Sample(str(each.id), label)
+        return tuple(samples.values())
+
+    def _called(self, call: Callable[[], _T], what: str) -> _T:
+        """What ``call`` returns; what it raises is the plugin's error, unless it is one of ours."""
+        try:
+            found = call()
+        except HarnessError:
+            raise
+        except BaseException as error:
+            stop_if_asked()
+            text = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise self._broken(f"{what} raised {text}", "update or remove the plugin") from error
+        stop_if_asked()
+        return found
+
+    def _broken(self, what: str, hint: str) -> PluginError:
+        return PluginError(what, where=self._where, hint=hint)
+
+
+def _whole(value: object) -> int | None:
+    """``value`` as a plain int, if it is a whole number of any kind."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except Exception:
+        return None
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str) or not value or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unlike_pixels(pixels: object, size: tuple[int, int]) -> str | None:
+    """Why ``pixels`` is no picture of ``size``; None: it is one."""
+    if not isinstance(pixels, np.ndarray):
+        return f"read() returned {_shown(pixels)}"
+    if pixels.dtype != np.float32 or pixels.shape != (3, *size):
+        return f"read() returned {pixels.dtype} of shape {pixels.shape}"
+    return None
+
+
+def _shown(value: object) -> str:
+    """A value in a message: what it says of itself, and its type where that is no text."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = "?"
+    short = text if len(text) <= 80 else f"{text[:77]}..."
+    return short if isinstance(value, str) else f"{short} ({type(value).__name__})"
