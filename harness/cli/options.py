@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,18 @@ def strict() -> Decorator:
         is_flag=True,
         help="End with 1 where the suite names what no installed plugin offers.",
     )
+
+
+class _Place(click.types.StringParamType):
+    """NAME=PATH. Several in the variable stand apart; a space inside a path is the path's."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return re.split(r"\s+(?=[A-Za-z0-9][A-Za-z0-9._+-]*=)", rv.strip())
+
+
+def data_sets(text: str) -> Decorator:
+    """``--data``, with ``text`` for its help."""
+    return option("--data", type=_Place(), multiple=True, metavar="NAME=PATH", help=text)
 
 
 def output_format() -> Decorator:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import database, option, registries
+from harness.cli.options import data_sets, database, option, registries
 from harness.errors import ConfigError, HarnessError
 from harness.terminal import echo
 
@@ -38,12 +38,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="How many images are shown with their adversarial pictures.",
 )
-@option(
-    "--data",
-    multiple=True,
-    metavar="NAME=PATH",
-    help="Where a data set lies, for the clean pictures; may be repeated.",
-)
+@data_sets("Where a data set lies, for the clean pictures; may be repeated.")
 @registries()
 def report(
     output: Path,

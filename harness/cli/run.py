@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness import signals
-from harness.cli.options import Decorator, database, option, registries, strict
+from harness.cli.options import Decorator, data_sets, database, option, registries, strict
 from harness.errors import ConfigError, ExitCode
 from harness.terminal import echo
 
@@ -47,12 +47,7 @@ def needs(command: Any) -> Any:
             help="Where the weights come from, of all models that have the source or of those that"
             " the glob matches; may be repeated.",
         ),
-        option(
-            "--data",
-            multiple=True,
-            metavar="NAME=PATH",
-            help="Where a data set lies; may be repeated.",
-        ),
+        data_sets("Where a data set lies; may be repeated."),
         registries(),
     )
 

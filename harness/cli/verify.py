@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import database, option, output_format, registries
+from harness.cli.options import data_sets, database, option, output_format, registries
 from harness.errors import ExitCode
 from harness.report.tables import Column, render
 from harness.terminal import echo
@@ -44,7 +44,7 @@ COLUMNS = (
     " and remove files that belong to nothing.",
 )
 @option("--models", metavar="GLOB,...", help="Only what is stored of these models.")
-@option("--data", multiple=True, metavar="NAME=PATH", help="Where a data set lies.")
+@data_sets("Where a data set lies.")
 @registries()
 @option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where to compute.")
 @output_format()
