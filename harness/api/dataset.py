@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled image: its id within the data set, and its 0-based class."""
+    """One labelled image: its id within the data set, and its 0-based class.
+
+    An id is text that can be stored (valid UTF-8 without NUL) and no other image's; a label is a
+    whole number from 0 to the data set's `classes` - 1, of any integer type.
+    """
 
     id: str
     label: int
@@ -52,6 +56,12 @@ class DatasetSpec:
 class Dataset(ABC):
     """A fixed set of labelled images. Made from a `DatasetSpec`; cheap until images are read.
 
+    All that it returns is checked where it enters the harness: what is not as said here is an error
+    that names the plugin, a picture that is not as said its own error alone.
+
+    Attributes:
+        classes: how many there are, the same number as the registry's; 2 or more.
+
     Raises (constructor): MissingError, if the data are not there.
     """
 
@@ -66,7 +76,9 @@ class Dataset(ABC):
 
     @abstractmethod
     def digest(self, sample: Sample) -> str:
-        """SHA-256 (64 hex digits) of the image's source: file bytes, or raw pixels.
+        """SHA-256 (64 lower-case hex digits) of the image's source: file bytes, or raw pixels.
+
+        Threads call this side by side.
 
         Raises:
             DataError: the source cannot be read.

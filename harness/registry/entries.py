@@ -20,6 +20,7 @@ from harness.registry.fields import (
     SourceEntry,
     Text,
     Weights,
+    Word,
     models_folder,
 )
 
@@ -74,9 +75,9 @@ class ModelEntry(Entry):
         options: for the loader, which judges them.
     """
 
-    own_loader: Text | None = Field(None, alias="loader")
+    own_loader: Word | None = Field(None, alias="loader")
     own_architecture: Text | None = Field(None, alias="architecture")
-    family: Text
+    family: Word
     year: int | None = None
     layers: Count | None = None
     parameters: Count | None = None
@@ -193,8 +194,8 @@ class DatasetEntry(Entry):
         options: for the reader, which judges them.
     """
 
-    reader: Text
-    version: Text
+    reader: Word
+    version: Word
     classes: Annotated[int, Field(ge=2)]
     summary: str = ""
     licence: str = ""
@@ -220,10 +221,10 @@ class AttackEntry(Entry):
         eight_bit: whether they are judged after rounding to 8 bits too.
     """
 
-    attack: Text
+    attack: Word
     goals: Goals
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
-    preset: Text | None = None
+    preset: Word | None = None
     images: Count | None = None
     keep: bool = False
     eight_bit: bool = False
@@ -236,10 +237,10 @@ class MeasurementEntry(Entry):
         images: how many of the plan's images are measured; None: as many as the suite says.
     """
 
-    measurement: Text
+    measurement: Word
     goals: Goals = (Goal.UNTARGETED,)
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
-    preset: Text | None = None
+    preset: Word | None = None
     images: Count | None = None
 
 
@@ -261,7 +262,7 @@ class SuiteEntry(Entry):
     """
 
     summary: str = ""
-    dataset: Text
+    dataset: Word
     models: Names
     images: Count | None = None
     accuracy_images: Count | None = None

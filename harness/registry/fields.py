@@ -21,21 +21,22 @@ def _distinct(values: Items) -> Items:
 
 
 # YAML has lists and text where Python has tuples and enums; everything else is taken strictly.
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
+Word = Annotated[str, Field(min_length=1, max_length=200)]  # messages and tables show it whole
 Count = Annotated[int, Field(ge=1, le=2**63 - 1)]  # what SQLite can hold
 Percent = Annotated[float, Field(ge=0, le=100)]
 Positive = Annotated[float, Field(gt=0)]
 Size = Annotated[tuple[Count, Count], Field(strict=False)]
 Mean = Annotated[tuple[float, float, float], Field(strict=False)]
 Deviation = Annotated[tuple[Positive, Positive, Positive], Field(strict=False)]
-Names = Annotated[tuple[Text, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
+Names = Annotated[tuple[Word, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
 Goals = Annotated[
     tuple[Annotated[Goal, Field(strict=False)], ...],
     Field(strict=False, min_length=1),
     AfterValidator(_distinct),
 ]
 # No commas, no glob characters, no spaces: names stand in comma lists and globs.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=200)]
 
 
 class Fields(BaseModel):
@@ -112,7 +113,7 @@ class SourceEntry(Fields):
         bytes: about how large the file is, where the loader does not know it.
     """
 
-    loader: Text
+    loader: Word
     architecture: Text | None = None
     weights: Weights = Weights()
     preprocessing: PreprocessingEntry | None = None

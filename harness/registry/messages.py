@@ -60,7 +60,7 @@ def _explain(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
         choice = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return f"unknown field {loc[-1]!r}", choice
     if error["loc"][-1] == "[key]":
-        return f"{loc[-1]!r} is not a name", "use letters, digits, . _ + and - only"
+        return f"{loc[-1]!r} is not a name", "use letters, digits, . _ + and - only, 200 at most"
     message = error["msg"].removeprefix("Value error, ")
     what, remedy = _KINDS.get(error["type"], (f"{message[0].lower()}{message[1:]}", "correct it"))
     given = error["input"]

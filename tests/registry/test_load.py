@@ -264,7 +264,8 @@ WRONG = {
     ),
     "entry name": (
         MODEL.replace("mine:", '"a,b":'),
-        "overlay.yaml:2: models.a,b: 'a,b' is not a name; use letters, digits, . _ + and - only",
+        "overlay.yaml:2: models.a,b: 'a,b' is not a name; use letters, digits, . _ + and - only, "
+        "200 at most",
     ),
     "not JSON-like": (
         MODEL + "    options:\n      day: 2020-01-02\n",
@@ -391,8 +392,12 @@ BOMBS = {
         r"overlay.yaml:5: models.mine.classes: must be a whole number, it is 'xx.* \[\.\.\.\] xx",
     ),
     "long name": (
-        MODEL.replace("mine:", "? " + "x" * 5_000_000 + "\n  :").replace(" 10", " ten"),
-        r"overlay.yaml:6: models.xx.* must be a whole number",
+        MODEL.replace("mine:", "? " + "x" * 5_000_000 + "\n  :"),
+        r"overlay.yaml:2: models.xx.* is not a name; use letters, digits, . _ \+ and - only",
+    ),
+    "long attack": (
+        SUITE.replace("attack: fgsm", "attack: " + "x" * 900),
+        r"overlay.yaml:7: suites.own.attacks\[0\].attack: string should have at most 200 character",
     ),
     "long field": (
         MODEL + "    ? " + "y" * 5_000_000 + "\n    : 1\n",
