@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from harness.api import Cut, DataError, Dataset, DatasetSpec, HarnessError, PluginError, Sample
+from harness.contained import cause
 from harness.signals import stop_if_asked
 
 if TYPE_CHECKING:
@@ -139,8 +140,7 @@ class CheckedDataset(Dataset):
             raise
         except BaseException as error:
             stop_if_asked()
-            text = f"{type(error).__name__}: {error}".rstrip(": ")
-            raise self._broken(f"{what} raised {text}", "update or remove the plugin") from error
+            raise self._broken(cause(what, error), "update or remove the plugin") from error
         stop_if_asked()
         return found
 

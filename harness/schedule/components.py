@@ -99,7 +99,7 @@ def dataset_component(
     where = f"{entry.source}: datasets.{entry.name}.reader"
     registration = catalog.get(Kind.DATASET, entry.reader, where=where)
     reader = _imported(registration, Dataset)
-    dataset = CheckedDataset(reader, entry.spec(root), _origin(registration))
+    dataset = CheckedDataset(reader, entry.spec(root), registration.origin)
     if dataset.classes != entry.classes:
         raise ConfigError(
             f"is {entry.classes:,}, but reader {registration.name!r} counts {dataset.classes:,}",
