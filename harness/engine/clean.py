@@ -55,14 +55,23 @@ def _predict(
     images = torch.stack([image for _, image, _ in rows]).to(model.device)
     logits = model.predict(images.contiguous(memory_format=model.memory_format)).cpu()
     labels = torch.tensor([label for _, _, label in rows])[:, None]
+    known = ((labels >= 0) & (labels < model.classes)).squeeze(1).tolist()
+    labels = labels.clamp(0, model.classes - 1)
     sane = logits.isfinite().all(1).tolist()
     best_two = logits.topk(2, dim=1).indices.tolist()
     least = logits.argmin(1).tolist()
     own = logits.gather(1, labels).squeeze(1)
     margins = (own - logits.scatter(1, labels, -torch.inf).amax(1)).tolist()
-    return [
-        CleanPrediction(image_id, best_two[row][0], margins[row], least[row], best_two[row][1])
-        if sane[row]
-        else CleanPrediction(image_id, None, error="the model returned NaN or infinity")
-        for row, (image_id, _, _) in enumerate(rows)
-    ]
+    found = []
+    for row, (image_id, _, label) in enumerate(rows):
+        error = None
+        if not known[row]:
+            error = f"its label {label} is none of the model's {model.classes} classes"
+        elif not sane[row]:
+            error = "the model returned NaN or infinity"
+        if error is not None:
+            found.append(CleanPrediction(image_id, None, error=error))
+            continue
+        first, second = best_two[row]
+        found.append(CleanPrediction(image_id, first, margins[row], least[row], second))
+    return found

@@ -144,7 +144,14 @@ class Residency:
         return self._resident[name]
 
     def give_way(self) -> None:
-        """Evict all but the present model: the device has no memory for its work."""
+        """Evict all but the present model: the device has no memory for its work.
+
+        One that is being loaded ahead cannot be broken off: it is waited for, and let go of.
+        """
+        if self._ahead is not None:
+            self._ahead.join()
+            self._ahead = None
+            gc.collect()
         self._make_room(self._limit, keep=1)
 
     def _arrived(self, name: str) -> Loaded | None:

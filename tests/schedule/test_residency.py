@@ -211,6 +211,18 @@ def test_no_memory_beside_the_present_one_means_to_wait() -> None:
     assert shelf.foreground == ["a", "b"]
 
 
+def test_a_model_loaded_ahead_gives_way_too() -> None:
+    shelf = Shelf(dict.fromkeys("ab", 10))
+    with shelf.residency(100) as models:
+        models.use("a", then="b")
+        shelf.wait_for("b")
+        models.give_way()
+        assert [t.name for t in threading.enumerate() if t.name.startswith("load")] == []
+        models.use("b")
+    assert shelf.loads == ["a", "b", "b"], "what was loaded ahead is gone"
+    assert shelf.foreground == ["a", "b"]
+
+
 def test_models_that_only_wait_give_way() -> None:
     shelf = Shelf(dict.fromkeys("abc", 10))
     with shelf.residency(100) as models:
