@@ -91,17 +91,25 @@ class CheckedDataset(Dataset):
         return np.array(pixels, np.float32, order="C")
 
     def try_out(self, size: tuple[int, int], cut: Cut | None) -> None:
-        """Read the first picture, before anything is begun.
+        """Read the first picture, before anything is begun; for the main thread.
 
         Raises:
-            PluginError: it is no array of the type and shape that all pictures must have. Whatever
-            else may be wrong with it is its own error, later.
+            PluginError: it is no array of the type and shape that all pictures must have, or
+            reading it changed what others work with. Whatever else may be wrong with it is its own
+            error, later.
         """
+        from harness.engine.guard import Guard
+
+        guard = Guard("read()", may_draw=True)
+        problem = None
         try:
             pixels = self._called(lambda: self._made.read(self._samples[0], size, cut), "read()")
+            problem = _unlike_pixels(pixels, size)
         except HarnessError:
-            return
-        if problem := _unlike_pixels(pixels, size):
+            pass
+        if changed := guard.put_back():
+            raise self._broken(f"read() changed {', '.join(changed)}", "put it back")
+        if problem:
             raise self._broken(problem, _READ.format(shape=(3, *size)))
 
     def _checked_classes(self) -> int:

@@ -204,3 +204,36 @@ def test_what_a_plugin_does_to_its_own_copies_is_nobodys_affair(
         assert done.out == ""
         found.append(rows_of_others(tmp_path / f"{number}.db"))
     assert found[0] == found[1]
+
+
+DATA = [
+    *((place, what) for place in ("constructor", "samples", "digest") for what in RAISES),
+    *((place, what) for place in ("samples", "digest", "read") for what in RETURNS),
+    *(("read", what) for what in SETTINGS if what != "seeds"),
+]
+"""Misbehaviour of a data set for which no run can begin."""
+
+
+@pytest.mark.parametrize(("place", "what"), DATA)
+def test_a_data_set_that_cannot_be_used(place, what, harness, tmp_path, monkeypatch):
+    path = registry(tmp_path / "toy.yaml", None)
+    monkeypatch.setenv("RUDE", f"{place} {what}")
+    before = ambient()
+    done = harness("run", "--registry", path, "--suite", "toy", "--db", "toy.db")
+    assert ambient() == before
+    assert done.code == ExitCode.PLUGIN, done.err
+    assert done.err.startswith("error: data set toy, plugin acme-rude:rude: ")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("what", RAISES)
+def test_a_data_set_that_raises_at_its_pictures(what, harness, tmp_path, monkeypatch):
+    path = registry(tmp_path / "toy.yaml", None)
+    monkeypatch.setenv("RUDE", f"read {what}")
+    done = harness("run", "--registry", path, "--suite", "toy", "--db", "toy.db")
+    assert done.code == ExitCode.CELLS_FAILED, done.err
+    assert "data set toy, plugin acme-rude:rude, image image " in done.err
+    assert "Traceback" not in done.err
+    with sqlite3.connect(tmp_path / "toy.db") as connection:
+        (stored,) = connection.execute("SELECT count(*) FROM clean WHERE error LIKE '%acme-rude%'")
+    assert stored == (6,)
