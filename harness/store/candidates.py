@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.errors import StoreError
 from harness.store.artifacts import REPAIR, folder_of
-from harness.store.database import path_of
+from harness.store.database import file_errors, path_of
 from harness.store.records import ImageKey
 from harness.store.sealed import problem
 
@@ -54,7 +54,8 @@ def candidates(db: Database, cell_key: str) -> list[Candidate]:
         [cell_key],
     ).fetchall()
     names = {path for *_, path, _ in rows} - {None}
-    there = {name: folder / name for name in names if (folder / name).exists()}
+    with file_errors(folder):
+        there = {name: folder / name for name in names if (folder / name).exists()}
     return [
         Candidate(
             image=image,

@@ -29,15 +29,15 @@ class Files:
             StoreError: it is missing or damaged, or cannot be written.
         """
         here, there = self.target / name, self.source / name
-        if here.exists():
-            return
-        if not there.exists():
-            raise StoreError(
-                "the file is not there", where=str(there), hint="copy the artifact folder too"
-            )
         partial = here.with_suffix(".partial")
-        self.made.append(partial)
         with file_errors(partial):
+            if here.exists():
+                return
+            if not there.exists():
+                raise StoreError(
+                    "the file is not there", where=str(there), hint="copy the artifact folder too"
+                )
+            self.made.append(partial)
             shutil.copyfile(there, partial)
             if file_sha256(partial) != sha256:
                 raise StoreError(
@@ -83,17 +83,14 @@ def take_artifacts(connection: Connection, files: Files) -> int:
         " ON o.cell_id = c.cell_id AND o.image_id = c.image_id"
         " WHERE c.verdict IN ('added', 'replaced')) ORDER BY id"
     ).fetchall()
-    new = [path for _, _, path, *_ in needed if not (files.target / path).exists()]
+    for _, _, path, _, _, sha256, _ in needed:
+        _refuse(files.source, path, sha256)
+    with file_errors(files.target):
+        new = [path for _, _, path, *_ in needed if not (files.target / path).exists()]
     if new:
         incoming.announce(files.target, new)
     added = 0
     for number, cell, path, shape, images, sha256, size in needed:
-        if sha256 is None:
-            raise StoreError(
-                "is an open shard: kept images of a run that died",
-                where=str(files.source / path),
-                hint="the run's command, given again, finishes it",
-            )
         files.copy(path, sha256)
         found = connection.execute(
             "SELECT id FROM main.artifacts WHERE cell_id = ? AND sha256 = ?", [cell, sha256]
@@ -109,3 +106,19 @@ def take_artifacts(connection: Connection, files: Files) -> int:
             (here,) = found
         connection.execute("INSERT INTO map_artifacts VALUES (?, ?)", [number, here])
     return added
+
+
+def _refuse(source: Path, path: str, sha256: str | None) -> None:
+    """Refuse what is no sealed file of the source's folder."""
+    if sha256 is None:
+        raise StoreError(
+            "is an open shard: kept images of a run that died",
+            where=str(source / path),
+            hint="the run's command, given again, finishes it",
+        )
+    if path != f"{sha256}.safetensors":  # it would be written wherever it says
+        raise StoreError(
+            f"names a file {path!r}, which no run does",
+            where=str(source),
+            hint="merge a database that the harness wrote",
+        )

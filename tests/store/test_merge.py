@@ -304,6 +304,27 @@ def test_an_open_shard_is_refused(whole, tmp_path):
         merge(tmp_path / "here.db", there, command=["x"])
 
 
+def test_no_file_is_written_outside_the_folder(whole, tmp_path):
+    there = copy(whole, tmp_path / "there.db")
+    sql(there, "UPDATE artifacts SET path = '../../' || path")
+    with pytest.raises(StoreError, match="names a file"):
+        merge(tmp_path / "here.db", there, command=["x"])
+    assert not folder_of(tmp_path / "here.db").exists()
+
+
+def test_a_folder_that_may_not_be_read_is_named(whole, tmp_path, children):
+    there = copy(whole, tmp_path / "there.db")
+    folder_of(there).chmod(0o000)
+    try:
+        done = children.run("verb", "merge", there, "--db", tmp_path / "h.db", unprivileged=True)
+    finally:
+        folder_of(there).chmod(0o755)
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert f"{folder_of(there)}/" in done.stderr
+    assert "Permission denied" in done.stderr
+
+
 def test_the_same_newer_and_missing_files(whole, tmp_path):
     here = copy(whole, tmp_path / "here.db")
     tmp_path.joinpath("link.db").symlink_to(here)
