@@ -45,9 +45,8 @@ def _batched(attack: Callable[[Subject, Tensor, Tensor, Tensor], Tensor]) -> Riv
 
 
 def adv_lib_cw(iterations: int, *, abort: bool) -> Rival:
-    carlini_wagner = _adv_lib().carlini_wagner_l2
     return _batched(
-        lambda subject, images, labels, targets: carlini_wagner(
+        lambda subject, images, labels, targets: _adv_lib().carlini_wagner_l2(
             subject.network,
             images,
             targets if subject.targeted else labels,

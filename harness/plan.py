@@ -23,19 +23,23 @@ class NumericPolicy:
         precision: of the passes that make gradients; verdicts are always IEEE fp32.
         fold_batch_norm: whether batch norms are folded into the convolutions before them.
         generator: where an attack's random numbers are drawn.
+        rows: how many images every pass has, so that a row's arithmetic does not depend on others;
+            None: as many as there are.
     """
 
     precision: str = "fp32"
     fold_batch_norm: bool = True
     generator: str = "torch-cpu"
+    rows: int | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
+        """What is in every key; ``rows`` only where there is a number."""
         return {
             "precision": self.precision,
             "fold_batch_norm": self.fold_batch_norm,
             "generator": self.generator,
-        }
+        } | ({} if self.rows is None else {"rows": self.rows})
 
 
 @dataclass(frozen=True, slots=True)

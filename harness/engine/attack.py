@@ -12,7 +12,7 @@ from harness.engine.classifier import PixelClassifier
 from harness.engine.device import is_out_of_memory
 from harness.engine.guard import Guard
 from harness.engine.halving import BatchSize
-from harness.engine.jobs import Job, Judged, failed, to_batch
+from harness.engine.jobs import Job, Judged, failed, filled, to_batch
 from harness.engine.slots import SlotEngine
 from harness.engine.target import CountingTarget
 from harness.engine.values import checked_candidates
@@ -147,16 +147,17 @@ class _BatchEngine:
             yield judged
 
     def _perturb(self, jobs: list[Job]) -> list[Judged]:
-        target = CountingTarget(self._model, self._attack, len(jobs))
-        result = self._attack.perturb(target, to_batch(jobs, device=self._model.device))
+        batch = filled(jobs, self._model.rows or len(jobs))
+        target = CountingTarget(self._model, self._attack, len(batch))
+        result = self._attack.perturb(target, to_batch(batch, device=self._model.device))
         self._guard.check()
         return judge(
             self._model,
             self._attack,
-            jobs,
-            checked_candidates(result, len(jobs), self._model.shape),
+            batch,
+            checked_candidates(result, len(batch), self._model.shape),
             target.forwards.tolist(),
             target.backwards.tolist(),
             flat=target.flat.tolist(),
             eight_bit=self._eight_bit,
-        )
+        )[: len(jobs)]

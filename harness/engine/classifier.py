@@ -67,6 +67,8 @@ class PixelClassifier:
         classifier: as its loader returned it.
         device: where to put it.
         fold_batch_norm: fold batch norms into the convolutions before them (numeric policy).
+        rows: how many images every pass has, filled up with black ones (numeric policy); None: as
+            many as are given.
 
     Attributes:
         differentiable: pixels to logits with gradients to the pixels only, or None.
@@ -75,9 +77,14 @@ class PixelClassifier:
     """
 
     def __init__(
-        self, classifier: Classifier, *, device: torch.device, fold_batch_norm: bool
+        self,
+        classifier: Classifier,
+        *,
+        device: torch.device,
+        fold_batch_norm: bool,
+        rows: int | None = None,
     ) -> None:
-        self.device = device
+        self.device, self.rows = device, rows
         self.classes = classifier.classes
         self.background = classifier.preprocessing.background
         self.shape = (3, *classifier.preprocessing.size)
@@ -131,6 +138,14 @@ class PixelClassifier:
         return self._run(self.differentiable, images)
 
     def _run(self, module: nn.Module, images: Tensor) -> Tensor:
+        if self.rows is None or len(images) == self.rows:
+            return self._pass(module, images)
+        parts = torch.split(images, self.rows)
+        return torch.cat(
+            [self._pass(module, _filled(part, self.rows))[: len(part)] for part in parts]
+        )
+
+    def _pass(self, module: nn.Module, images: Tensor) -> Tensor:
         try:
             logits: Tensor = module(images)
         except HarnessError:
@@ -187,3 +202,8 @@ def _tensor(found: object) -> Tensor:
 
 def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def _filled(images: Tensor, rows: int) -> Tensor:
+    """``images`` and black ones after them, ``rows`` in all."""
+    return nn.functional.pad(images, (0, 0, 0, 0, 0, 0, 0, rows - len(images)))

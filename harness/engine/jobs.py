@@ -83,6 +83,11 @@ def to_batch(jobs: Sequence[Job], *, device: torch.device) -> Batch:
     )
 
 
+def filled(jobs: Sequence[Job], rows: int) -> list[Job]:
+    """``jobs`` and copies of the last one, ``rows`` in all."""
+    return [*jobs, *[jobs[-1]] * (rows - len(jobs))]
+
+
 def failed(job: Job, error: str) -> Judged:
     """The record of an image whose attack did not come to an end."""
     return Judged(job, Status.ERROR, forwards=0, backwards=0, error=error)

@@ -32,8 +32,11 @@ def opened(
     device: torch.device,
     *,
     fold_batch_norm: bool,
+    rows: int | None = None,
 ) -> Opened:
     """The model of ``spec`` on ``device``, as ``load``, a loader's method, makes it.
+
+    ``fold_batch_norm``, ``rows``: see `PixelClassifier`.
 
     Raises:
         HarnessError: the loader's own, or ModelError for anything else that it raises or returns.
@@ -42,7 +45,9 @@ def opened(
     try:
         with loading(who):
             classifier = _looked_at(load(spec, str(device)), spec)
-            model = PixelClassifier(classifier, device=device, fold_batch_norm=fold_batch_norm)
+            model = PixelClassifier(
+                classifier, device=device, fold_batch_norm=fold_batch_norm, rows=rows
+            )
     except HarnessError:
         raise
     except Exception as error:

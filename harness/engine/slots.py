@@ -74,8 +74,8 @@ class SlotEngine:
     ) -> None:
         self._attack, self._model, self._jobs = attack, model, jobs
         self._eight_bit, self._guard = eight_bit, guard
-        first = list(itertools.islice(jobs, slots))
-        self._slots: list[Job | None] = [None] * len(first)
+        first = list(itertools.islice(jobs, model.rows or slots))
+        self._slots: list[Job | None] = [None] * (model.rows or len(first))
         self._waiting: deque[tuple[Job, Tensor, dict[str, Tensor], Tensor]] = deque()
         self._first = first
         self._last_verdict = time.monotonic()
@@ -215,7 +215,12 @@ class SlotEngine:
         self._seen = None  # a mask from before would call the new images finished
 
     def _shrink(self) -> None:
-        """Give idle rows up once a quarter of them is idle: no forward that is not needed."""
+        """Give idle rows up once a quarter of them is idle: no forward that is not needed.
+
+        Not where every pass has the same number of rows.
+        """
+        if self._model.rows is not None:
+            return
         kept = [row for row, job in enumerate(self._slots) if job is not None]
         if not kept or len(kept) > 0.75 * len(self._slots):
             return

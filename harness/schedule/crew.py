@@ -20,6 +20,7 @@ from typing import Any, cast
 import torch
 
 from harness.cores import usable_cores
+from harness.engine import exact
 from harness.engine.child import Child
 from harness.engine.device import be_exact
 from harness.engine.workers import Workers
@@ -233,6 +234,8 @@ def _work_on(connection: Connection, orders: Orders) -> None:
     torch.set_num_threads(orders.threads)
     be_exact()
     line, plan = Line(connection), orders.resolved.plan
+    if plan.cells[0].policy.rows is not None:
+        exact.prepare()
     with (
         reading(orders.database) as db,
         residency(orders.resolved, orders.device) as models,

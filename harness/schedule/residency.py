@@ -43,14 +43,19 @@ class Loaded:
 
 
 def load_model(
-    loader: ModelLoader, spec: ModelSpec, device: torch.device, *, fold_batch_norm: bool
+    loader: ModelLoader,
+    spec: ModelSpec,
+    device: torch.device,
+    *,
+    fold_batch_norm: bool,
+    rows: int | None = None,
 ) -> Loaded:
-    """The model of ``spec`` on ``device``, behind its preprocessing.
+    """The model of ``spec`` on ``device``, behind its preprocessing; see `PixelClassifier`.
 
     Raises:
         HarnessError: the loader's own, or ModelError for anything else that it raises.
     """
-    found = opened(loader.load, spec, device, fold_batch_norm=fold_batch_norm)
+    found = opened(loader.load, spec, device, fold_batch_norm=fold_batch_norm, rows=rows)
     model, classifier = found.model, found.classifier
     size = 0
     if model.differentiable is not None:
@@ -202,10 +207,16 @@ class Residency:
 
 def residency(resolved: Resolved, device: torch.device) -> Residency:
     """The models of a plan, none of them loaded yet."""
-    fold = {cell.model.name: cell.policy.fold_batch_norm for cell in resolved.plan.cells}
+    policies = {cell.model.name: cell.policy for cell in resolved.plan.cells}
 
     def load(name: str) -> Loaded:
-        return load_model(*resolved.models[name], device, fold_batch_norm=fold[name])
+        policy = policies[name]
+        return load_model(
+            *resolved.models[name],
+            device,
+            fold_batch_norm=policy.fold_batch_norm,
+            rows=policy.rows,
+        )
 
     def estimate(name: str) -> int:
         return file_bytes(resolved.models[name][1])

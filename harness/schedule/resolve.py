@@ -65,6 +65,7 @@ class Request:
         weights: (glob of models, source); without a glob the source is for all that have it.
         eight_bit: whether every attack's candidates are judged after rounding to 8 bits too.
         known: hashes of the weights that names of models stand for already, in the database.
+        exact: how many images every pass has; see `NumericPolicy.rows`.
     """
 
     suite: str
@@ -78,6 +79,7 @@ class Request:
     data: Mapping[str, Path] = field(default_factory=dict)
     eight_bit: bool = False
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    exact: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def resolve(
             images=ordered[: request.limit],
             clean_images=suite.accuracy_images,
             seed=seed,
-            policy=NumericPolicy(),
+            policy=NumericPolicy(rows=request.exact),
         ),
         unavailable=tuple(unavailable),
         transfer=_transfer(suite),

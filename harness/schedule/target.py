@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.api import DataError, ModelError
+from harness.engine import exact
 from harness.engine.adaptation import BORDERS
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size, describe, pinned
@@ -85,7 +86,9 @@ class TargetWork:
         """
         name, shape = task.target.model.name, tuple(task.target.model.about["shape"])
         self._progress.cell(f"{name}: transfers")
-        self._size = self._asked_size or default_batch_size(self._device, shape)
+        self._rows = task.target.policy.rows
+        asked = self._rows or self._asked_size
+        self._size = asked or default_batch_size(self._device, shape)
         with Attempts(
             self._writer,
             self._progress,
@@ -137,6 +140,8 @@ class TargetWork:
             self._show_clean(clean, missing, forward, attempts)
 
     def _fastest(self, target: Cell, model: PixelClassifier, images: int) -> Forward:
+        if self._rows is not None:
+            return predicting(model)  # which way is fastest differs from run to run
         loader, _ = self._resolved.models[target.model.name]
         book = WayBook(
             cache_folder() / "ways.json", device=str(self._device), batch_size=self._size
@@ -234,6 +239,8 @@ class TargetWork:
         attempts: Attempts,
     ) -> Iterator[Seen]:
         def halved(batch_size: int) -> None:
+            if self._rows is not None:
+                raise exact.no_memory(self._rows)
             self._models.give_way()
             attempts.halved(batch_size)
             self._size = batch_size

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.api import DataError, ModelError, Status
+from harness.engine import exact
 from harness.engine.attack import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.clean import predict_clean
@@ -121,7 +122,10 @@ class ModelWork:
         must_fit(self._resolved.models[name][1], self._resolved.dataset)
         loaded = self._models.use(name, then)
         try_model(loaded, clean, self._images, self._writer, self._progress, self._models.give_way)
-        self._size = self._asked_size or default_batch_size(self._device, loaded.model.shape)
+        exact.check(loaded.model)
+        self._rows = clean.policy.rows
+        asked = self._rows or self._asked_size
+        self._size = asked or default_batch_size(self._device, loaded.model.shape)
         self._cut = loaded.cut
         return loaded.model
 
@@ -129,7 +133,12 @@ class ModelWork:
         """There was no memory for a batch: models that only wait must go.
 
         The model's next cells begin with the new size.
+
+        Raises:
+            ModelError: the size is part of the results' identity.
         """
+        if self._rows is not None:
+            raise exact.no_memory(self._rows)
         self._models.give_way()
         attempts.halved(batch_size)
         self._size = batch_size

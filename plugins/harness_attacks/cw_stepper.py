@@ -82,8 +82,13 @@ class CWStepper(BinarySearchStepper):
         self._settle()
 
     def _start(self, rows: Tensor) -> None:
-        self._u[rows] = self._original[rows].mul_(2).sub_(1).mul_(INSIDE).atanh_().mul_(2)
-        self._point[rows] = self._u[rows].sigmoid_()
+        points = self._original[rows]
+        for row in points:  # each alone: kernels treat the last values of an array apart
+            row.mul_(2).sub_(1).mul_(INSIDE).atanh_().mul_(2)
+        self._u[rows] = points
+        for row in points:
+            row.sigmoid_()
+        self._point[rows] = points
         self._first[rows] = 0
         self._second[rows] = 0
 
