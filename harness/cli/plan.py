@@ -95,6 +95,7 @@ def show_plan(
     from harness.plugins import installed
     from harness.registry import load
     from harness.schedule.calibrate import calibrate
+    from harness.schedule.classes import misfits
     from harness.schedule.requirements import take_stock
     from harness.schedule.resolve import resolve
 
@@ -111,7 +112,7 @@ def show_plan(
     )
     priced = _priced(resolved, left, transfers, calibration)
     _print(resolved, priced, calibration, format)
-    for line in _not_here(stock):
+    for line in (*_not_here(stock), *misfits(resolved)):
         echo(line, err=True)
     for name in resolved.plan.unavailable:
         echo(f"no installed plugin offers {name!r}: a run goes on without it", err=True)

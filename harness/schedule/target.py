@@ -20,13 +20,14 @@ from harness.engine.transfer import Pictures, Seen, evaluate, read_ahead
 from harness.errors import StoreError
 from harness.plan import Adaptation, Cell, Pair
 from harness.schedule.attempts import Attempts
+from harness.schedule.classes import must_fit
 from harness.schedule.figures import cache_folder, figures_key
 from harness.schedule.images import Images
 from harness.schedule.pairs import AdaptedClean
 from harness.schedule.progress import Progress
 from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
-from harness.schedule.trials import must_fit, try_model
+from harness.schedule.trials import try_model
 from harness.schedule.ways import WayBook, fastest
 from harness.store.candidates import Candidate, is_intact, read_pixels
 from harness.store.writer import Writer

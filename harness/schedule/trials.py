@@ -8,7 +8,7 @@ from contextlib import suppress
 import torch
 
 from harness.analysis import doubts
-from harness.api import DataError, Dataset, ModelError, ModelSpec
+from harness.api import DataError
 from harness.engine.trial import IMAGES, tried
 from harness.plan import Cell
 from harness.schedule.images import Images
@@ -17,25 +17,6 @@ from harness.schedule.recorder import Recorder
 from harness.schedule.residency import Loaded
 from harness.store.queries import done_clean
 from harness.store.records import ImageKey
-
-
-def must_fit(spec: ModelSpec, dataset: Dataset) -> None:
-    """A model's classes must be the data set's: labels are numbers.
-
-    Raises:
-        ModelError: they are not as many.
-    """
-    if spec.classes == dataset.classes:
-        return
-    hint = "run it on data of its own classes"
-    if spec.classes == dataset.classes + 1:
-        hint = (
-            f"if one output is a background class, say `classes: {dataset.classes}` and which one"
-            " in `preprocessing.background` (0 in most such networks)"
-        )
-    raise ModelError(
-        f"has {spec.classes} classes, data set {dataset.spec.name} {dataset.classes}", hint=hint
-    )
 
 
 def try_model(

@@ -23,6 +23,7 @@ from harness.identity import image_seed
 from harness.plan import Cell
 from harness.schedule.aim import Settled, Wanted, aims
 from harness.schedule.attempts import Attempts
+from harness.schedule.classes import must_fit
 from harness.schedule.images import Images
 from harness.schedule.progress import Progress
 from harness.schedule.recorder import Recorder
@@ -30,7 +31,7 @@ from harness.schedule.residency import Residency
 from harness.schedule.resolve import Resolved
 from harness.schedule.rows import clean_result_of, measured_of, outcome_of
 from harness.schedule.starts import Starts, starts_of
-from harness.schedule.trials import doubt_accuracy, must_fit, try_model
+from harness.schedule.trials import doubt_accuracy, try_model
 from harness.store.queries import done_clean
 from harness.store.records import CleanResult, ImageKey, KeptRow, Measured, Outcome
 from harness.terminal import named
