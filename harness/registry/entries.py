@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
 from harness.api import ConfigError, DatasetSpec, Goal, ModelSpec, Preprocessing
 from harness.registry.fields import (
+    Classes,
     Count,
     Fields,
     Goals,
@@ -81,7 +82,7 @@ class ModelEntry(Entry):
     year: int | None = None
     layers: Count | None = None
     parameters: Count | None = None
-    classes: Annotated[int, Field(ge=2)]
+    classes: Classes
     input: PreprocessingEntry = Field(alias="preprocessing")
     weights: Weights = Weights()
     sources: dict[Name, SourceEntry] = Field(default_factory=dict)
@@ -196,7 +197,7 @@ class DatasetEntry(Entry):
 
     reader: Word
     version: Word
-    classes: Annotated[int, Field(ge=2)]
+    classes: Classes
     summary: str = ""
     licence: str = ""
     root: Text | None = None

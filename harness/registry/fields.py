@@ -25,10 +25,14 @@ Text = Annotated[str, Field(min_length=1, max_length=4096)]
 Word = Annotated[str, Field(min_length=1, max_length=200)]  # messages and tables show it whole
 Count = Annotated[int, Field(ge=1, le=2**63 - 1)]  # what SQLite can hold
 Percent = Annotated[float, Field(ge=0, le=100)]
-Positive = Annotated[float, Field(gt=0)]
-Size = Annotated[tuple[Count, Count], Field(strict=False)]
-Mean = Annotated[tuple[float, float, float], Field(strict=False)]
-Deviation = Annotated[tuple[Positive, Positive, Positive], Field(strict=False)]
+Classes = Annotated[int, Field(ge=2, le=1_000_000)]
+# A network's input: within these bounds float32 still tells 1/255 from 0, and an image fits.
+Side = Annotated[int, Field(ge=1, le=4096)]
+Shift = Annotated[float, Field(ge=-1000, le=1000)]
+Scale = Annotated[float, Field(ge=1e-6, le=1000)]
+Size = Annotated[tuple[Side, Side], Field(strict=False)]
+Mean = Annotated[tuple[Shift, Shift, Shift], Field(strict=False)]
+Deviation = Annotated[tuple[Scale, Scale, Scale], Field(strict=False)]
 Names = Annotated[tuple[Word, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
 Goals = Annotated[
     tuple[Annotated[Goal, Field(strict=False)], ...],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from harness.api import Goal, Later, Measurement, Pair, Passes, Probe, Reading, Subject
+from harness_metrics.bounds import FAR, MANY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,11 +51,15 @@ class Clever(Measurement):
     norms: tuple[Ball, ...] = Field(
         ("l1", "l2", "linf"), min_length=1, description="the norms of the distortion"
     )
-    batches: int = Field(500, ge=1, description="N, how many maxima are fitted")
-    samples: int = Field(1024, ge=1, description="M, the samples of a batch; one is no batch")
-    radius_l1: float = Field(5.0, description="of the l1 ball; the paper's 5 is from memory [?]")
-    radius_l2: float = Field(5.0, description="of the l2 ball [?]")
-    radius_linf: float = Field(5.0, description="of the linf ball [?]")
+    batches: int = Field(500, ge=1, le=MANY, description="N, how many maxima are fitted")
+    samples: int = Field(
+        1024, ge=1, le=MANY, description="M, the samples of a batch; one is no batch"
+    )
+    radius_l1: float = Field(
+        5.0, gt=0, le=FAR, description="of the l1 ball; the paper's 5 is from memory [?]"
+    )
+    radius_l2: float = Field(5.0, gt=0, le=FAR, description="of the l2 ball [?]")
+    radius_linf: float = Field(5.0, gt=0, le=FAR, description="of the linf ball [?]")
     sampling: Literal["ball", "radial"] = Field(
         "ball",
         description="uniform in the ball; or, as the released code, a direction times a uniform"
@@ -65,11 +70,15 @@ class Clever(Measurement):
         True, description="scores are at most the radius; the released code's are not"
     )
     top: int | None = Field(
-        None, ge=1, description="untargeted: only the most likely other classes (none: all)"
+        None,
+        ge=1,
+        le=MANY,
+        description="untargeted: only the most likely other classes (none: all)",
     )
     tolerance: float | None = Field(
         None,
         gt=0,
+        le=FAR,
         description="end sampling once the 95 % bootstrap interval of the location is narrower than"
         " this share of it (none: never)",
     )
@@ -110,9 +119,6 @@ class Clever(Measurement):
 
     def _nonsense(self) -> str | None:
         """Why these settings measure nothing, whatever the image."""
-        for norm in self.norms:
-            if self.radius(norm) <= 0:
-                return f"radius_{norm} is {self.radius(norm):g}: there is no ball to sample"
         if self.samples == 1:
             return "one sample a batch: its gradient is no maximum of any"
         return None

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from harness.api import Goal, Measurement, Passes, Probe, Reading, Subject
+from harness_metrics.bounds import FAR, MANY
 
 
 class Divergence(Measurement):
@@ -34,9 +35,9 @@ class Divergence(Measurement):
     norm: Literal["linf", "l2"] = Field(
         "linf", description="of the ball; l2 is not the paper's [?]"
     )
-    epsilon: float = Field(0.1, gt=0, description="radius of the ball [?]")
-    steps: int = Field(20, ge=1, description="ascent steps of each restart [?]")
-    restarts: int = Field(2, ge=1, description="random starts [?]")
+    epsilon: float = Field(0.1, gt=0, le=FAR, description="radius of the ball [?]")
+    steps: int = Field(20, ge=1, le=MANY, description="ascent steps of each restart [?]")
+    restarts: int = Field(2, ge=1, le=MANY, description="random starts [?]")
     relative_step: float = Field(
         0.25, gt=0, le=2, description="the size of a step over epsilon, whatever their number [?]"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.api import Goal, Measurement, Passes, Probe, Reading, Subject
+from harness_metrics.bounds import FAR
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,9 @@ class Surface(Measurement):
     goals: ClassVar[frozenset[Goal]] = frozenset(Goal)
     stochastic: ClassVar[bool] = True
 
-    points: int = Field(31, ge=3, description="of the grid, along each of the two axes; odd")
+    points: int = Field(
+        31, ge=3, le=9999, description="of the grid, along each of the two axes; odd"
+    )
     direction: Literal["gradient", "attack"] = Field("gradient", description="what d1 is")
     attack: str | None = Field(
         None,
@@ -46,6 +49,7 @@ class Surface(Measurement):
     extent: float | None = Field(
         None,
         gt=0,
+        le=FAR,
         description="largest a and b; none: 0.1 along the gradient, 1.5 along an attack",
     )
     clip: bool = Field(False, description="clip points to the pixel range")

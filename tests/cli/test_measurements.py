@@ -141,6 +141,7 @@ def test_what_people_see(harness, measured):
     ("old", "new", "words"),
     [
         ("radius_l2: 1.0", "radius_l2: wide", "radius_l2"),
+        ("radius_l2: 1.0", "radius_l2: -1.0", "radius_l2"),
         ("samples: 8", "samples: 0", "samples"),
         ("samples: 8", "sample: 8", "did you mean 'samples'"),
         ("measurement: divergence,", "measurement: divergence, goals: [random],", "cannot pursue"),
@@ -192,11 +193,8 @@ def alive(pid: str) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("radius_l2: 1.0", "radius_l2: 0.0"), ("samples: 8,", "samples: 1,")]
-)
-def test_settings_that_measure_nothing_are_told_image_by_image(harness, measured, old, new):
-    measured.write_text(SUITE.replace(old, new))
+def test_settings_that_measure_nothing_are_told_image_by_image(harness, measured):
+    measured.write_text(SUITE.replace("samples: 8,", "samples: 1,"))
     done = harness("run", "--registry", measured, "--suite", "measured", "--attacks", "clever")
     assert done.code == 1
     (statuses,) = query(

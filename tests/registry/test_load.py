@@ -204,8 +204,28 @@ WRONG = {
     ),
     "list item": (
         MODEL.replace("[0.5, 0.5, 1]", "[0.5, 0, 1]"),
-        "overlay.yaml:6: models.mine.preprocessing.std[1]: input should be greater than 0, "
-        "it is 0; correct it",
+        "overlay.yaml:6: models.mine.preprocessing.std[1]: input should be greater than or equal "
+        "to 0.000001, it is 0; correct it",
+    ),
+    "absurd scale": (
+        MODEL.replace("[0.5, 0.5, 1]", "[0.5, 1.0e+30, 1]"),
+        "overlay.yaml:6: models.mine.preprocessing.std[1]: input should be less than or equal to "
+        "1000, it is 1e+30; correct it",
+    ),
+    "negative scale": (
+        MODEL.replace("[0.5, 0.5, 1]", "[0.5, -0.5, 1]"),
+        "overlay.yaml:6: models.mine.preprocessing.std[1]: input should be greater than or equal "
+        "to 0.000001, it is -0.5; correct it",
+    ),
+    "absurd size": (
+        MODEL.replace("[8, 9]", "[8, 1000000]"),
+        "overlay.yaml:6: models.mine.preprocessing.size[1]: input should be less than or equal to "
+        "4096, it is 1000000; correct it",
+    ),
+    "absurd classes": (
+        MODEL.replace("classes: 10", "classes: 1000000000000"),
+        "overlay.yaml:5: models.mine.classes: input should be less than or equal to 1000000, "
+        "it is 1000000000000; correct it",
     ),
     "short list": (
         MODEL.replace("[0.5, 0.5, 1]", "[0.5, 1]"),
