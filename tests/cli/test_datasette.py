@@ -45,14 +45,14 @@ def test_its_queries_are_those_of_the_documentation():
 @pytest.mark.parametrize("view", ["leaderboard_rows", "transfer_pairs", "transfer_samples"])
 @pytest.mark.parametrize("query", ["SELECT * FROM {} LIMIT 101", "SELECT count(*) FROM {}"])
 def test_a_page_of_a_view_is_a_matter_of_a_blink(db, view, query):
-    """In steps of SQLite's machine, of which 0.3 s are about 20 million."""
+    """In steps of SQLite's machine, of which 0.3 s are some 22 million."""
     assert db.execute("SELECT count(*) FROM transfers").fetchone()[0] > ROWS
     assert database_toy.steps(db, query.format(view)) < 10
 
 
 def test_all_of_a_view_of_cells_or_pairs(db):
     assert database_toy.steps(db, "SELECT * FROM leaderboard_rows") < 10
-    assert database_toy.steps(db, "SELECT * FROM transfer_pairs") < 16
+    assert database_toy.steps(db, "SELECT * FROM transfer_pairs") < 22
 
 
 def test_pages(whole_study):
