@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,8 @@ def report(
     if figures:
         from harness.report.html.export import export
 
-        written = export(found.figures.values(), output / "figures")
+        say = partial(echo, err=True)
+        written = export(found.figures.values(), output / "figures", say)
         echo(f"{len(written)} figures in {output / 'figures'}", err=True)
     if found.provenance.gaps:
         echo(

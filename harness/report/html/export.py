@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ WIDTH = 820
 SCALE = 2.0
 
 
-def export(figures: Iterable[Figure], folder: Path) -> list[Path]:
+def export(figures: Iterable[Figure], folder: Path, say: Callable[[str], None]) -> list[Path]:
     """Write the figures into ``folder``; returns the files.
+
+    Args:
+        say: told of each before it is drawn.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -26,7 +29,9 @@ def export(figures: Iterable[Figure], folder: Path) -> list[Path]:
     converter = needs("vl_convert")
     config = {**themes()["light"], "background": "white", "font": "sans-serif", "padding": 16}
     written: list[Path] = []
-    for name, variant in _named(figures):
+    named = list(_named(figures))
+    for number, (name, variant) in enumerate(named, start=1):
+        say(f"drawing figure {number} of {len(named)}: {name}")
         spec = standalone(variant)
         options = {"vl_version": VEGA_LITE, "config": config, "allowed_base_urls": []}
         svg = converter.vegalite_to_svg(spec, **options)

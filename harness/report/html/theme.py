@@ -83,8 +83,8 @@ def config(palette: _Palette) -> dict[str, Any]:
         "style": {
             "curve": {"color": palette.accent, "strokeWidth": 2.5},
             "extrapolated": {"color": palette.accent, "strokeWidth": 1.75,
-                             "strokeDash": [3, 5], "opacity": 0.75},
-            "interval": {"strokeWidth": 1, "color": quiet, "opacity": 0.45},
+                             "strokeDash": [3, 5], "strokeOpacity": 0.75},
+            "interval": {"strokeWidth": 1, "color": quiet, "strokeOpacity": 0.45},
             "member": {"color": palette.accent, "strokeWidth": 1.75, "filled": False, "size": 230},
             "label": {"color": text, "fontSize": 11.5},
             "cell-low": {"color": palette.on_low, "fontSize": 10},

@@ -169,11 +169,11 @@ def _spec(axis: str, across: Domain, up: Domain, families: Sequence[str]) -> dic
         models.transform_filter("isValid(datum.x1)")
         .mark_rule(style="interval", aria=False, clip=True)
         .encode(x=alt.X("x1:Q", scale=scales["x"], title="top-1 accuracy"), x2="x2:Q", y=y,
-                opacity=charts.emphasis(alt, 0.05, 0.35)),
+                strokeOpacity=charts.emphasis(alt, 0.05, 0.35)),
         models.transform_filter("isValid(datum.y1)")
         .mark_rule(style="interval", aria=False, clip=True)
         .encode(x=x, y=alt.Y("y1:Q", scale=scales["y"], title=axis), y2="y2:Q",
-                opacity=charts.emphasis(alt, 0.05, 0.35)),
+                strokeOpacity=charts.emphasis(alt, 0.05, 0.35)),
         models.transform_filter("datum.member === 1")
         .mark_point(style="member", aria=False).encode(x=x, y=y, opacity=opacity),
         models.mark_point(filled=True, size=85, opacity=1).encode(

@@ -76,7 +76,7 @@ def _spec(norm: str, end: float, families: Sequence[str]) -> dict[str, Any]:
     unit = "changed values" if norm == "l0" else "pixel space [0, 1]"
     chart = (
         alt.Chart(alt.NamedData("curves"))
-        .mark_line(interpolate="step-after", strokeWidth=1.75, clip=True)
+        .mark_line(interpolate="step-after", strokeWidth=1.75)
         .encode(
             x=alt.X("budget:Q", title=f"{norm} budget ({unit})",
                     scale=alt.Scale(domain=[0, compact(end)], nice=False),
@@ -85,7 +85,7 @@ def _spec(norm: str, end: float, families: Sequence[str]) -> dict[str, Any]:
                     scale=alt.Scale(domain=[0, 1])),
             color=charts.by_family(alt, alt.Color, families),
             detail="model:N",
-            opacity=charts.emphasis(alt, full=0.85),
+            strokeOpacity=charts.emphasis(alt, full=0.85),
             tooltip=[alt.Tooltip("model:N"), alt.Tooltip("family:N")],
         )
         .add_params(charts.highlight(alt))
