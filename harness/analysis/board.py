@@ -10,7 +10,7 @@ from typing import Literal
 
 from harness.analysis.bootstrap import Intervals, Sample, intervals
 from harness.analysis.common import Common, common_images
-from harness.analysis.doubts import doubts
+from harness.analysis.doubts import doubts, of_gradients
 from harness.analysis.entry import Accuracy, AccuracyOf, Entry, entry_of
 from harness.analysis.frontier import Frontier, Point, frontier, placings
 from harness.analysis.metrics import metrics_of
@@ -302,7 +302,10 @@ def _entry(
         return entry
     classes = queries.model_classes(db, version.model_id)
     trial = queries.trial(db, clean.id) if clean else None
-    entry = replace(entry, doubts=doubts(trial, entry.accuracy, classes))
+    flat = queries.zero_gradients(db, cell.id) if cell else frozenset()
+    flat &= frozenset(outcomes) if common is None else common.images
+    masked = of_gradients(selection.attack.label, len(flat), entry.attack.attacked)
+    entry = replace(entry, doubts=(*doubts(trial, entry.accuracy, classes), *masked))
     if entry.complete:
         return entry
     kin = [each.id for each in (cell, clean) if each]

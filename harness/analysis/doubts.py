@@ -37,6 +37,16 @@ def of_trial(trial: Trial) -> list[str]:
     return found
 
 
+def of_gradients(attack: str, flat: int, attacked: int) -> list[str]:
+    """Whether an attack had nothing to follow on some images."""
+    if not flat:
+        return []
+    return [
+        f"{flat} of {attacked} images: the first gradient of {attack} is exactly zero: gradient"
+        " masking or a saturated loss"
+    ]
+
+
 def of_accuracy(
     correct: int, images: int, classes: int | None, published: float | None
 ) -> list[str]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from statistics import fmean
 
-from harness.analysis.board import ImagesOf, models_of, point_of, sample_of, unit_of
+from harness.analysis.board import ImagesOf, Models, models_of, point_of, sample_of, unit_of
 from harness.analysis.bootstrap import Intervals, intervals
 from harness.analysis.common import Common
-from harness.analysis.entry import Accuracy, AccuracyOf, Entry
+from harness.analysis.entry import Accuracy, AccuracyOf
 from harness.analysis.frontier import Frontier, frontier, placings, ranks
 from harness.analysis.joint_columns import Column, of_attack, of_scores, selections_of
 from harness.analysis.joint_columns import Place as Place
@@ -149,7 +149,7 @@ def joint(
         seed=base.seed,
         accuracy=accuracy,
         metrics=tuple(metrics),
-        rows=_joined(found[0].entries, metrics),
+        rows=_joined(found, metrics),
         correlations=tuple(_correlations(metrics)),
         common=found[0].common,
         notes=tuple(dict.fromkeys([*notes, *(note for each in selections for note in each.notes)])),
@@ -198,9 +198,12 @@ def _placed(
     )
 
 
-def _joined(entries: Sequence[Entry], metrics: Sequence[MetricBoard]) -> tuple[JointRow, ...]:
+def _joined(found: Sequence[Models], metrics: Sequence[MetricBoard]) -> tuple[JointRow, ...]:
     """The rows, best first; what has no distance in any metric comes last without a rank."""
-    means = {}
+    entries, means = found[0].entries, {}
+    doubts: dict[str, dict[str, None]] = {}
+    for entry in (entry for models in found for entry in models.entries):
+        doubts.setdefault(entry.model, {}).update(dict.fromkeys(entry.doubts))
     for entry in entries:
         own = [rank for metric in metrics if (rank := metric.places[entry.model].rank) is not None]
         if own:
@@ -220,7 +223,7 @@ def _joined(entries: Sequence[Entry], metrics: Sequence[MetricBoard]) -> tuple[J
                 mean_rank=mean,
                 metrics=count,
                 complete=all(each.places[entry.model].status == "complete" for each in metrics),
-                doubts=entry.doubts,
+                doubts=tuple(doubts[entry.model]),
             )
         )
     return tuple(sorted(rows, key=lambda row: (row.rank or math.inf, -(row.top1 or 0), row.model)))

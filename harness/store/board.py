@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import Any, Literal
 
+from harness.api import ZERO_GRADIENT
 from harness.api.trial import Trial
 from harness.identity import canonical_json
 
@@ -195,6 +196,16 @@ def outcome_rows(db: Connection, cell: int, norm: str) -> dict[int, tuple[str, f
         raise ValueError(f"no such norm: {norm!r}")
     rows = db.execute(f"SELECT image_id, status, {norm} FROM outcomes WHERE cell_id = ?", (cell,))
     return {image: (status, distortion) for image, status, distortion in rows}
+
+
+def zero_gradients(db: Connection, cell: int) -> frozenset[int]:
+    """The judged images of an attack's cell whose first gradient was zero everywhere."""
+    rows = db.execute(
+        "SELECT image_id FROM measurements JOIN outcomes USING (cell_id, image_id)"
+        " WHERE cell_id = ? AND name = ? AND status IN ('robust', 'broken')",
+        (cell, ZERO_GRADIENT),
+    )
+    return frozenset(image for (image,) in rows)
 
 
 def last_error(db: Connection, cells: Sequence[int]) -> str | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from harness.analysis.board import leaderboard
 from harness.analysis.doubts import of_accuracy, of_trial
+from harness.analysis.joint import joint
 from harness.api.trial import Trial
+from harness.report.leaderboard import footnotes
 
 
 @pytest.mark.parametrize(
@@ -49,3 +52,28 @@ def test_trials(trial, said):
     found = of_trial(trial)
     assert len(found) == len(said)
     assert all(word in line for word, line in zip(said, found, strict=True))
+
+
+def test_gradients_that_were_zero_are_said_on_the_board_of_their_attack(bench, define):
+    bench.run(define("ab"), 3)
+    for model in "ab":
+        bench.clean(model, [True, True, False])
+        cell = bench.attack(model, ["r", 0.1, "w"])
+    for position in range(3):
+        bench.sql.execute(
+            "INSERT INTO measurements VALUES (?, ?, 'zero_gradient', 1)",
+            (cell, bench.image(position)),
+        )
+    bench.commit()
+    board = leaderboard(bench.sql)
+    assert {entry.model: entry.doubts for entry in board.entries} == {
+        "a": (),
+        "b": (
+            "2 of 2 images: the first gradient of ifgsm is exactly zero: gradient masking or a"
+            " saturated loss",
+        ),
+    }
+    assert "b: 2 of 2 images" in "\n".join(footnotes(board))
+    assert [row.doubts for row in joint(bench.sql).rows if row.model == "b"] == [
+        board.entries[-1].doubts
+    ]

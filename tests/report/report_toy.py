@@ -20,6 +20,7 @@ import sqlite_utils
 from safetensors.numpy import save_file
 
 from harness.api import DatasetSpec
+from harness.identity import file_sha256
 from harness.store.artifacts import folder_of
 from harness.store.standing import bring_up_to_date
 
@@ -272,7 +273,7 @@ class Toy:
         name = f"{artifact:064x}.safetensors"
         save_file({"images": np.stack(kept)}, folder / name)
         self.sql.execute("UPDATE artifacts SET path = ?, images = ?, sha256 = ? WHERE id = ?",
-                         [name, len(kept), f"{artifact:064x}", artifact])  # fmt: skip
+                         [name, len(kept), file_sha256(folder / name), artifact])  # fmt: skip
 
     def _measure(self, model: Model) -> None:
         for name, (goal, scores) in MEASUREMENTS.items():

@@ -82,7 +82,8 @@ def test_a_missing_artifact_is_told(tmp_path):
     database = toy.close()
     for file in (tmp_path / "harness.db.artifacts").iterdir():
         file.unlink()
-    assert "cannot be read" in render(database, tmp_path).read_text("utf-8")
+    text = render(database, tmp_path).read_text("utf-8")
+    assert ".safetensors: is gone" in text
 
 
 def test_one_model_and_one_attack_are_enough(harness, tmp_path):
