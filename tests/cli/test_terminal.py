@@ -221,6 +221,7 @@ def test_messages_without_a_listener_do_not_end_a_run(overlay: Path, tmp_path: P
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
         command = ["run", "--registry", overlay.name, "--suite", "small", "--limit", "1"]
+        command += ["--models", "digits-mobilenet_v1_025", "--attacks", "fgsm"]
         done = subprocess.run(
             [sys.executable, "-m", "harness", *command], stderr=gone, cwd=tmp_path
         )
