@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.engine import device
 from harness.plugins import installed
 from harness.registry import load
 from harness.schedule import crew
+from harness.schedule import run as schedule
 from harness.schedule.crew import WORTH, Crew, Orders, sensible
 from harness.schedule.resolve import Request, resolve
 
@@ -220,6 +222,23 @@ def test_as_many_as_help(suite, monkeypatch):
     assert sensible(plan, many(2 * WORTH // tasks + 1), cpu) == 2
     assert sensible(plan, many(100 * WORTH), cpu) == 3  # no more than models
     assert sensible(plan, many(100 * WORTH), torch.device("cuda")) == 1
+
+
+def test_threads_are_shared_among_the_processes_that_there_are(harness, suite, monkeypatch):
+    seen = []
+
+    class Refused:
+        def __init__(self, count, orders):
+            seen.append((count, orders.threads))
+            raise TypeError("as if it could not be pickled")
+
+    monkeypatch.setattr(schedule, "Crew", Refused)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
+    monkeypatch.setattr(device, "usable_cores", lambda: 8)
+    models = ("--models", "digits-alexnet,digits-mobilenet_v1_025", "--limit", 1)
+    run = ("run", "--registry", suite, "--suite", "crew", "--attacks", "ifgsm")
+    assert harness(*run, *models, "--workers", 8).code == 0
+    assert seen == [(2, 3)]
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "two"])
