@@ -56,7 +56,7 @@ def lowered(model: ModelProto) -> ModelProto:
             opset.version = KNOWN
             nodes = list(_in_old_words(nodes, _constants(found)))
     for node in nodes:
-        node.name = ""  # onnx2torch mixes up "a", "a" and "a_1"
+        node.ClearField("name")  # onnx2torch mixes up "a", "a" and "a_1"
     del found.graph.node[:]
     found.graph.node.extend(nodes)
     return found
