@@ -100,7 +100,10 @@ class Score:
 
 
 class Metric(ABC):
-    """A number for each cell, computed from stored rows; no model, no torch."""
+    """A number for each cell, computed from stored rows; no model, no torch.
+
+    A run stores it over its own images; a board computes it again over all of the suite's runs.
+    """
 
     unit: str = ""
     """``"%"`` for rates in [0, 1], ``"px"`` for pixel-space distances, or empty."""

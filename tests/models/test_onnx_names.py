@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 from test_onnx_loader import tiny
 
+from harness.cli.run import told_apart
 from harness.errors import ConfigError
 from harness.identity import file_sha256
 from harness.plugins import installed
 from harness.registry import load
 from harness.schedule.choice import choose_models
 from harness.schedule.resolve import Request
+from harness.store.database import open_writable
 
 
 @pytest.fixture
@@ -55,3 +60,20 @@ def test_one_after_the_other(chosen, tmp_path):
     assert chosen("b/model.onnx", known=known)[0] == ["onnx:b/model.onnx"]
     # Rows that were merged under one name before part when they run again.
     assert chosen("a/model.onnx", known={"onnx:model.onnx": a | b})[0] == ["onnx:a/model.onnx"]
+
+
+def test_what_names_stand_for_is_asked_of_the_database(tmp_path):
+    path, model = tmp_path / "h.db", "onnx:model.onnx"
+    asked = Request(suite="digits18", models=["onnx:a/model.onnx"])
+    assert told_apart(asked, path) == asked  # there is none
+    db = open_writable(path)
+    with db.atomic():
+        for weights in ("v1", "v2"):
+            db["components"].insert(
+                {"kind": "model", "name": model, "digest": weights, "about": "{}",
+                 "identity": json.dumps({"weights": weights})}
+            )  # fmt: skip
+    db.close()
+    assert told_apart(asked, path).known == {model: frozenset({"v1", "v2"})}
+    registered = replace(asked, models=["digits-alexnet"])
+    assert told_apart(registered, path) == registered
