@@ -15,6 +15,8 @@ import pluggy
 
 from harness import hookspecs
 from harness.api import API_VERSION, ConfigError, PluginError
+from harness.contained import contained
+from harness.signals import stop_if_asked
 from harness.terminal import give_away, speaking
 
 GROUP = "harness"
@@ -56,7 +58,7 @@ class Registration:
         """
         module, _, attribute = self.target.partition(":")
         try:
-            with speaking(f"plugin {self.plugin}"):
+            with speaking(f"plugin {self.plugin}"), contained("it"):
                 return getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise PluginError(
@@ -186,7 +188,8 @@ def _load(
         stage = "hooks"
         _call_hooks(manager, module, report, taken)
     # SystemExit too: a plugin that calls exit() at import must not end the command.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        stop_if_asked()
         report.stage, report.cause = stage, _cause(error)
         report.registered.clear()
         if manager.has_plugin(name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from harness.api import Attack, AttackParameters, ModelError, PluginError, SteppedAttack
 from harness.contained import cause, contained
@@ -28,6 +28,7 @@ def attack_images(
     *,
     batch_size: int,
     on_halving: Callable[[int], None],
+    on_call: Callable[[Sequence[Job]], None] = lambda jobs: None,
     eight_bit: bool = False,
 ) -> Iterator[list[Judged]]:
     """Yields verdicts as images finish; empty lists are heartbeats.
@@ -36,12 +37,12 @@ def attack_images(
     and ``on_halving`` hears of the new size. Where the attack fails, with whatever it raises,
     returns or changes (see `Guard`), the images in flight start anew in halves, until those that
     make it fail are alone: they lose their verdict (status ``error``), nobody else does.
-    ``eight_bit``: see `judge`.
+    ``on_call`` hears which jobs the attack has in its hands; ``eight_bit``: see `judge`.
 
     Raises:
         ModelError: the model itself fails. Exception: what ``jobs`` raised.
     """
-    source, guard = _Source(jobs), Guard(WHO, model)
+    source, guard = _Source(jobs), Guard(WHO, model, on_call=on_call)
     suspects: deque[list[Job]] = deque()
 
     def run(size: int) -> Iterator[list[Judged]]:
@@ -147,6 +148,7 @@ class _BatchEngine:
             yield judged
 
     def _perturb(self, jobs: list[Job]) -> list[Judged]:
+        self._guard.on_call(jobs)
         batch = filled(jobs, self._model.rows or len(jobs))
         target = CountingTarget(self._model, self._attack, len(batch))
         result = self._attack.perturb(target, to_batch(batch, device=self._model.device))

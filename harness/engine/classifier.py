@@ -150,7 +150,7 @@ class PixelClassifier:
             logits: Tensor = module(images)
         except HarnessError:
             raise
-        except BaseException as error:
+        except BaseException as error:  # a network's own KeyboardInterrupt is no Ctrl-C
             stop_if_asked()
             if is_out_of_memory(error):
                 raise

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from harness.api import PluginError
 from harness.contained import cause, contained
 from harness.engine.ambient import ASPECTS
 from harness.engine.classifier import PixelClassifier
+from harness.engine.jobs import Job
 from harness.engine.kept import KeptModel
 from harness.engine.shared import Snapshot
 
@@ -47,13 +48,19 @@ class Guard:
         model: the model that it works on.
         may_draw: whether it may use the global random numbers; they are put back all the same. So
             may a model that the trial found to be non-deterministic.
+        on_call: hears before calls which jobs the plugin has in its hands.
     """
 
     def __init__(
-        self, who: str, model: PixelClassifier | None = None, *, may_draw: bool = False
+        self,
+        who: str,
+        model: PixelClassifier | None = None,
+        *,
+        may_draw: bool = False,
+        on_call: Callable[[Sequence[Job]], None] = lambda jobs: None,
     ) -> None:
         draws = model is not None and model.trial is not None and not model.trial.deterministic
-        self._who, self._may_draw = who, may_draw or draws
+        self._who, self._may_draw, self.on_call = who, may_draw or draws, on_call
         main = threading.current_thread() is threading.main_thread()
         self._before = Snapshot(each for each in ASPECTS if main or not each.main)
         self._model = None if model is None else KeptModel(model)

@@ -68,6 +68,11 @@ class Judged:
     rounded: Rounded | None = None
     error: str | None = None
 
+    @property
+    def is_attacks_fault(self) -> bool:
+        """Whether there is no valid candidate; other errors are the model's."""
+        return self.status is Status.INVALID or self.candidate is None
+
 
 def to_batch(jobs: Sequence[Job], *, device: torch.device) -> Batch:
     """The jobs as a `Batch` on ``device``."""

@@ -68,16 +68,18 @@ def measure_images(
     batch_size: int,
     on_halving: Callable[[int], None],
     on_pass: Callable[[], None],
+    on_call: Callable[[Sequence[Job]], None] = lambda jobs: None,
 ) -> Iterator[list[Finished]]:
     """Yields images as they finish.
 
     ``batch_size`` is halved when the device runs out of memory, and ``on_halving`` hears of the new
-    size. A measurement that raises costs its image the reading (status ``error``), nobody else's.
+    size; ``on_call`` hears which jobs the measurement has in its hands. One that raises costs its
+    image the reading (status ``error``), nobody else's.
 
     Raises:
         ModelError: the model itself fails.
     """
-    guard = Guard(WHO, model)
+    guard = Guard(WHO, model, on_call=on_call)
     probe = CountingProbe(
         model, measurement, size=batch_size, on_halving=on_halving, on_pass=on_pass
     )
@@ -125,6 +127,7 @@ def _measured(
     probe.begin()
     subjects = [_subject(job, model.device) for job in group]
     readings: Sequence[Reading | Later | Exception]
+    guard.on_call(group)
     try:
         with guard.around():
             if len(group) > 1:

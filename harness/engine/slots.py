@@ -206,6 +206,7 @@ class SlotEngine:
         taken = free[: len(jobs)]
         for row, job in zip(taken, jobs, strict=True):
             self._slots[row] = job
+        self._guard.on_call([job for job in self._slots if job is not None])
         rows = torch.tensor(taken, device=self._model.device)
         self._stepper.load(rows, to_batch(jobs, device=self._model.device))
         self._passes[:, rows] = 0

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
+from harness.errors import HarnessError
 from harness.plan import Cell
 from harness.schedule.progress import Progress
 from harness.schedule.recorder import Recorder
@@ -76,3 +79,12 @@ class Attempts:
                 halvings=self._halvings,
                 error=failure,
             )
+
+
+def failure(error: Exception) -> str:
+    """One line of what ended the work on a cell; what nobody foresaw says where it was raised."""
+    if isinstance(error, HarnessError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    return " ".join(f"{type(error).__name__}: {error} ({place})".split())

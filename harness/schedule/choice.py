@@ -16,6 +16,7 @@ from harness.api import (
     ModelError,
     PluginError,
 )
+from harness.contained import contained
 from harness.plugins import Catalog, Kind, unknown
 from harness.registry import DatasetEntry, ModelEntry, Registry, SuiteEntry
 from harness.registry.entries import Origin
@@ -150,7 +151,10 @@ def _described(item: str, catalog: Catalog) -> ModelEntry:
         raise ConfigError("no model is named", where=where, hint=f"write {name}:MODEL")
     loader = model_loader(registration)
     try:
-        described = loader.describe(reference)
+        with contained("it"):
+            described = loader.describe(reference)
+        if not isinstance(described, Described):
+            raise TypeError(f"{type(described).__name__} is no Described")
         entry = _entry(name, described)
     except HarnessError:
         raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from harness.api import (
     AttackParameters,
     ConfigError,
     Dataset,
+    HarnessError,
     Measurement,
     Metric,
     MissingError,
@@ -31,8 +33,10 @@ from harness.registry import (
     SuiteEntry,
 )
 from harness.schedule.checked import CheckedDataset
+from harness.schedule.declared import check_attack, check_measurement
 from harness.schedule.parameters import Stated, changed, labels
 from harness.schedule.weights import checked_weights, place
+from harness.signals import stop_if_asked
 
 
 def model_component(
@@ -129,10 +133,13 @@ def attack_component(
         ConfigError: a parameter, preset or goal is wrong.
     """
     stated = Stated(Kind.ATTACK, entry.attack, suite, entry)
-    attack = stated.checked(_imported(registration, AttackParameters))
-    if not isinstance(attack, Attack | SteppedAttack):
+    kind = _imported(registration, AttackParameters)
+    if not issubclass(kind, Attack | SteppedAttack):
         raise _broken(registration, TypeError("it is neither an Attack nor a SteppedAttack"))
-    component = _parametrised(registration, attack)
+    with _using(registration):
+        attack = stated.checked(kind)
+        check_attack(attack)
+        component = _parametrised(registration, attack)
     planned = PlannedAttack(
         component=replace(component, about={**component.about, "confidence": attack.confidence}),
         label=labels([(registration.name, attack)])[0],
@@ -151,10 +158,14 @@ def measurement_component(
 ) -> tuple[PlannedMeasurement, Measurement]:
     """A measurement of ``suite``, as `attack_component`."""
     stated = Stated(Kind.MEASUREMENT, entry.measurement, suite, entry)
-    measurement = stated.checked(_imported(registration, Measurement))
+    kind = _imported(registration, Measurement)
+    with _using(registration):
+        measurement = stated.checked(kind)
+        check_measurement(measurement)
+        component = _parametrised(registration, measurement)
     images = suite.images if entry.images is None else entry.images
     planned = PlannedMeasurement(
-        component=_parametrised(registration, measurement),
+        component=component,
         label=labels([(registration.name, measurement)])[0],
         goals=entry.goals,
         images=images,
@@ -202,13 +213,27 @@ def _imported(registration: Registration, base: type[Any]) -> type[Any]:
 
 def _instance(registration: Registration, base: type[Any]) -> Any:
     kind = _imported(registration, base)
-    try:
+    with _using(registration):
         return kind()
-    except Exception as error:
+
+
+@contextmanager
+def _using(registration: Registration) -> Iterator[None]:
+    """A first call into what a plugin offers.
+
+    Raises:
+        PluginError: it raised something else than an error of ours.
+    """
+    try:
+        yield
+    except HarnessError:
+        raise
+    except BaseException as error:
+        stop_if_asked()
         raise _broken(registration, error) from error
 
 
-def _broken(registration: Registration, error: Exception) -> PluginError:
+def _broken(registration: Registration, error: BaseException) -> PluginError:
     return PluginError(
         f"{registration.kind} {registration.name!r} cannot be used: "
         f"{type(error).__name__}: {error}",

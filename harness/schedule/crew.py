@@ -6,6 +6,7 @@ after the other on two. What is computed does not depend on it.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import pickle
@@ -14,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, cast
 
@@ -26,6 +28,7 @@ from harness.engine.device import be_exact
 from harness.engine.workers import Workers
 from harness.plan import Plan
 from harness.schedule.images import Images
+from harness.schedule.journal import Journal
 from harness.schedule.progress import Progress
 from harness.schedule.recorder import Recorder
 from harness.schedule.residency import residency
@@ -103,8 +106,11 @@ class Crew:
         self._count = count
         self._members: dict[Connection, _Member] = {}
         self._left: list[Turn] = []
+        self._numbers = itertools.count()
 
     def __enter__(self) -> Crew:
+        self._temporary = TemporaryDirectory(prefix="harness-")
+        self._folder = Path(self._temporary.name)
         try:
             for _ in range(self._count):
                 self._hire()
@@ -143,7 +149,10 @@ class Crew:
             message = connection.recv()
         except (EOFError, OSError):
             del self._members[connection]
-            return self._replace(turn, member.child.kill(), to, by)
+            ended = member.child.kill()
+            if call := Journal(member.journal).last_call:
+                ended = f"{ended} in {call}"
+            return self._replace(turn, ended, to, by)
         if message[0] == "raised":
             raise message[1]
         if message[0] == "done":
@@ -152,7 +161,7 @@ class Crew:
             return Finished(turn.model, turn.computed, message[1])
         if message[0] == "ready":
             member.ready = True
-            member.send(self._packed)
+            member.send((self._packed, member.journal))
             member.send((turn.model, turn.left))
         else:
             turn.note(message, answer(connection, message, to, by))
@@ -181,8 +190,9 @@ class Crew:
                 member.send((turn.model, turn.left))
 
     def _hire(self) -> _Member:
+        journal = self._folder / str(next(self._numbers))
         child = Child(_work, name="models")
-        self._members[child.connection] = member = _Member(child)
+        self._members[child.connection] = member = _Member(child, journal)
         return member
 
     def _dismiss(self) -> None:
@@ -190,6 +200,7 @@ class Crew:
         for member in self._members.values():
             member.child.kill()
         self._members.clear()
+        self._temporary.cleanup()
 
 
 class _Member:
@@ -198,8 +209,8 @@ class _Member:
     Before that it is sent nothing: what it never reads would keep the sender for ever.
     """
 
-    def __init__(self, child: Child) -> None:
-        self.child = child
+    def __init__(self, child: Child, journal: Path) -> None:
+        self.child, self.journal = child, journal
         self.turn: Turn | None = None
         self.ready = False
 
@@ -212,7 +223,9 @@ def _work(connection: Connection) -> None:
     """In a process of the crew: one model after the other, until the pipe closes."""
     try:
         connection.send(("ready",))
-        _work_on(connection, pickle.loads(connection.recv()))
+        packed, path = connection.recv()
+        with Journal(path) as journal:
+            _work_on(connection, pickle.loads(packed), journal)
     except (EOFError, BrokenPipeError):
         return  # nobody is left to work for
     except Exception as error:
@@ -230,7 +243,7 @@ def _portable(error: Exception) -> Exception:
     return error if type(copy) is type(error) else RuntimeError(f"{type(error).__name__}: {error}")
 
 
-def _work_on(connection: Connection, orders: Orders) -> None:
+def _work_on(connection: Connection, orders: Orders, journal: Journal) -> None:
     torch.set_num_threads(orders.threads)
     be_exact()
     line, plan = Line(connection), orders.resolved.plan
@@ -248,6 +261,7 @@ def _work_on(connection: Connection, orders: Orders) -> None:
             "keys": orders.keys,
             "run": orders.run,
             "workers": workers,
+            "journal": journal,
         }
         while True:
             name, todo = connection.recv()

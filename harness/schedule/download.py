@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.api import HarnessError, MissingError
+from harness.contained import contained
 from harness.plugins import Catalog, Kind
 from harness.registry import ModelEntry
 from harness.schedule.components import model_loader
@@ -21,7 +22,8 @@ def download(
     """
     loader = model_loader(catalog.get(Kind.MODEL_LOADER, entry.loader, where=place(entry)))
     try:
-        loader.fetch(entry.spec(None), progress)
+        with contained("the loader"):
+            loader.fetch(entry.spec(None), progress)
     except HarnessError as error:
         raise MissingError(error.what, where=error.where, hint=error.hint) from error
     except Exception as error:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from harness.api import HarnessError, Measurement, Reading
+from harness.api import HarnessError, Later, Measurement, Reading
+from harness.contained import contained
+from harness.engine.values import checked_reading
 from harness.plugins import Catalog, Kind
 from harness.store.checked import Stored, StoredReading
 
@@ -39,7 +41,11 @@ def difference(measurement: Measurement, stored: StoredReading) -> str | bool:
     A measurement that raises is told as a difference: what is stored cannot be what it measured.
     """
     try:
-        reading = measurement.again(stored.numbers, stored.arrays)
+        with contained("it"):
+            found = measurement.again(stored.numbers, stored.arrays)
+        reading = None if found is None else checked_reading(found)
+        if isinstance(reading, Later):
+            raise TypeError("a Later is no Reading")
     except Exception as error:
         text = " ".join(str(error).split())
         return f"cannot be computed from its arrays ({type(error).__name__}: {text})"

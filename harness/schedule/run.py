@@ -18,6 +18,7 @@ from harness.plugins import Catalog
 from harness.schedule.crew import Crew, Orders, sensible
 from harness.schedule.environment import environment
 from harness.schedule.images import Images
+from harness.schedule.journal import Journal, path_beside
 from harness.schedule.pairs import again, remaining
 from harness.schedule.progress import Progress
 from harness.schedule.residency import Residency, residency
@@ -88,9 +89,26 @@ def run(
     Outcomes are committed as images finish. An interrupt leaves the run resumable: the same call
     goes on where it was.
     """
+    with Journal(path_beside(path_of(writer.db))) as journal:
+        if journal.last:
+            progress.say(journal.last)
+        return _run(resolved, catalog, writer, progress, settings, journal, command)
+
+
+def _run(
+    resolved: Resolved,
+    catalog: Catalog,
+    writer: Writer,
+    progress: Progress,
+    settings: Settings,
+    journal: Journal,
+    command: Sequence[str],
+) -> Summary:
     plan = resolved.plan
+    journal.call(f"data set {resolved.dataset.spec.name}")
     images = Images(resolved.dataset)
     keys = keys_of(plan.cells, images, progress.say)
+    journal.idle()
     number = writer.begin_run(
         plan,
         environment=environment(catalog),
@@ -108,13 +126,14 @@ def run(
                 images=images,
                 keys=keys,
                 run=number,
+                journal=journal,
             ).do()
         except BaseException as error:
             code = _code_of(error)
             status = "interrupted" if code == ExitCode.INTERRUPTED else "failed"
             writer.finish_run(number, status=status, exit_code=code)
             raise
-    failures = [*score(resolved, catalog, writer, number), *done.failures]
+    failures = [*score(resolved, catalog, writer, journal, number), *done.failures]
     code = _exit_code(failures, resolved, catalog)
     writer.finish_run(number, status="failed" if code else "done", exit_code=code)
     kept = [cell.key for cell in plan.cells if cell.attack and cell.attack.keep]
@@ -194,7 +213,9 @@ class _Work:
         images: Images,
         keys: Mapping[str, ImageKey],
         run: int,
+        journal: Journal,
     ) -> None:
+        self._journal = journal
         self._resolved, self._models, self._plan = resolved, models, resolved.plan
         self._writer, self._progress, self._settings = writer, progress, settings
         self._images, self._keys, self._run = images, keys, run
@@ -273,6 +294,7 @@ class _Work:
                         keys=self._keys,
                         run=self._run,
                         workers=workers,
+                        journal=self._journal,
                     )
                     # Where sets are streamed, other models come in between.
                     then = after.name if after and not self._streaming else None

@@ -9,6 +9,7 @@ from harness.contained import cause, scored
 from harness.engine.guard import Guard
 from harness.plan import Cell
 from harness.plugins import Catalog, Kind
+from harness.schedule.journal import Journal
 from harness.schedule.resolve import Resolved
 from harness.store.queries import (
     cell_rows,
@@ -19,7 +20,9 @@ from harness.store.queries import (
 from harness.store.writer import Writer
 
 
-def score(resolved: Resolved, catalog: Catalog, writer: Writer, run: int) -> list[str]:
+def score(
+    resolved: Resolved, catalog: Catalog, writer: Writer, journal: Journal, run: int
+) -> list[str]:
     """Store every metric of every cell, and say what is wrong with cells and metrics."""
     failures: list[str] = []
     wrong: dict[str, list[str]] = {}
@@ -35,16 +38,18 @@ def score(resolved: Resolved, catalog: Catalog, writer: Writer, run: int) -> lis
             continue
         scores = {}
         for name, metric in resolved.metrics.items():
+            origin = catalog.get(Kind.METRIC, name).origin
+            journal.call(f"metric {name!r} (plugin {origin}) of {cell.label}")
             try:
                 with Guard("it").around():
                     found = scored(metric, rows)
             except Exception as error:
-                origin = catalog.get(Kind.METRIC, name).origin
                 said = f"metric {name!r}: {cause('it', error)} (plugin {origin})"
                 wrong.setdefault(said, []).append(cell.label)
             else:
                 scores[name] = (found.value, found.images, str(metric.unit))
         writer.write_scores(run, cell.key, scores)
+    journal.idle()
     return failures + [f"{said}: {_few(labels)}" for said, labels in wrong.items()]
 
 

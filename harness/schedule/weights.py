@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.api import HarnessError, MissingError, ModelLoader, PluginError, WeightsFile
+from harness.contained import contained
 from harness.identity import file_sha256
 from harness.registry import ModelEntry
 
@@ -30,7 +31,10 @@ def locate(entry: ModelEntry, loader: ModelLoader) -> WeightsFile:
     found = _registered(entry)
     if found is None:
         try:
-            found = loader.weights(entry.spec(None))
+            with contained(f"loader {entry.loader!r}"):
+                found = loader.weights(entry.spec(None))
+            if not isinstance(found, WeightsFile):
+                raise TypeError(f"{type(found).__name__} is no WeightsFile")
         except HarnessError:
             raise
         except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -19,12 +19,14 @@ from harness.engine.device import default_batch_size, describe
 from harness.engine.jobs import Job, Judged
 from harness.engine.measuring import measure_images
 from harness.engine.workers import Workers
+from harness.errors import StoreError
 from harness.identity import image_seed
 from harness.plan import Cell
 from harness.schedule.aim import Settled, Wanted, aims
-from harness.schedule.attempts import Attempts
+from harness.schedule.attempts import Attempts, failure
 from harness.schedule.classes import must_fit
 from harness.schedule.images import Images
+from harness.schedule.journal import Journal
 from harness.schedule.progress import Progress
 from harness.schedule.recorder import Recorder
 from harness.schedule.residency import Residency
@@ -66,7 +68,9 @@ class ModelWork:
         keys: Mapping[str, ImageKey],
         run: int,
         workers: Workers,
+        journal: Journal,
     ) -> None:
+        self._journal = journal
         self._resolved, self._models = resolved, models
         self._writer, self._progress = writer, progress
         self._device, self._asked_size, self._run = device, batch_size, run
@@ -82,6 +86,8 @@ class ModelWork:
         """
         clean, *tasks = cells
         self._progress.cell(clean.model.name)
+        plugin = clean.model.about["plugin"]
+        self._journal.call(f"the loading of {clean.model.name} (plugin {plugin})")
         try:
             model = self._ready(clean, then)
         except Exception as error:
@@ -103,19 +109,35 @@ class ModelWork:
                 batch_size=self._size,
             )
             with attempts, named(_speaker(pending[0])):
-                if pending == [clean]:
-                    self._predict(model, clean, todo[clean.key], attempts)
-                    doubt_accuracy(clean, self._keys, self._writer, self._progress)
-                elif pending[0].attack:
-                    self._attack(model, pending, todo, attempts)
-                else:
-                    (cell,) = pending
-                    self._measure(model, cell, todo[cell.key], attempts)
+                try:
+                    self._compute(model, pending, todo, attempts)
+                except StoreError:
+                    raise
+                except Exception as error:  # whatever it was, other cells are not concerned
+                    attempts.fail(failure(error))
+                self._journal.idle()
             if attempts.error:
                 failed = True
                 self._progress.say(f"{pending[0].label}: {attempts.error}")
             self._progress.advance(cells=len(pending))
         return failed
+
+    def _compute(
+        self,
+        model: PixelClassifier,
+        cells: Sequence[Cell],
+        todo: Mapping[str, list[str]],
+        attempts: Attempts,
+    ) -> None:
+        """The pending images of cells that share their passes."""
+        (first, *_) = cells
+        if first.attack:
+            self._attack(model, cells, todo, attempts)
+        elif first.measurement:
+            self._measure(model, first, todo[first.key], attempts)
+        else:
+            self._predict(model, first, todo[first.key], attempts)
+            doubt_accuracy(first, self._keys, self._writer, self._progress)
 
     def _ready(self, clean: Cell, then: str | None) -> PixelClassifier:
         """The model of the ``clean`` cell, loaded and tried."""
@@ -146,6 +168,7 @@ class ModelWork:
 
     def _fail(self, cells: Sequence[Cell], error: Exception) -> None:
         """The model cannot be used: every pending cell gets an attempt that says so."""
+        said = f"{error} (plugin {cells[0].model.about['plugin']})"
         for cell in cells:
             with Attempts(
                 self._writer,
@@ -155,8 +178,8 @@ class ModelWork:
                 device=describe(self._device),
                 batch_size=self._asked_size or 0,
             ) as attempts:
-                attempts.fail(str(error))
-        self._progress.say(f"{cells[0].model.name}: {error}")
+                attempts.fail(said)
+        self._progress.say(f"{cells[0].model.name}: {said}")
         self._progress.advance(cells=len(cells))
 
     def _predict(
@@ -215,19 +238,22 @@ class ModelWork:
         attack = self._resolved.attacks[first.attack.label]
         unreadable: list[_Unreadable] = []
         try:
-            with closing(self._jobs(jobs, model.shape[1:], unreadable)) as stream:
-                for judged in attack_images(
-                    attack,
-                    model,
-                    stream,
-                    batch_size=self._size,
-                    on_halving=partial(self._halve, attempts),
-                    eight_bit=first.attack.eight_bit,
-                ):
-                    for cell in cells:
-                        rows = [row for row in judged if row.job.cell == cell.key]
-                        self._store(cell, self._outcomes(cell, rows), attempts)
-                    self._progress.advance()
+            for some, size in self._journal.by_danger(jobs, self._size):
+                with closing(self._jobs(some, model.shape[1:], unreadable)) as stream:
+                    for judged in attack_images(
+                        attack,
+                        model,
+                        stream,
+                        batch_size=size,
+                        on_halving=partial(self._halve, attempts),
+                        on_call=partial(self._calling, first),
+                        eight_bit=first.attack.eight_bit,
+                    ):
+                        for cell in cells:
+                            rows = [row for row in judged if row.job.cell == cell.key]
+                            faults = {row.job.image_id for row in rows if row.is_attacks_fault}
+                            self._store(cell, self._outcomes(cell, rows), attempts, faults)
+                        self._progress.advance()
         except ModelError as error:
             attempts.fail(str(error))
         for cell, image_id, unread in unreadable:
@@ -246,17 +272,21 @@ class ModelWork:
         unreadable: list[_Unreadable] = []
         starts = starts_of(self._writer.db, cell)
         try:
-            with closing(self._jobs(jobs, model.shape[1:], unreadable, starts)) as stream:
-                for finished in measure_images(
-                    self._resolved.measurements[cell.measurement.label],
-                    model,
-                    stream,
-                    self._workers,
-                    batch_size=self._size,
-                    on_halving=partial(self._halve, attempts),
-                    on_pass=self._progress.advance,
-                ):
-                    self._store_measured(cell, [measured_of(row) for row in finished], attempts)
+            for some, size in self._journal.by_danger(jobs, self._size):
+                with closing(self._jobs(some, model.shape[1:], unreadable, starts)) as stream:
+                    for finished in measure_images(
+                        self._resolved.measurements[cell.measurement.label],
+                        model,
+                        stream,
+                        self._workers,
+                        batch_size=size,
+                        on_halving=partial(self._halve, attempts),
+                        on_pass=self._progress.advance,
+                        on_call=partial(self._calling, cell),
+                    ):
+                        faults = {row.job.image_id for row in finished}
+                        rows = [measured_of(row) for row in finished]
+                        self._store_measured(cell, rows, attempts, faults)
         except ModelError as error:
             attempts.fail(str(error), cell)
         for _, image_id, unread in unreadable:
@@ -269,8 +299,15 @@ class ModelWork:
         key = next(c.key for c in self._resolved.plan.of(cell.model) if c.task is None)
         clean = done_clean(self._writer.db, key, retry_errors=False)
         wanted, settled = aims(cell, ids, self._keys, clean, model.classes)
+        deadly = {name: self._journal.deadly((cell.key, name)) for _, name, _ in wanted}
+        settled += [(name, Status.ERROR, why) for name, why in deadly.items() if why]
         self._settle(cell, settled, attempts)
-        return wanted
+        return [each for each in wanted if not deadly[each[1]]]
+
+    def _calling(self, cell: Cell, jobs: Sequence[Job]) -> None:
+        """A plugin is about to work for ``cell`` and those that share its passes."""
+        images = [(job.cell, job.image_id) for job in jobs]
+        self._journal.call(f"{cell.label} ({_speaker(cell)})", images)
 
     def _jobs(
         self,
@@ -314,10 +351,16 @@ class ModelWork:
             kept = dict(zip(keepable, stored, strict=True))
         return [outcome_of(row, kept.get(index)) for index, row in enumerate(rows)]
 
-    def _store(self, cell: Cell, outcomes: Sequence[Outcome], attempts: Attempts) -> None:
+    def _store(
+        self,
+        cell: Cell,
+        outcomes: Sequence[Outcome],
+        attempts: Attempts,
+        faults: Collection[str] = (),
+    ) -> None:
         if outcomes:
             self._writer.write_outcomes(attempts.of(cell), outcomes)
-            self._stored(cell, outcomes, attempts)
+            self._stored(cell, outcomes, attempts, faults)
 
     def _settle(self, cell: Cell, rows: Sequence[Settled], attempts: Attempts) -> None:
         if cell.attack:
@@ -327,17 +370,29 @@ class ModelWork:
             measured = [Measured(image, status, error=why) for image, status, why in rows]
             self._store_measured(cell, measured, attempts)
 
-    def _store_measured(self, cell: Cell, rows: Sequence[Measured], attempts: Attempts) -> None:
+    def _store_measured(
+        self,
+        cell: Cell,
+        rows: Sequence[Measured],
+        attempts: Attempts,
+        faults: Collection[str] = (),
+    ) -> None:
         if rows:
             self._writer.write_measured(attempts.of(cell), rows)
-            self._stored(cell, rows, attempts)
+            self._stored(cell, rows, attempts, faults)
 
     def _stored(
-        self, cell: Cell, rows: Sequence[Outcome] | Sequence[Measured], attempts: Attempts
+        self,
+        cell: Cell,
+        rows: Sequence[Outcome] | Sequence[Measured],
+        attempts: Attempts,
+        faults: Collection[str],
     ) -> None:
+        """``faults``: images whose error is the plugin's, not the model's or the reader's."""
+        self._journal.settled([(cell.key, row.image_id) for row in rows])
         wrong = next((row for row in rows if row.error), None)
         if wrong and cell.task:
-            plugin = cell.task.component.about["plugin"]
-            attempts.fail(f"image {wrong.image_id}: {wrong.error} (plugin {plugin})", cell)
+            culprit = f" ({_speaker(cell)})" if wrong.image_id in faults else ""
+            attempts.fail(f"image {wrong.image_id}: {wrong.error}{culprit}", cell)
         self.computed += len(rows)
         self._progress.advance(images=len(rows), forwards=sum(row.forwards for row in rows))

@@ -6,11 +6,14 @@ else is small and exact: six images of 4 x 4, a linear model of three classes.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import random
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -141,7 +144,21 @@ def silence() -> None:
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
 
 
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def hang() -> None:
+    while True:
+        with suppress(BaseException):
+            sum(range(1000))
+
+
 AFTER = {
+    "dies": lambda: os._exit(3),
+    "crashes": crash,
+    "is killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "hangs": hang,
     "prints": print_,
     "sets the dtype": set_dtype,
     "stops gradients": stop_gradients,
@@ -161,6 +178,8 @@ class Whole(Attack):
             target.logits(batch.images)
             return Candidates(batch.images * 0.75, {"mark": batch.images[:, 0, 0, 0]})
 
+        if (batch.labels == 2).any():
+            act("deadly", lambda: None)
         parts = (batch.images, batch.labels, batch.classes, batch.targeted)
         return act("attack", good, *parts, wrong=lambda value: value.images[:, :, 1:])
 
@@ -221,6 +240,9 @@ class One(Measurement):
         return {"mean": ""}
 
     def measure(self, probe, subject):
+        if subject.label == 2:
+            act("deadly", lambda: None)
+
         def good():
             probe.logits(subject.image[None])
             return Reading({"mean": float(subject.image.mean())}, {"row": np.zeros(2, np.float32)})
@@ -273,7 +295,7 @@ class Rate(Metric):
 
 
 class Loader(ModelLoader):
-    """The class of an image is the channel that is brightest."""
+    """The class of an image is the channel that is brightest; only the model ``toy`` is rude."""
 
     def weights(self, spec):
         from pathlib import Path
@@ -284,13 +306,26 @@ class Loader(ModelLoader):
         import torch
         from torch import nn
 
-        def good():
-            layer = nn.Linear(3 * SIZE[0] * SIZE[1], CLASSES, bias=False)
-            layer.weight.data = torch.eye(CLASSES).repeat_interleave(SIZE[0] * SIZE[1], dim=1)
-            network = nn.Sequential(nn.Flatten(), layer)
-            return Classifier(network, Preprocessing(SIZE), CLASSES)
+        rude = spec.name == "toy"
 
-        return act("loader", good, wrong=lambda value: value.module)
+        class Network(nn.Linear):
+            def forward(self, images):
+                def good():
+                    return super(Network, self).forward(images.flatten(1))
+
+                def wrong(logits):
+                    """NaN for images without a bright pixel, such as the attack's."""
+                    dark = images.flatten(1).amax(1) < 0.7
+                    return logits.masked_fill(dark[:, None], torch.nan)
+
+                return act("network", good, wrong=wrong) if rude else good()
+
+        def good():
+            layer = Network(3 * SIZE[0] * SIZE[1], CLASSES, bias=False)
+            layer.weight.data = torch.eye(CLASSES).repeat_interleave(SIZE[0] * SIZE[1], dim=1)
+            return Classifier(layer, Preprocessing(SIZE), CLASSES)
+
+        return act("loader", good, wrong=lambda value: value.module) if rude else good()
 
 
 class Data(Dataset):

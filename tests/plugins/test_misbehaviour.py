@@ -6,51 +6,16 @@ computed is what they compute without it.
 
 from __future__ import annotations
 
-import importlib
-import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ExitCode
 
-HERE = Path(__file__).parent
-REGISTRY = """\
-models:
-  toy:
-    loader: rude-loader
-    family: toy
-    year: 2026
-    classes: 3
-    preprocessing: &size {{size: [4, 4]}}
-  twin:
-    loader: rude-loader
-    family: toy
-    year: 2026
-    classes: 3
-    preprocessing: *size
-    options: {{number: 2}}
-datasets:
-  toy:
-    reader: rude-data
-    version: "1"
-    classes: 3
-suites:
-  toy:
-    dataset: toy
-    models: [{models}]
-    attacks:
-{attacks}      - {{attack: fgsm, goals: [untargeted, random], parameters: {{epsilon: 0.3}}}}
-    measurements:
-{measurements}      - {{measurement: divergence, parameters: {{steps: 3}}}}
-    metrics: [{metrics}accuracy, success]
-"""
-"""The plugin's own stand before the others, so that these see what it leaves behind."""
-
+pytestmark = pytest.mark.usefixtures("rude")
 SETTINGS = ("sets the dtype", "stops gradients", "seeds", "moves", "silences")
 RAISES = ("raises", "interrupts", "exits", "closes")
 RETURNS = ("returns None", "returns a string", "wrong shape")
@@ -76,6 +41,11 @@ SWEEP = [
     ("metric", "returns a huge int"),
 ]
 """Misbehaviour that costs the component's own results alone, and is exit code 1."""
+MODEL = [
+    *(("loader", what) for what in (*RAISES, *RETURNS, *SETTINGS) if what != "seeds"),
+    *(("network", what) for what in (*RAISES, "returns None", "returns a string")),
+]
+"""Misbehaviour of one model's loader or network; a loader may draw random weights."""
 HARMLESS = [
     *((place, "modifies its inputs") for place in ("attack", "load", "observe", "metric")),
     *((place, "modifies its inputs") for place in ("measurement", "together")),
@@ -83,58 +53,23 @@ HARMLESS = [
 """What spoils nothing, for everybody has a copy of his own."""
 
 
-@pytest.fixture(autouse=True)
-def installed_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The plugin of ``rude.py``, installed."""
-    from harness.plugins import installed
-
-    site = tmp_path.with_name(f"{tmp_path.name}-site")
-    info = site / "acme_rude-1.0.dist-info"
-    info.mkdir(parents=True)
-    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: acme-rude\nVersion: 1.0\n")
-    info.joinpath("entry_points.txt").write_text("[harness]\nrude = rude\n")
-    shutil.copy(HERE / "rude.py", site)
-    monkeypatch.syspath_prepend(site)
-    importlib.invalidate_caches()
-    installed.cache_clear()
-    yield
-    installed.cache_clear()
-    sys.modules.pop("rude", None)
-
-
-def registry(path: Path, component: str | None, models: str = "toy") -> Path:
-    """The suite ``toy`` with ``component`` of the plugin, if any."""
-    kinds = {"attack": ("rude-whole", "rude-stepped"), "metric": ("rude-metric",)}
-    attack = component if component in kinds["attack"] else None
-    metric = component if component in kinds["metric"] else None
-    measurement = component if component and not attack and not metric else None
-    path.write_text(
-        REGISTRY.format(
-            models=models,
-            attacks=f"      - {{attack: {attack}, goals: [random]}}\n" if attack else "",
-            measurements=f"      - {{measurement: {measurement}}}\n" if measurement else "",
-            metrics=f"{metric}, " if metric else "",
-        )
+def rows_of_others(db: Path, model: str = "toy") -> dict[str, list[tuple[object, ...]]]:
+    """All that is stored of other plugins' attacks, measurements and metrics on one model."""
+    own = (
+        "JOIN cells ON cells.id = cell_id JOIN components ON components.id = cells.model_id"
+        " WHERE components.name = ? AND cells.label NOT LIKE 'rude%'"
     )
-    return path
-
-
-def rows_of_others(db: Path) -> dict[str, list[tuple[object, ...]]]:
-    """All that is stored of other plugins' attacks, measurements and metrics."""
     with sqlite3.connect(db) as connection:
         return {
-            name: connection.execute(query).fetchall()
+            name: sorted(connection.execute(query, [model]).fetchall(), key=str)
             for name, query in {
-                "clean": "SELECT image_id, predicted, margin FROM clean ORDER BY 1",
+                "clean": f"SELECT image_id, predicted, margin FROM clean {own}",
                 "outcomes": "SELECT cells.label, goal, image_id, status, outcomes.linf, l2, margin,"
-                " predicted, forwards FROM outcomes JOIN cells ON cells.id = cell_id"
-                " WHERE cells.label NOT LIKE 'rude%' ORDER BY 1, 2, 3",
+                f" predicted, forwards FROM outcomes {own}",
                 "numbers": "SELECT cells.label, image_id, measurements.name, value"
-                " FROM measurements JOIN cells ON cells.id = cell_id"
-                " WHERE cells.label NOT LIKE 'rude%' ORDER BY 1, 2, 3",
-                "scores": "SELECT cells.label, goal, metric, value FROM scores"
-                " JOIN cells ON cells.id = cell_id WHERE metric NOT LIKE 'rude%'"
-                " AND cells.label NOT LIKE 'rude%' ORDER BY 1, 2, 3",
+                f" FROM measurements {own}",
+                "scores": f"SELECT cells.label, goal, metric, value FROM scores {own}"
+                " AND metric NOT LIKE 'rude%'",
             }.items()
         }
 
@@ -143,7 +78,7 @@ _WITHOUT: dict[str, list[tuple[object, ...]]] = {}
 
 
 @pytest.fixture
-def without(harness, tmp_path) -> dict[str, list[tuple[object, ...]]]:
+def without(harness, tmp_path, registry) -> dict[str, list[tuple[object, ...]]]:
     """What the others compute without the plugin's tasks; once for all tests."""
     if not _WITHOUT:
         path = registry(tmp_path / "toy.yaml", None)
@@ -168,7 +103,7 @@ def ambient() -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("component", sorted(set(WHERE.values())))
-def test_the_plugin_itself_is_healthy(component, harness, tmp_path, without):
+def test_the_plugin_itself_is_healthy(component, harness, tmp_path, without, registry):
     path = registry(tmp_path / "toy.yaml", component)
     done = harness("run", "--registry", path, "--suite", "toy", "--db", "toy.db")
     assert done.code == 0, done.err
@@ -176,7 +111,9 @@ def test_the_plugin_itself_is_healthy(component, harness, tmp_path, without):
 
 
 @pytest.mark.parametrize(("place", "what"), [c for c in SWEEP if c not in ELSEWHERE])
-def test_misbehaviour_costs_nobody_else(place, what, harness, tmp_path, monkeypatch, without):
+def test_misbehaviour_costs_nobody_else(
+    place, what, harness, tmp_path, monkeypatch, without, registry
+):
     path = registry(tmp_path / "toy.yaml", (WHERE | STEPS)[place])
     monkeypatch.setenv("RUDE", f"{place} {what}")
     before = ambient()
@@ -192,7 +129,7 @@ def test_misbehaviour_costs_nobody_else(place, what, harness, tmp_path, monkeypa
 
 @pytest.mark.parametrize(("place", "what"), HARMLESS)
 def test_what_a_plugin_does_to_its_own_copies_is_nobodys_affair(
-    place, what, harness, tmp_path, monkeypatch
+    place, what, harness, tmp_path, monkeypatch, registry
 ):
     """The second model comes after the plugin; all that its attacks got is what the first's got."""
     found = []
@@ -215,7 +152,7 @@ DATA = [
 
 
 @pytest.mark.parametrize(("place", "what"), DATA)
-def test_a_data_set_that_cannot_be_used(place, what, harness, tmp_path, monkeypatch):
+def test_a_data_set_that_cannot_be_used(place, what, harness, tmp_path, monkeypatch, registry):
     path = registry(tmp_path / "toy.yaml", None)
     monkeypatch.setenv("RUDE", f"{place} {what}")
     before = ambient()
@@ -227,7 +164,7 @@ def test_a_data_set_that_cannot_be_used(place, what, harness, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("what", RAISES)
-def test_a_data_set_that_raises_at_its_pictures(what, harness, tmp_path, monkeypatch):
+def test_a_data_set_that_raises_at_its_pictures(what, harness, tmp_path, monkeypatch, registry):
     path = registry(tmp_path / "toy.yaml", None)
     monkeypatch.setenv("RUDE", f"read {what}")
     done = harness("run", "--registry", path, "--suite", "toy", "--db", "toy.db")
@@ -237,3 +174,39 @@ def test_a_data_set_that_raises_at_its_pictures(what, harness, tmp_path, monkeyp
     with sqlite3.connect(tmp_path / "toy.db") as connection:
         (stored,) = connection.execute("SELECT count(*) FROM clean WHERE error LIKE '%acme-rude%'")
     assert stored == (6,)
+
+
+@pytest.mark.parametrize(("place", "what"), MODEL)
+def test_a_model_that_cannot_be_used_costs_no_other_model(
+    place, what, harness, tmp_path, monkeypatch, registry
+):
+    path = registry(tmp_path / "toy.yaml", None, models="toy, twin")
+    found = []
+    for number, rude in enumerate((f"{place} {what}", "")):
+        monkeypatch.setenv("RUDE", rude)
+        before = ambient()
+        done = harness("run", "--registry", path, "--suite", "toy", "--db", f"{number}.db")
+        assert ambient() == before
+        assert done.code == (ExitCode.CELLS_FAILED if rude else ExitCode.OK), done.err
+        assert "Traceback" not in done.err
+        assert done.out == ""
+        found.append(rows_of_others(tmp_path / f"{number}.db", model="twin"))
+        if rude:
+            (line,) = [line for line in done.err.splitlines() if "(plugin acme-rude:rude)" in line]
+            assert line.startswith("toy: ")
+    assert found[0] == found[1]
+    assert found[0]["outcomes"]
+
+
+def test_where_the_model_fails_no_healthy_plugin_is_blamed(
+    harness, tmp_path, monkeypatch, registry
+):
+    path = registry(tmp_path / "toy.yaml", "rude-whole")
+    monkeypatch.setenv("RUDE", "network wrong shape")
+    done = harness("run", "--registry", path, "--suite", "toy", "--db", "toy.db")
+    assert done.code == ExitCode.CELLS_FAILED
+    (line,) = [line for line in done.err.splitlines() if line.startswith("toy rude-whole")]
+    assert "the model returned NaN or infinity for the candidate" in line
+    assert "plugin" not in line
+    board = harness("leaderboard", "--db", "toy.db", "--suite", "toy", "--format", "json")
+    assert "(plugin" not in board.out

@@ -1,0 +1,58 @@
+"""What attacks and measurements say of themselves, checked before anything relies on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from harness.api import Access, AttackParameters, Goal, Measurement, Norm
+
+_Rule = Callable[[object], bool]
+
+
+def check_attack(attack: AttackParameters) -> None:
+    """
+    Raises:
+        TypeError: a declaration is not what the API says. Exception: what reading it raised.
+    """
+    _check(
+        attack,
+        norm=lambda value: isinstance(value, Norm),
+        goals=_goals,
+        access=lambda value: isinstance(value, Access),
+        budget=lambda value: value is None or _finite(value),
+        confidence=_finite,
+    )
+
+
+def check_measurement(measurement: Measurement) -> None:
+    """As `check_attack`."""
+    _check(
+        measurement,
+        goals=_goals,
+        access=lambda value: isinstance(value, Access),
+        scores=_names,
+        starts_from=lambda value: value is None or isinstance(value, str),
+        rows=lambda value: value is None or (isinstance(value, int) and value >= 1),
+    )
+
+
+def _check(thing: object, **rules: _Rule) -> None:
+    for name, holds in rules.items():
+        value = getattr(thing, name)
+        if not holds(value):
+            raise TypeError(f"its {name} is {value!r}")
+
+
+def _goals(value: object) -> bool:
+    return isinstance(value, frozenset | set) and all(isinstance(goal, Goal) for goal in value)
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(unit, str) for name, unit in value.items()
+    )

@@ -1,0 +1,259 @@
+"""What one image, one attack or one measurement does wrong stays its own."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from harness.api import (
+    Attack,
+    Candidates,
+    Measurement,
+    Norm,
+    PluginError,
+    Point,
+    Reading,
+    Status,
+    SteppedAttack,
+    Stepper,
+)
+from harness.engine.attack import attack_images
+from harness.engine.classifier import PixelClassifier
+from harness.engine.guard import Guard
+from harness.engine.workers import Workers
+from harness.testing.fakes import attack_all, jobs_for, measure_all, pixel_model
+
+SIZE = (2, 2)
+POISON = 0.875
+"""The first value of the images on which attacks fail."""
+
+
+def model() -> PixelClassifier:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Dropout(0.5))
+    return pixel_model(network, classes=6, size=SIZE)
+
+
+def jobs(network: PixelClassifier, count: int, *poisoned: int):
+    images = torch.rand(count, 3, *SIZE, generator=torch.Generator().manual_seed(1)) / 2
+    images[list(poisoned), 0, 0, 0] = POISON
+    return jobs_for(network, images, [None] * count)
+
+
+class _Fragile(Stepper):
+    """Three rounds an image; a poisoned one raises in its second."""
+
+    def __init__(self, slots) -> None:
+        self.images = torch.zeros(slots.count, *slots.shape)
+        self.left = torch.zeros(slots.count)
+        self.finished = torch.ones(slots.count, dtype=torch.bool)
+
+    def load(self, rows, batch):
+        self.images[rows], self.left[rows], self.finished[rows] = batch.images, 3, False
+
+    def point(self):
+        return Point(self.images)
+
+    def observe(self, logits):
+        return torch.ones_like(logits)
+
+    def step(self, gradient):
+        self.left -= 1
+        self.finished |= self.left <= 0
+        if ((self.images[:, 0, 0, 0] == POISON) & (self.left == 1)).any():
+            raise RuntimeError("this one is too much")
+
+    def result(self, rows):
+        return Candidates(self.images[rows])
+
+
+class Fragile(SteppedAttack):
+    norm: ClassVar[Norm] = Norm.LINF
+
+    def stepper(self, slots):
+        return _Fragile(slots)
+
+
+class Whole(Attack):
+    norm: ClassVar[Norm] = Norm.LINF
+
+    def perturb(self, target, batch):
+        if (batch.images[:, 0, 0, 0] == POISON).any():
+            raise RuntimeError("this one is too much")
+        return batch.images
+
+
+@pytest.mark.parametrize("attack", [Fragile(), Whole()])
+@pytest.mark.parametrize("poisoned", [(0,), (17,), (5, 6, 39)])
+def test_an_image_on_which_an_attack_raises_costs_itself_alone(attack, poisoned):
+    network = model()
+    todo = jobs(network, 40, *poisoned)
+    taken = []
+
+    def stream():
+        for job in todo:
+            taken.append(job.image_id)
+            yield job
+
+    most_ahead, judged = 0, {}
+    for rows in attack_images(
+        attack, network, stream(), batch_size=8, on_halving=lambda size: None
+    ):
+        judged.update({int(row.job.image_id): row for row in rows})
+        most_ahead = max(most_ahead, len(taken) - len(judged))
+    assert sorted(judged) == list(range(40))
+    assert {number for number, row in judged.items() if row.status is Status.ERROR} == {*poisoned}
+    assert all("too much" in judged[number].error for number in poisoned)
+    assert most_ahead <= 16, "pictures wait in memory"
+
+
+def to_training(network: PixelClassifier) -> None:
+    network.differentiable.train()
+
+
+def add_a_hair(network: PixelClassifier) -> None:
+    next(network.differentiable.parameters()).data[0, 0] += 1e-6
+
+
+def mirror(network: PixelClassifier) -> None:
+    weights = next(network.differentiable.parameters()).data
+    weights.copy_(weights.flip(1))
+
+
+def another_tensor(network: PixelClassifier) -> None:
+    parameter = next(network.differentiable.parameters())
+    parameter.data = parameter.data + 1
+
+
+def double(network: PixelClassifier) -> None:
+    network.differentiable.double()
+
+
+def another_layer(network: PixelClassifier) -> None:
+    network.differentiable.network = nn.Identity()
+
+
+def ask_gradients(network: PixelClassifier) -> None:
+    next(network.differentiable.parameters()).requires_grad_(True)
+
+
+def hook(network: PixelClassifier) -> None:
+    network.differentiable.register_forward_hook(lambda module, given, logits: logits * 0)
+
+
+def buffer(network: PixelClassifier) -> None:
+    network.differentiable.scale.mul_(2)
+
+
+CHANGES = {
+    to_training: "training mode",
+    add_a_hair: "weights",
+    mirror: "weights",
+    another_tensor: "weights",
+    double: "weights",
+    another_layer: "made of",
+    ask_gradients: "requires_grad",
+    hook: "made of",
+    buffer: "buffers",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_model_is_put_back_and_the_plugin_named(change):
+    network = model()
+    images = torch.rand(3, 3, *SIZE)
+    before = network.predict(images)
+    kept = {name: value.clone() for name, value in network.differentiable.state_dict().items()}
+    guard = Guard("the attack", network)
+    guard.check()
+    change(network)
+    with pytest.raises(PluginError, match="the attack changed") as caught:
+        guard.check()
+    assert CHANGES[change] in str(caught.value)
+    assert torch.equal(network.predict(images), before)
+    after = network.differentiable.state_dict()
+    assert list(after) == list(kept)
+    assert all(torch.equal(after[name], value) for name, value in kept.items())
+    assert not any(part.requires_grad for part in network.differentiable.parameters())
+    guard.check()
+
+
+class _Counting(nn.Module):
+    """A network with a memory of its own: a buffer that each pass changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, images):
+        self.passes += 1
+        return images.flatten(1)
+
+
+def test_a_network_that_changes_by_itself_is_no_plugins_fault():
+    network = pixel_model(_Counting(), classes=12, size=SIZE)
+    judged = attack_all(Whole(), network, jobs(network, 4))
+    assert {row.status for row in judged} <= {Status.ROBUST, Status.BROKEN}
+
+
+SETTINGS = {
+    "dtype": lambda: torch.set_default_dtype(torch.float64),
+    "device": lambda: torch.set_default_device("meta"),
+    "gradients": lambda: torch.set_grad_enabled(False),
+    "deterministic": lambda: torch.use_deterministic_algorithms(True),
+    "benchmark": lambda: setattr(torch.backends.cudnn, "benchmark", True),
+    "tf32": lambda: torch.set_float32_matmul_precision("medium"),
+    "bf16": lambda: setattr(torch.backends.mkldnn.matmul, "fp32_precision", "bf16"),
+    "threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "autocast": lambda: torch.set_autocast_enabled("cpu", True),
+    "folder": lambda: os.chdir("/"),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_changed_setting_is_put_back_and_the_plugin_named(setting, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    guard = Guard("the attack")
+    SETTINGS[setting]()
+    with pytest.raises(PluginError, match="the attack changed"):
+        guard.check()
+    guard.check()
+
+
+class Long(Measurement):
+    def measure(self, probe, subject):
+        return Reading({"a": torch.ones(2)}, {"b": torch.zeros(2, dtype=torch.float64)})
+
+
+class Wide(Measurement):
+    def measure(self, probe, subject):
+        return Reading({}, {"b": [[1.0, 2.0]]})
+
+
+class Tensors(Measurement):
+    def measure(self, probe, subject):
+        return Reading({"a": torch.ones(())}, {"b": torch.zeros(2, dtype=torch.float64)})
+
+
+@pytest.mark.parametrize(
+    ("measurement", "error"),
+    [(Long(), "number 'a' is a tensor float32 (2,)"), (Wide(), "array 'b' is float64 (1, 2)")],
+)
+def test_a_reading_of_the_wrong_shape_is_its_images_error(measurement, error):
+    network = model()
+    with Workers(1) as workers:
+        (found,) = measure_all(measurement, network, jobs(network, 1), workers)
+    assert found.status is Status.ERROR
+    assert error in found.error
+
+
+def test_what_is_a_number_or_an_array_is_taken():
+    network = model()
+    with Workers(1) as workers:
+        (found,) = measure_all(Tensors(), network, jobs(network, 1), workers)
+    assert found.numbers == {"a": 1.0}
+    assert found.arrays["b"].dtype.name == "float32"
