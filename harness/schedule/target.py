@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from harness.api import DataError, ModelError
+from harness.api import DataError
 from harness.engine import exact
 from harness.engine.adaptation import BORDERS
 from harness.engine.classifier import PixelClassifier
@@ -19,7 +19,7 @@ from harness.engine.forward_only import Forward, predicting
 from harness.engine.transfer import Pictures, Seen, evaluate, read_ahead
 from harness.errors import StoreError
 from harness.plan import Adaptation, Cell, Pair
-from harness.schedule.attempts import Attempts
+from harness.schedule.attempts import Attempts, failure
 from harness.schedule.classes import must_fit
 from harness.schedule.figures import cache_folder, figures_key
 from harness.schedule.images import Images
@@ -102,8 +102,10 @@ class TargetWork:
             if model is not None:
                 try:
                     self._show(task, model, attempts)
-                except ModelError as error:
-                    attempts.fail(str(error))
+                except StoreError:
+                    raise
+                except Exception as error:
+                    attempts.fail(failure(error))
         if attempts.error:
             self._progress.say(f"{name}: transfers: {attempts.error}")
         return attempts.error is not None
@@ -117,8 +119,10 @@ class TargetWork:
             try_model(
                 loaded, clean, self._images, self._writer, self._progress, self._models.give_way
             )
+        except StoreError:
+            raise
         except Exception as error:
-            attempts.fail(str(error))
+            attempts.fail(failure(error))
             return None
         return loaded.model
 

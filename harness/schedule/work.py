@@ -90,6 +90,8 @@ class ModelWork:
         self._journal.call(f"the loading of {clean.model.name} (plugin {plugin})")
         try:
             model = self._ready(clean, then)
+        except StoreError:
+            raise
         except Exception as error:
             self._fail([cell for cell in cells if todo[cell.key]], error)
             return True
@@ -168,7 +170,7 @@ class ModelWork:
 
     def _fail(self, cells: Sequence[Cell], error: Exception) -> None:
         """The model cannot be used: every pending cell gets an attempt that says so."""
-        said = f"{error} (plugin {cells[0].model.about['plugin']})"
+        said = f"{failure(error)} (plugin {cells[0].model.about['plugin']})"
         for cell in cells:
             with Attempts(
                 self._writer,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import suppress
 from typing import ClassVar
 
 import pytest
 import torch
 from torch import nn
 
+from harness import signals
 from harness.api import (
     Attack,
     Candidates,
@@ -21,6 +24,7 @@ from harness.api import (
     SteppedAttack,
     Stepper,
 )
+from harness.contained import contained
 from harness.engine.attack import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.guard import Guard
@@ -257,3 +261,39 @@ def test_what_is_a_number_or_an_array_is_taken():
         (found,) = measure_all(Tensors(), network, jobs(network, 1), workers)
     assert found.numbers == {"a": 1.0}
     assert found.arrays["b"].dtype.name == "float32"
+
+
+def interrupt() -> None:
+    """The user's Ctrl-C."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def swallow() -> None:
+    with suppress(BaseException):
+        interrupt()
+
+
+def turn_into_an_error() -> None:
+    try:
+        interrupt()
+    except KeyboardInterrupt as error:
+        raise RuntimeError("interrupted") from error
+
+
+@pytest.mark.parametrize("plugin", [interrupt, swallow, turn_into_an_error])
+def test_a_users_interrupt_goes_on_whatever_a_plugin_makes_of_it(plugin):
+    try:
+        with signals.handled(), pytest.raises(KeyboardInterrupt), contained("the attack"):
+            plugin()
+    finally:
+        with signals.handled():  # nobody has asked any more
+            assert not signals.asked()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_a_plugins_own_interrupt_is_its_error(error):
+    with (
+        pytest.raises(PluginError, match=f"the attack raised {error.__name__}"),
+        contained("the attack"),
+    ):
+        raise error
