@@ -52,11 +52,6 @@ class Matrix:
     notes: tuple[str, ...]
 
 
-def panels(db: Connection, suite: str) -> tuple[Panel, ...]:
-    """The panels of a suite that have transfers, in the suite's order."""
-    return tuple(stored_panels(db, chosen_suite(queries.suites(db), suite)))
-
-
 def transfer_matrix(
     db: Connection,
     *,
@@ -82,7 +77,15 @@ def transfer_matrix(
     suite = chosen_suite(queries.suites(db), suite)
     offered = stored_panels(db, suite)
     panel, chosen = chosen_panel(suite, tuple(offered), attack=attack, goal=goal, epsilon=epsilon)
-    return _matrix(db, panel, offered[panel], chosen, k, denominator, border)
+    return matrix_of(
+        db,
+        panel,
+        offered[panel],
+        k=k,
+        denominator=denominator,
+        border=border,
+        chosen=chosen,
+    )
 
 
 def matrices(
@@ -90,20 +93,22 @@ def matrices(
 ) -> tuple[Matrix, ...]:
     """The matrices of all panels of a suite, with the study's denominator; ``k`` as above."""
     return tuple(
-        _matrix(db, panel, selection, (), k, "paper", border)
+        matrix_of(db, panel, selection, k=k, border=border)
         for panel, selection in stored_panels(db, suite).items()
     )
 
 
-def _matrix(
+def matrix_of(
     db: Connection,
     panel: Panel,
     selection: Selection,
-    chosen: tuple[str, ...],
-    k: int | None,
-    denominator: Denominator,
-    border: Border | None,
+    *,
+    k: int | None = None,
+    denominator: Denominator = "paper",
+    border: Border | None = None,
+    chosen: tuple[str, ...] = (),
 ) -> Matrix:
+    """The matrix of one of `stored_panels`; ``chosen`` says what was not asked for."""
     untargeted = panel.goal == UNTARGETED
     k = 1 if untargeted else k or TOP_K
     border = border or _border(db, selection.suite)

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transfer_toy import Toy, attack, by_loops, clean_cells, panel, suite_of
 
-from harness.analysis.transfer import Matrix, panels, side_by_side, transfer_matrix
+from harness.analysis.transfer import Matrix, side_by_side, transfer_matrix
+from harness.analysis.transfer_panels import stored_panels
 from harness.analysis.transfer_summary import mean_rate, summary
 from harness.errors import ConfigError
 
@@ -163,7 +164,7 @@ def several(bench: Any) -> Any:
 
 
 def test_panels_are_those_with_transfers_in_the_suites_order(several: Any) -> None:
-    assert [(each.attack.label, each.goal) for each in panels(several.sql, "toy")] == [
+    assert [(each.attack.label, each.goal) for each in stored_panels(several.sql, "toy")] == [
         ("ifgsm epsilon=0.1", "untargeted"),
         ("ifgsm epsilon=0.1", "random"),
         ("ifgsm epsilon=0.2", "untargeted"),

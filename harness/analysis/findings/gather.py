@@ -8,7 +8,8 @@ from sqlite3 import Connection
 
 from harness.analysis.findings.evidence import UNTARGETED, Evidence, Model, Score, Trial
 from harness.analysis.selection import Selection, chosen_suite, select
-from harness.analysis.transfer import Matrix, panels, transfer_matrix
+from harness.analysis.transfer import Matrix, matrix_of
+from harness.analysis.transfer_panels import stored_panels
 from harness.store import board as queries
 from harness.store.confident import judged_rows
 
@@ -100,7 +101,7 @@ def _score(
 
 def _matrices(db: Connection, suite: str) -> tuple[Matrix, ...]:
     return tuple(
-        transfer_matrix(db, suite=suite, attack=panel.attack.label, goal=panel.goal)
-        for panel in panels(db, suite)
+        matrix_of(db, panel, selection)
+        for panel, selection in stored_panels(db, suite).items()
         if panel.goal == UNTARGETED
     )

@@ -10,6 +10,7 @@ from harness.analysis import bootstrap, findings, transfer
 from harness.analysis.board import Board, leaderboard
 from harness.analysis.joint import JointBoard, joint
 from harness.analysis.selection import chosen_suite
+from harness.analysis.transfer_panels import stored_panels
 from harness.errors import ConfigError
 from harness.report.html import charts, pictures, stored, tables
 from harness.report.html.figure import Figure
@@ -139,11 +140,8 @@ def _matrices(db: Connection, suite: str) -> list[transfer.Matrix]:
     """Every panel, with both denominators, and for targeted goals with k 5 and 1."""
     denominators: tuple[transfer.Denominator, ...] = ("paper", "code")
     return [
-        transfer.transfer_matrix(
-            db, suite=suite, attack=panel.attack.label, goal=panel.goal, k=k,
-            denominator=denominator,
-        )
-        for panel in transfer.panels(db, suite)
+        transfer.matrix_of(db, panel, selection, k=k, denominator=denominator)
+        for panel, selection in stored_panels(db, suite).items()
         for k in ((1,) if panel.goal == "untargeted" else (5, 1))
         for denominator in denominators
-    ]  # fmt: skip
+    ]
