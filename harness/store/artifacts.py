@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ REPAIR = (
     "restore the file; or `harness verify --repair` forgets it, and a run makes its images again"
 )
 
+_OWN = re.compile(r"[0-9a-f]{64}\.safetensors|open/[0-9a-f]{64}\.shard")
+
 _FLOAT = np.dtype("<f4")
 
 
@@ -61,6 +64,21 @@ class _Shard:
 def folder_of(database: Path) -> Path:
     """The artifacts' folder of the database at ``database``."""
     return Path(f"{database.resolve()}.artifacts")
+
+
+def own_file(folder: Path, name: str) -> Path:
+    """The file of this name in an artifact folder; for whoever writes or removes it.
+
+    Raises:
+        StoreError: the harness makes none of that name; it may lie anywhere.
+    """
+    if not _OWN.fullmatch(name):
+        raise StoreError(
+            f"there is no file of kept images named {name!r}",
+            where=str(folder),
+            hint="the database was not written by the harness, or is damaged",
+        )
+    return folder / name
 
 
 class Artifacts:
@@ -115,7 +133,7 @@ class Artifacts:
             " WHERE sha256 IS NULL GROUP BY artifacts.id"
         ).fetchall()
         for artifact, key, path, shape, named in rows:
-            shard = _Shard(artifact, self.folder / path, tuple(json.loads(shape)))
+            shard = _Shard(artifact, own_file(self.folder, path), tuple(json.loads(shape)))
             with file_errors(shard.path):
                 size = shard.path.stat().st_size if shard.path.exists() else 0
             shard.rows = min(named, size // shard.row_bytes)
@@ -144,7 +162,7 @@ class Artifacts:
                 ).fetchall()
             )
         still = {path for (path,) in connection.execute("SELECT path FROM artifacts")}
-        return [self.folder / path for path in sorted(paths - still)]
+        return [own_file(self.folder, path) for path in sorted(paths - still)]
 
     def _create(self, cell_key: str, shape: tuple[int, ...]) -> _Shard:
         path = self.folder / "open" / f"{cell_key}.shard"

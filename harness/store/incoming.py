@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.store.artifacts import folder_of, sync
+from harness.store.artifacts import folder_of, own_file, sync
 from harness.store.database import file_errors, path_of
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def settle(db: Database) -> None:
             names = []
         named = {name for (name,) in db.execute("SELECT path FROM artifacts")}
         for name in names:
-            for file in (folder / name, (folder / name).with_suffix(".partial")):
-                if file.name not in named:
-                    file.unlink(missing_ok=True)
+            file = own_file(folder, name)
+            file.with_suffix(".partial").unlink(missing_ok=True)
+            if name not in named:
+                file.unlink(missing_ok=True)
         place.unlink()
 
 

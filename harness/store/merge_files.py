@@ -11,7 +11,7 @@ from sqlite3 import Connection
 from harness.errors import StoreError
 from harness.identity import file_sha256
 from harness.store import incoming
-from harness.store.artifacts import sync
+from harness.store.artifacts import own_file, sync
 from harness.store.database import file_errors
 
 
@@ -116,9 +116,4 @@ def _refuse(source: Path, path: str, sha256: str | None) -> None:
             where=str(source / path),
             hint="the run's command, given again, finishes it",
         )
-    if path != f"{sha256}.safetensors":  # it would be written wherever it says
-        raise StoreError(
-            f"names a file {path!r}, which no run does",
-            where=str(source),
-            hint="merge a database that the harness wrote",
-        )
+    own_file(source, path)  # it would be written wherever it says

@@ -172,7 +172,7 @@ def test_a_lost_file_is_a_reason_too(run, tmp_path):
     assert done.code == 1
     errors = query("SELECT error FROM measured WHERE status = 'error'")
     assert errors
-    assert all("cannot be read" in error for (error,) in errors)
+    assert all("is damaged" in error for (error,) in errors)
 
 
 def test_the_attack_is_part_of_the_key(run, planes):

@@ -305,3 +305,35 @@ def test_killed_at_every_step_and_opened_again(tmp_path, children):
         check_kept(path, range(4))
         with sqlite3.connect(path) as connection:
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_no_file_outside_the_folder_is_removed(path, tmp_path, sealed):
+    """A database from somebody else says where its kept images lie."""
+    precious = tmp_path / "precious.safetensors"
+    precious.write_bytes(b"mine")
+    with Writer.open(path, command=["x"]) as writer:
+        toy.keep_and_write(writer, toy.attempt(writer, toy.toy_plan()), KEY, 0)
+        if sealed:
+            writer.artifacts.seal(KEY)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE artifacts SET path = '../precious.safetensors'")
+    with pytest.raises(StoreError, match="no file of kept images named"):
+        forget(path)
+    assert precious.read_bytes() == b"mine"
+
+
+def forget(path):
+    with Writer.open(path, command=["x"]) as writer:
+        writer.forget([KEY])
+
+
+def test_what_was_announced_from_outside_is_not_removed(path, tmp_path):
+    precious = tmp_path / "precious.safetensors"
+    precious.write_bytes(b"mine")
+    Writer.open(path, command=["x"]).close()
+    folder_of(path).mkdir()
+    (folder_of(path) / "incoming.json").write_text('["../precious.safetensors"]')
+    with pytest.raises(StoreError, match="no file of kept images named"):
+        Writer.open(path, command=["x"])
+    assert precious.exists()
