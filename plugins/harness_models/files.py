@@ -103,8 +103,10 @@ def unreadable(path: Path, error: OSError | ValueError) -> MissingError:
 
 
 def cause_of(error: Exception) -> str:
-    """What ``error`` says, on one line of a sensible length, or its kind."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """What ``error`` says, on one line that is not too long; its kind too where that is a word."""
+    text = " ".join(str(error).split())
+    if len(text.split()) < 2:
+        text = f"{type(error).__name__} {text}".rstrip()
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import pickle
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,18 +18,15 @@ from safetensors.torch import save_file
 from harness.api import HarnessError, MissingError, ModelError
 from harness_models import tensors
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "fuzz_weights.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SLOW = ("1 GB of zeros, compressed",)
 
 
 @pytest.fixture(scope="module")
-def fuzz() -> ModuleType:
-    found = importlib.util.spec_from_file_location("fuzz_weights", BENCHMARK)
-    assert found is not None
-    assert found.loader is not None
-    module = sys.modules["fuzz_weights"] = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+def fuzz() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(BENCHMARKS))
+    yield importlib.import_module("fuzz_weights")
+    sys.path.remove(str(BENCHMARKS))
 
 
 def test_every_odd_file_is_one_line(fuzz: ModuleType, tmp_path: Path) -> None:
