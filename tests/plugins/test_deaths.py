@@ -97,3 +97,12 @@ def test_a_journal_survives_nonsense(tmp_path):
             journal.call("b")
         assert not path.exists()
     assert str(Call("a", [("c", str(n)) for n in range(5)])) == "a, image 0, 1, 2 and 2 more"
+
+
+@pytest.mark.slow  # four processes that import torch
+def test_a_process_of_the_crew_says_what_it_died_in(run):
+    code, said = run("rude-whole", "deadly dies", models="toy, twin", workers=2)
+    assert code == 1, said
+    for model in ("toy", "twin"):
+        where = f"(exit code 3 in {model} rude-whole random (plugin acme-rude:rude), image "
+        assert where in said
