@@ -55,6 +55,23 @@ def test_the_content_counts_and_not_the_suffix(tmp_path: Path, form: str, suffix
     assert all(torch.equal(found[name], content[name]) for name in content)
 
 
+def test_checksums_count_where_there_are_any(tmp_path: Path) -> None:
+    content = {"weight": torch.arange(100.0)}
+    torch.save(content, tmp_path / "with")
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(content, tmp_path / "without")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert torch.equal(tensors.read(tmp_path / "without")["weight"], content["weight"])
+    whole = (tmp_path / "with").read_bytes()
+    place = whole.index(content["weight"].numpy().tobytes())
+    flipped = bytes([whole[place] ^ 1])
+    (tmp_path / "with").write_bytes(whole[:place] + flipped + whole[place + 1 :])
+    with pytest.raises(ModelError, match=r"the checksum of with/data/0 is wrong"):
+        tensors.read(tmp_path / "with")
+
+
 @pytest.mark.parametrize(
     ("dtype", "words"),
     [
