@@ -20,8 +20,8 @@ def test_a_halved_batch_size_is_where_the_models_next_attack_begins(harness, ove
         return run(self, module, images)
 
     monkeypatch.setattr(PixelClassifier, "_run", narrow)
-    only = ("--registry", overlay, "--suite", "small", "--models", "digits-alexnet")
-    done = harness("run", *only, "--batch-size", 16)
+    only = ("--suite", "small", "--models", "digits-alexnet", "--attacks", "fgsm*", "--limit", 16)
+    done = harness("run", "--registry", overlay, *only, "--batch-size", 16)
     assert done.code == 0, done.err
     said = re.findall(r"going on with batches of (\d+)", done.err)
     assert said == ["8", "4"], "once for the model, not once for each attack"

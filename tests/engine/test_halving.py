@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.api import ModelError
+from harness.engine import halving
 from harness.engine.halving import BatchSize
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_collection():
+    """Without the search for garbage, which takes longer than all the rest."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(halving, "release", lambda device: None)
+        yield
 
 
 def fits(memory):
@@ -26,6 +35,7 @@ def fits(memory):
     return run, tried
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.integers(0, 40), st.integers(1, 64), st.integers(1, 64))
 def test_every_item_once_in_order_however_little_fits(count, first, memory):
     run, _ = fits(memory)
