@@ -57,7 +57,7 @@ def loads(monkeypatch, tmp_path):
 def test_a_model_that_cannot_be_loaded_ahead_costs_only_itself(harness, loads):
     done = harness(*RUN)
     assert done.code == 1
-    assert "damaged.safetensors: is not a safetensors file" in done.err
+    assert "damaged.safetensors: is text: only safetensors" in done.err
     assert loads == [("digits-mobilenet_v1_025", False), ("damaged", True), ("last", False)]
     board = json.loads(harness("leaderboard", "--format", "json").out)
     assert {row["model"]: row["status"] for row in board} == {
