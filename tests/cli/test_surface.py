@@ -152,7 +152,7 @@ def test_what_is_drawn(run):
 
 
 def test_without_the_candidate_an_image_has_a_reason_until_it_is_there(run):
-    done = run("--attacks", "surface *direction*", "--limit", 2)
+    done = run("--attacks", "surface *direction=attack*", "--limit", 2)
     assert done.code == 1
     rows = query("SELECT status, error FROM measured WHERE status != 'clean_wrong'")
     assert rows
@@ -168,7 +168,7 @@ def test_a_lost_file_is_a_reason_too(run, tmp_path):
     run("--attacks", "fgsm*", "--limit", 2)
     for file in (tmp_path / "harness.db.artifacts").glob("*.safetensors"):
         file.write_bytes(b"no tensors")
-    done = run("--attacks", "surface *direction*", "--limit", 2)
+    done = run("--attacks", "surface *direction=attack*", "--limit", 2)
     assert done.code == 1
     errors = query("SELECT error FROM measured WHERE status = 'error'")
     assert errors
