@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from harness.errors import ConfigError
+from harness.plugins import Kind, installed
 from harness.store.board import StoredCell
 
 
@@ -236,7 +237,7 @@ def _named_attack(
             )
         if found:
             return found[0]
-    raise _unknown("--attack", "attack", asked, offered)
+    raise unknown_attack("attack", asked, offered)
 
 
 def _goal(
@@ -252,6 +253,18 @@ def _goal(
         return "random"
     notes.append(f"{attack.label} has no results for goal random: {goals[0]} is shown")
     return goals[0]
+
+
+def unknown_attack(what: str, asked: str, names: Iterable[str]) -> ConfigError:
+    """The error for ``--attack``; one that is installed is not taken for a slip of the pen."""
+    names = list(names)
+    if installed().find(Kind.ATTACK, asked) is None:
+        return _unknown("--attack", what, asked, names)
+    return ConfigError(
+        f"{asked!r} is installed, but the suite's runs hold no {what} of this name",
+        where="--attack",
+        hint=f"there are: {', '.join(names)}",
+    )
 
 
 def _unknown(option: str, what: str, asked: str, names: Iterable[str]) -> ConfigError:

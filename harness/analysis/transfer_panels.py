@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from sqlite3 import Connection
 
-from harness.analysis.selection import BoardAttack, Selection, select
+from harness.analysis.selection import BoardAttack, Selection, select, unknown_attack
 from harness.errors import ConfigError
 from harness.store import board as queries
 from harness.store import transfer_rows as transferred
@@ -92,7 +92,7 @@ def _named(offered: Sequence[Panel], asked: str | None) -> list[Panel]:
     names: Mapping[str, None] = dict.fromkeys(
         name for panel in offered for name in (panel.attack.name, panel.attack.label)
     )
-    raise _unknown("--attack", "attack with transfers", asked, names)
+    raise unknown_attack("attack with transfers", asked, names)
 
 
 def _within(panels: Sequence[Panel], epsilon: float) -> list[Panel]:

@@ -63,7 +63,12 @@ def selection(command: Any) -> Any:
             option(
                 "--limit", type=click.IntRange(min=1), metavar="N", help="Images a cell, at most."
             ),
-            option("--seed", type=int, metavar="N", help="Instead of the suite's seed."),
+            option(
+                "--seed",
+                type=click.IntRange(0, 2**63 - 1),
+                metavar="N",
+                help="Instead of the suite's seed.",
+            ),
             option(
                 "--exact",
                 type=int,

@@ -138,6 +138,13 @@ def test_a_wrong_name_is_one_line_and_exit_code_2(filled: Any) -> None:
     assert done.stderr == "error: --attack: unknown attack 'igfsm'; did you mean 'ifgsm'?\n"
 
 
+def test_an_installed_attack_is_no_slip_of_the_pen(filled: Any) -> None:
+    done = leaderboard(filled, "--attack", "ead")
+    assert (done.returncode, done.stdout) == (2, "")
+    said = "error: --attack: 'ead' is installed, but the suite's runs hold no attack of this name;"
+    assert done.stderr.startswith(said)
+
+
 def test_no_database_is_one_line(tmp_path: Any) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "harness", "leaderboard", "--db", str(tmp_path / "none.db")],

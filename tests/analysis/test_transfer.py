@@ -185,7 +185,7 @@ def test_what_was_chosen_unasked_is_noted(several: Any) -> None:
     ("asked", "message"),
     [
         ({"attack": "igfsm"}, "--attack: unknown attack with transfers 'igfsm'.*'ifgsm'"),
-        ({"attack": "fgsm"}, "did you mean 'ifgsm'"),
+        ({"attack": "fgsm"}, "'fgsm' is installed, but the suite's runs hold no attack"),
         ({"attack": "ifgsm", "goal": "randon"}, "--goal: .*did you mean 'random'"),
         ({"attack": "ifgsm", "epsilon": 0.3}, "--epsilon: .*there are: 0.1, 0.2"),
         ({"suite": "nope"}, "no run of suite 'nope'"),
