@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,11 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HARNESS_NO_CALIBRATION"] = "1"
 os.environ["HARNESS_WORKERS"] = "1"  # other processes only where a test asks for them
+
+# A job of a script or of `nohup` ignores them, and what it starts would do so too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for ignored in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(ignored, signal.SIG_DFL)
 
 Harness = Callable[..., "Result"]
 
@@ -62,6 +69,23 @@ def overlay(tmp_path) -> Path:
     path = tmp_path / "small.yaml"
     path.write_text(SUITE)
     return path
+
+
+@pytest.fixture
+def gone() -> Callable[[str], bool]:
+    """Whether the process of this number ends; one that was killed takes a moment."""
+
+    def ends(pid: str) -> bool:
+        for _ in range(200):
+            try:
+                if Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                    return True
+            except (FileNotFoundError, ProcessLookupError):
+                return True
+            time.sleep(0.05)
+        return False
+
+    return ends
 
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2

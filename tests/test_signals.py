@@ -121,7 +121,7 @@ def test_an_interrupt_arrives_where_it_cannot_be_raised(start, tmp_path, program
     assert (tmp_path / "whole").exists() == (program is HELD)
 
 
-def test_what_hangs_is_broken_off_and_leaves_nothing(start, tmp_path):
+def test_what_hangs_is_broken_off_and_leaves_nothing(start, gone, tmp_path):
     process = start(SWALLOWING)
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -130,14 +130,7 @@ def test_what_hangs_is_broken_off_and_leaves_nothing(start, tmp_path):
     assert time.monotonic() - began >= signals.GRACE
     assert err == f"{MESSAGE}\n"
     assert (tmp_path / "act").exists()
-    assert not alive(process.first)
-
-
-def alive(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    assert gone(process.first)
 
 
 def test_later_signals_change_nothing(start):

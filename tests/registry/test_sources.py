@@ -134,7 +134,7 @@ WRONG = {
     "name of a source": (
         "{family: Own, classes: 10, preprocessing: {size: [8, 8]}, "
         "sources: {'a,b': {loader: onnx, fidelity: nearest}}}",
-        "'a,b' is not a name; use letters, digits, . _ + and - only",
+        "'a,b' is not a name; use letters, digits, . _ + and - only, 200 at most",
     ),
 }
 
