@@ -44,16 +44,18 @@ def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selec
     """
     from harness.plugins import installed
     from harness.registry import load
+    from harness.schedule.classes import misfits
     from harness.schedule.requirements import take_stock
 
     asked = request(**selected)
     stock = take_stock(asked, load(registry_files), installed())
     echo(requirements_table(stock.rows, format))
-    for line in (*stock.choice.notes, *_verdict(stock, asked.suite)):
+    unfit = [] if stock.dataset is None else [*misfits(stock.choice.models, stock.dataset[1])]
+    for line in (*stock.choice.notes, *unfit, *_verdict(stock, asked.suite)):
         echo(line, err=format in ("json", "csv"))
     if stock.all("missing"):
         return ExitCode.MISSING
-    return ExitCode.CELLS_FAILED if strict and stock.unoffered else ExitCode.OK
+    return ExitCode.CELLS_FAILED if strict and (unfit or stock.unoffered) else ExitCode.OK
 
 
 def requirements_table(rows: Sequence[Requirement], format: Format) -> str:

@@ -112,7 +112,7 @@ def show_plan(
     )
     priced = _priced(resolved, left, transfers, calibration)
     _print(resolved, priced, calibration, format)
-    for line in (*_not_here(stock), *misfits(resolved)):
+    for line in (*_not_here(stock), *misfits(stock.choice.models, resolved.dataset)):
         echo(line, err=True)
     for name in resolved.plan.unavailable:
         echo(f"no installed plugin offers {name!r}: a run goes on without it", err=True)

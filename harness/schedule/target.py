@@ -114,7 +114,7 @@ class TargetWork:
         """The model of the ``clean`` cell, tried; None where it cannot be used."""
         name = clean.model.name
         try:
-            must_fit(self._resolved.models[name][1], self._resolved.dataset)
+            must_fit(self._resolved.models[name][1].classes, self._resolved.dataset)
             loaded = self._models.use(name, then)
             try_model(
                 loaded, clean, self._images, self._writer, self._progress, self._models.give_way

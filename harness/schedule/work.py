@@ -144,7 +144,7 @@ class ModelWork:
     def _ready(self, clean: Cell, then: str | None) -> PixelClassifier:
         """The model of the ``clean`` cell, loaded and tried."""
         name = clean.model.name
-        must_fit(self._resolved.models[name][1], self._resolved.dataset)
+        must_fit(self._resolved.models[name][1].classes, self._resolved.dataset)
         loaded = self._models.use(name, then)
         try_model(loaded, clean, self._images, self._writer, self._progress, self._models.give_way)
         exact.check(loaded.model)

@@ -161,7 +161,7 @@ def test_a_model_that_works_in_place_is_measured_as_any_other(run):
         (1000, "run it on data of its own classes"),
     ],
 )
-def test_a_model_of_other_classes_is_one_line_with_the_numbers(run, classes, hint):
+def test_a_model_of_other_classes_is_one_line_with_the_numbers(run, harness, classes, hint):
     done = run("onelogit", classes=classes)
     assert done.code == 1
     (line,) = told(done, "onelogit")
@@ -169,7 +169,10 @@ def test_a_model_of_other_classes_is_one_line_with_the_numbers(run, classes, hin
     assert sum(counts("sound").values()) == 40
     planned = run("onelogit", classes=classes, options=("--dry-run",))
     assert planned.code == 0
-    assert told(planned, "onelogit") == [line.removesuffix(" (plugin suspects:suspects)")]
+    unfit = line.removesuffix(" (plugin suspects:suspects)")
+    assert told(planned, "onelogit") == [unfit]
+    looked = harness("doctor", "--registry", "suspects.yaml", "--suite", "suspects", "--strict")
+    assert (looked.code, f"onelogit: {unfit}" in looked.out) == (1, True)
 
 
 def test_an_accuracy_below_half_of_the_published_one_is_said(run):
