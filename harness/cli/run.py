@@ -17,6 +17,7 @@ from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.display.base import Display
+    from harness.plugins import Catalog
     from harness.schedule.requirements import Inventory
     from harness.schedule.resolve import Request
     from harness.schedule.run import Summary
@@ -211,8 +212,8 @@ def run(
     """Run a suite. What is stored already is not computed again; an interrupted run goes on."""
     size = auto_or_number(batch_size, "--batch-size", "batch size")
     if size is not None and selected["exact"] is not None:
-        raise ConfigError("it says how many images a pass has", where="--exact",
-                          hint="leave --batch-size out")  # fmt: skip
+        hint = "leave --batch-size out"
+        raise ConfigError("it says how many images a pass has", where="--exact", hint=hint)
     crew = auto_or_number(workers, "--workers", "number of workers")
     asked = told_apart(request(**selected, eight_bit=eight_bit), db)
     if dry_run:
@@ -245,9 +246,7 @@ def run(
     if asked.exact is not None:
         exact.prepare()
     catalog, registry = installed(), load(registry_files)
-    for report in catalog.broken:
-        echo(f"warning: plugin {report.name} ({report.distribution} {report.version}) "
-                   f"is {report.status}", err=True)  # fmt: skip
+    _warn_of_broken(catalog)
     wanted = take_stock(asked, registry, catalog)
     stock = demand(wanted, available=available)
     settings = Settings(
@@ -273,14 +272,21 @@ def run(
                 display.say(f"no installed plugin offers {name!r}: going on without it")
             summary = run_plan(resolved, catalog, writer, display, settings, command=command)
         _report(summary, display, db)
-        lacking = ", ".join(map(repr, resolved.plan.unavailable))
+        lacking = resolved.plan.unavailable
         if lacking:
-            display.say(f"done without {lacking}, which no installed plugin offers")
+            names = ", ".join(map(repr, lacking))
+            display.say(f"done without {names}, which no installed plugin offers")
         for line in placements(db, asked.suite, stock.choice.ad_hoc):
             display.say(line)
     if strict and lacking and summary.exit_code == ExitCode.OK:
         return ExitCode.CELLS_FAILED
     return summary.exit_code
+
+
+def _warn_of_broken(catalog: Catalog) -> None:
+    for report in catalog.broken:
+        plugin = f"plugin {report.name} ({report.distribution} {report.version})"
+        echo(f"warning: {plugin} is {report.status}", err=True)
 
 
 def _notes(wanted: Inventory, stock: Inventory) -> list[str]:
