@@ -363,7 +363,7 @@ def _check_all(changed: int, wanted: int, attempt: int) -> None:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _interrupt(connection: sqlite3.Connection, *, finished: str | None) -> None:

@@ -428,3 +428,13 @@ def test_a_merge_killed_at_any_step_leaves_nothing_behind(whole, tmp_path, child
 
 def kept_files(path):
     return {file.name for file in folder_of(path).glob("*") if file.is_file()}
+
+
+def test_runs_of_one_second_are_two_runs(tmp_path):
+    """As of an array job, whose members begin together with one command line."""
+    for place in ("a.db", "b.db"):
+        with Writer.open(tmp_path / place, command=["x"]) as writer:
+            writer.finish_run(toy.begin(writer, PLAN), status="done", exit_code=0)
+    merge(tmp_path / "a.db", tmp_path / "b.db", command=["x"])
+    with reading(tmp_path / "a.db") as db:
+        assert db.execute("SELECT count(*) FROM runs").fetchone() == (2,)
