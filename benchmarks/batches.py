@@ -20,11 +20,11 @@ from overhead import jobs_of
 
 from harness.api import Goal, SteppedAttack
 from harness.engine import exact
-from harness.engine.attack import attack_images
+from harness.engine.batches import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size
 from harness.engine.jobs import Job, Judged
-from harness.schedule.resolve import Request
+from harness.resolve.prepare import Request
 from harness_attacks.cw import CW
 from harness_attacks.ead import EAD
 from harness_attacks.fgsm import IFGSM

@@ -26,9 +26,9 @@ from subjects import model_a
 from harness.api import Goal
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job
-from harness.engine.measuring import Finished, measure_images
+from harness.engine.measurements import Finished, measure_images
 from harness.engine.workers import Workers
-from harness.schedule.resolve import Request
+from harness.resolve.prepare import Request
 from harness.testing.fakes import jobs_for, plane_model
 from harness_metrics.clever import Clever
 

@@ -20,8 +20,8 @@ import torch
 from measure import interleaved, load_line, ratio
 
 from harness.api import DatasetSpec
+from harness.execute.images import THREADS, Images, look_ahead
 from harness.plugins import Kind, installed
-from harness.schedule.images import THREADS, Images, look_ahead
 
 REPEATS, SLICE, BATCH = 5, 50, 32
 

@@ -37,7 +37,7 @@ PLUGIN = """
 import time
 import torch
 from pydantic import Field
-from harness.api import Attack, Later, Measurement, Norm, Reading, hookimpl
+from harness.api import Attack, Later, Measurement, Norm, MeasurementResult, hookimpl
 
 HARNESS_API = 0
 
@@ -72,7 +72,7 @@ class Nap(Measurement):
 
 def nap(value):
     time.sleep(0.1)
-    return Reading({"twice": 2 * value})
+    return MeasurementResult({"twice": 2 * value})
 """
 
 SUITE = """\

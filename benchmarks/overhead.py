@@ -18,14 +18,14 @@ import torch
 from measure import interleaved, load_line, ratio
 
 from harness.api import Goal
-from harness.engine.attack import attack_images
+from harness.engine.batches import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job
+from harness.execute.images import Images
 from harness.identity import random_target
 from harness.plugins import installed
 from harness.registry import load
-from harness.schedule.images import Images
-from harness.schedule.resolve import Request, resolve
+from harness.resolve.prepare import Request, resolve
 from harness_attacks.fgsm import IFGSM
 
 STEPS, ATTEMPTS = 50, 9

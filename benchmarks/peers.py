@@ -26,7 +26,7 @@ from subjects import Subject, model_a, model_b
 from torch import Tensor
 
 from harness.api import SteppedAttack
-from harness.engine.attack import attack_images
+from harness.engine.batches import attack_images
 from harness_attacks.cw import CW
 from harness_attacks.ead import EAD
 from harness_attacks.fgsm import IFGSM

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job
+from harness.execute.images import Images
 from harness.identity import random_target
 from harness.plugins import installed
 from harness.registry import load
-from harness.schedule.images import Images
-from harness.schedule.resolve import Request, resolve
+from harness.resolve.prepare import Request, resolve
 from harness.testing.fakes import pixel_model
 from harness_digits.data import digits, split
 

@@ -25,7 +25,7 @@ import numpy as np
 from measure import load_line
 
 from harness.api import Goal, Norm
-from harness.plan import (
+from harness.planning import (
     Component,
     NumericPolicy,
     Plan,
@@ -36,7 +36,7 @@ from harness.plan import (
 )
 from harness.store.database import transaction
 from harness.store.records import ImageKey
-from harness.store.writer import Writer
+from harness.store.write.writer import Writer
 
 MODELS, CLASSES, MEASURED = 18, 1000, 100
 SIZES = (224, 299, 331, 227, 128, 160)

@@ -25,21 +25,21 @@ from measure import Presence, interleaved, ratio
 
 from harness.api import Status
 from harness.engine.device import default_batch_size
-from harness.engine.forward_only import exported, predicting
-from harness.engine.measure import random_images
-from harness.plan import Cell, Plan, PlannedTransfer
+from harness.engine.forwards import exported, predicting
+from harness.engine.timing import random_images
+from harness.execute import transfer_target as targets
+from harness.execute.images import Images
+from harness.execute.model_cache import ModelCache, load_model
+from harness.execute.pending import Keys, remaining
+from harness.execute.run import keys_of
+from harness.execute.transfer import TransferWork
+from harness.planning import Cell, Plan, PlannedTransfer
 from harness.plugins import installed
 from harness.registry import load
-from harness.schedule import target as targets
-from harness.schedule.images import Images
-from harness.schedule.pairs import Keys, remaining
-from harness.schedule.residency import Residency, load_model
-from harness.schedule.resolve import Request, Resolved, resolve
-from harness.schedule.run import keys_of
-from harness.schedule.transfer import TransferWork
-from harness.store.candidates import candidates, read_pixels
+from harness.resolve.prepare import Request, Resolved, resolve
+from harness.store.read.candidates import candidates, read_pixels
 from harness.store.records import Outcome
-from harness.store.writer import Writer
+from harness.store.write.writer import Writer
 
 CPU = torch.device("cpu")
 KEPT = 256
@@ -115,7 +115,7 @@ def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: in
         fresh = [stack.enter_context(copied(first, number)) for number in range(1, repeats + 2)]
 
         def work() -> Iterator[None]:
-            with Residency(lambda _: loaded, lambda _: 0, limit=2**40) as models:
+            with ModelCache(lambda _: loaded, lambda _: 0, limit=2**40) as models:
                 transfers(resolved, models, fresh.pop(), images, keys, run).do(sources)
             yield
 
@@ -144,7 +144,7 @@ def copied(database: Path, number: int) -> Writer:
 
 def transfers(
     resolved: Resolved,
-    models: Residency,
+    models: ModelCache,
     writer: Writer,
     images: Images,
     keys: Keys,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +39,30 @@ suites:
       - {attack: fgsm, goals: [untargeted, random], parameters: {epsilon: 0.1}}
       - {attack: ifgsm, goals: [random, least-likely], parameters: {steps: 4, attempts: 5}}
     metrics: [accuracy, success, linf]
+"""
+
+
+KEPT = """\
+suites:
+  kept:
+    dataset: digits
+    models: [digits-alexnet, digits-mobilenet_v1_025]
+    images: 8
+    accuracy_images: 12
+    attacks:
+      - attack: ifgsm
+        goals: [untargeted, random]
+        parameters: {steps: 4, attempts: 5}
+        keep: true
+        eight_bit: true
+      - {attack: fgsm, goals: [random], parameters: {epsilon: 0.1}}
+    measurements:
+      - measurement: clever
+        goals: [random, untargeted]
+        images: 4
+        parameters: {norms: [l2, linf], batches: 8, samples: 8, radius_l2: 1.0, radius_linf: 0.1}
+      - {measurement: divergence, images: 3, parameters: {steps: 3}}
+    metrics: [success]
 """
 
 
@@ -106,3 +133,20 @@ def _obey_permissions() -> None:
 def unprivileged() -> dict[str, Any]:
     """What `subprocess.run` needs for a child that permissions bind, whoever runs the tests."""
     return {"preexec_fn": _obey_permissions} if os.geteuid() == 0 else {}
+
+
+@pytest.fixture(scope="session")
+def _kept_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of the suite ``kept``, whose first attack's images are kept."""
+    folder = tmp_path_factory.mktemp("kept")
+    folder.joinpath("kept.yaml").write_text(KEPT)
+    command = [sys.executable, "-m", "harness", "run", "--registry", "kept.yaml", "--suite", "kept"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def kept_run(_kept_run: Path, tmp_path: Path) -> Path:
+    """A copy of that database, in ``tmp_path``, beside its registry ``kept.yaml``."""
+    shutil.copytree(_kept_run, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "harness.db"

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from harness.api import Goal
 from harness.identity import canonical_json, image_seed, random_target, seed_of, tagged_hash
-from harness.plan import Component, NumericPolicy, PlannedImage, cell_key, clean_key, image_order
+from harness.planning import (
+    Component,
+    NumericPolicy,
+    PlannedImage,
+    cell_key,
+    clean_key,
+    image_order,
+)
 
 MODEL = Component(
     "m", {"weights": "ab" * 32, "preprocessing": {"size": [32, 32]}}, {"family": "VGG"}

@@ -14,7 +14,7 @@ LIGHT = (
     "api",
     "hookspecs",
     "registry",
-    "plan",
+    "planning",
     "identity",
     "errors",
     "plugins",

@@ -84,7 +84,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(tmp_path: Path):
-    """Starts a program that heeds all signals; waits until it is ready."""
+    """StartingPoints a program that heeds all signals; waits until it is ready."""
     started = []
 
     def start(program: str, prepare: Callable[[], None] | None = None) -> subprocess.Popen[str]:

@@ -20,7 +20,7 @@ from harness.analysis.selection import BoardAttack, Selection, chosen_suite, sel
 from harness.analysis.stored import Outcomes, Predictions, Rows
 from harness.errors import ConfigError
 from harness.plugins import Catalog
-from harness.store import board as queries
+from harness.store.read import cells as queries
 
 SortBy = Literal["frontier", "accuracy", "distortion", "success"]
 ImagesOf = Literal["all", "common"]

@@ -18,8 +18,8 @@ from harness.analysis.statistics import CONFIDENCE
 from harness.analysis.stored import Rows
 from harness.errors import ConfigError
 from harness.plugins import unknown
-from harness.store import board as queries
-from harness.store import readings as measured
+from harness.store.read import cells as queries
+from harness.store.read import measurements as measured
 
 EXACT = 1000
 """Up to so many discordant images McNemar's test is the exact binomial one."""

@@ -25,7 +25,7 @@ from harness.analysis.reference import Reference, References
 from harness.analysis.selection import BoardAttack, chosen_suite
 from harness.analysis.stored import Rows
 from harness.errors import ConfigError
-from harness.store import board as queries
+from harness.store.read import cells as queries
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from harness.analysis.selection import BoardAttack, Selection, select
 from harness.analysis.stored import Rows
 from harness.errors import ConfigError
 from harness.plugins import unknown
-from harness.store import board as queries
-from harness.store.board import NORMS
+from harness.store.read import cells as queries
+from harness.store.read.cells import NORMS
 
 ROBUST_SCORES = ("psi", "log10_psi")
 """Scores besides distances of which more is more robust."""

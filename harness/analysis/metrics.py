@@ -13,9 +13,9 @@ from harness.api import Metric
 from harness.contained import cause, contained, scored
 from harness.errors import PluginError
 from harness.plugins import Catalog, Kind
-from harness.store import board as queries
-from harness.store.board import StoredCell
-from harness.store.metrics import cell_rows, stored_scores
+from harness.store.read import cells as queries
+from harness.store.read.cells import StoredCell
+from harness.store.read.metrics import cell_rows, stored_scores
 
 Values = Mapping[str, float | None]
 

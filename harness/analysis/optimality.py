@@ -19,8 +19,8 @@ from harness.analysis.selection import BoardAttack, Selection, chosen_suite, sel
 from harness.analysis.statistics import bounds, mean, median_with_failures
 from harness.errors import ConfigError
 from harness.plugins import unknown
-from harness.store import board as stored
-from harness.store.optimality import Tried, tried
+from harness.store.read import cells as stored
+from harness.store.read.optimality import Tried, tried
 
 VERDICTS = ("broken", "robust")
 

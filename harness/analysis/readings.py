@@ -9,8 +9,8 @@ from statistics import correlation, fmean
 
 from harness.analysis.selection import Selection
 from harness.analysis.stored import Rows
-from harness.store import readings as stored
-from harness.store.board import NORMS
+from harness.store.read import measurements as stored
+from harness.store.read.cells import NORMS
 
 
 @dataclass(frozen=True, slots=True)

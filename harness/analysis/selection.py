@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import ConfigError
 from harness.plugins import Kind, installed
-from harness.store.board import StoredCell
+from harness.store.read.cells import StoredCell
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from sqlite3 import Connection
 
-from harness.store import board as queries
-from harness.store.board import Runs, StoredCell
+from harness.store.read import cells as queries
+from harness.store.read.cells import Runs, StoredCell
 
 Predictions = Mapping[int, bool | None]
 """Of each image, whether it is classified correctly; None where there is no prediction."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.errors import ConfigError
 from harness.plugins import unknown
-from harness.store.surfaces import StoredSurface
+from harness.store.read.surfaces import StoredSurface
 
 Place = tuple[object, ...]
 """What surfaces have in common that are shown side by side."""

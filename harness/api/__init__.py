@@ -30,7 +30,7 @@ from harness.api.classifier import (
 )
 from harness.api.dataset import Cut, Dataset, DatasetSpec, Sample
 from harness.api.goal import Access, Goal, Norm
-from harness.api.measurement import Later, Measurement, Pair, Probe, Reading, Subject
+from harness.api.measurement import Later, Measurement, MeasurementResult, Pair, Probe, Subject
 from harness.api.metric import (
     ZERO_GRADIENT,
     CellRows,
@@ -78,6 +78,7 @@ __all__ = [
     "HarnessError",
     "Later",
     "Measurement",
+    "MeasurementResult",
     "Metric",
     "MissingError",
     "ModelError",
@@ -92,7 +93,6 @@ __all__ = [
     "Preprocessing",
     "Probe",
     "Progress",
-    "Reading",
     "Register",
     "Sample",
     "Score",

@@ -51,7 +51,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MeasurementResult:
     """What was measured of one image.
 
     Attributes:
@@ -74,7 +74,7 @@ class Later:
     function's module should import no torch.
     """
 
-    function: Callable[..., Reading]
+    function: Callable[..., MeasurementResult]
     arguments: tuple[Any, ...]
 
 
@@ -160,22 +160,22 @@ class Measurement(BaseModel, ABC):
         return None
 
     @abstractmethod
-    def measure(self, probe: Probe, subject: Subject) -> Reading | Later:
+    def measure(self, probe: Probe, subject: Subject) -> MeasurementResult | Later:
         """Measure one image."""
 
     def again(
         self, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]
-    ) -> Reading | None:
+    ) -> MeasurementResult | None:
         """The reading once more from what is stored of it, for ``harness verify --refit``.
 
-        ``numbers`` and ``arrays`` are those of an earlier `Reading`; what is stored of the model,
-        such as its logits, may be taken from ``numbers``. None: it needs the model.
+        ``numbers`` and ``arrays`` are those of an earlier `MeasurementResult`; what is stored of
+        the model, such as its logits, may be taken from ``numbers``. None: it needs the model.
         """
         return None
 
     def measure_together(
         self, probe: Probe, subjects: Sequence[Subject]
-    ) -> Sequence[Reading | Later]:
+    ) -> Sequence[MeasurementResult | Later]:
         """Measure several images that share passes; called where `rows` is not None.
 
         Each takes as many passes as the others, and no reading depends on the other images.

@@ -18,7 +18,7 @@ from harness.report.tables import Column, Format, render
 from harness.terminal import echo
 
 if TYPE_CHECKING:
-    from harness.schedule.bench import Speed
+    from harness.estimate.bench import Speed
 
 _MODEL = (
     Column("model", "model"),
@@ -80,12 +80,12 @@ def bench(
 
     from harness.engine.device import describe, resolve_device
     from harness.engine.device import precision as arithmetic
+    from harness.estimate.bench import Bench, bench_model, stepped_attacks
+    from harness.estimate.machine import machine
     from harness.plugins import installed
     from harness.registry import load
-    from harness.schedule.bench import Bench, bench_model, stepped_attacks
-    from harness.schedule.choice import choose_models
-    from harness.schedule.machine import machine
-    from harness.schedule.resolve import Request
+    from harness.resolve.models import choose_models
+    from harness.resolve.prepare import Request
 
     catalog, registry = installed(), load(registry_files)
     entry = registry.get_suite(suite)

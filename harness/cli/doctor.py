@@ -16,7 +16,7 @@ from harness.report.tables import Column, Format, render
 from harness.terminal import echo
 
 if TYPE_CHECKING:
-    from harness.schedule.requirements import Inventory, Requirement
+    from harness.resolve.inventory import Inventory, Requirement
 
 _COLUMNS = (
     Column("kind", "kind"),
@@ -44,18 +44,22 @@ def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selec
     """
     from harness.plugins import installed
     from harness.registry import load
-    from harness.schedule.classes import misfits
-    from harness.schedule.requirements import take_stock
+    from harness.resolve.classes import misfits
+    from harness.resolve.inventory import check_requirements
 
     asked = request(**selected)
-    stock = take_stock(asked, load(registry_files), installed())
-    echo(requirements_table(stock.rows, format))
-    unfit = [] if stock.dataset is None else [*misfits(stock.choice.models, stock.dataset[1])]
-    for line in (*stock.choice.notes, *unfit, *_verdict(stock, asked.suite)):
+    inventory = check_requirements(asked, load(registry_files), installed())
+    echo(requirements_table(inventory.rows, format))
+    unfit = (
+        []
+        if inventory.dataset is None
+        else [*misfits(inventory.choice.models, inventory.dataset[1])]
+    )
+    for line in (*inventory.choice.notes, *unfit, *_verdict(inventory, asked.suite)):
         echo(line, err=format in ("json", "csv"))
-    if stock.all("missing"):
+    if inventory.all("missing"):
         return ExitCode.MISSING
-    return ExitCode.CELLS_FAILED if strict and (unfit or stock.unoffered) else ExitCode.OK
+    return ExitCode.CELLS_FAILED if strict and (unfit or inventory.unoffered) else ExitCode.OK
 
 
 def requirements_table(rows: Sequence[Requirement], format: Format) -> str:
@@ -71,19 +75,19 @@ def requirements_table(rows: Sequence[Requirement], format: Format) -> str:
     return render(found, columns if format in ("table", "md") else _DATA, format)
 
 
-def _verdict(stock: Inventory, suite: str) -> list[str]:
+def _verdict(inventory: Inventory, suite: str) -> list[str]:
     """The total download, and what to do."""
-    wanted, missing = stock.all("downloadable"), stock.all("missing")
+    wanted, missing = inventory.all("downloadable"), inventory.all("missing")
     lines = [to_download(wanted)] if wanted else []
-    if stock.unoffered:
-        names = ", ".join(stock.unoffered)
+    if inventory.unoffered:
+        names = ", ".join(inventory.unoffered)
         lines.append(f"no installed plugin offers {names}: a run goes on without")
     if missing:
         todo = "get them as the table says"
         if any(row.kind == "model" for row in missing):
             todo += ", choose another source with --weights"
-            todo += ", or go on without them (--available)" if stock.dataset else ""
-        return [*lines, f"{len(missing)} of {len(stock.rows)} needed things missing: {todo}"]
+            todo += ", or go on without them (--available)" if inventory.dataset else ""
+        return [*lines, f"{len(missing)} of {len(inventory.rows)} needed things missing: {todo}"]
     first = "downloads them first" if wanted else "has all it needs"
     return [*lines, f"`harness run --suite {suite}` {first}"]
 

@@ -12,7 +12,7 @@ from harness.terminal import echo
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.analysis.transfer import Border
+    from harness.analysis.transfer.matrix import Border
     from harness.report.tables import Format
 
 
@@ -34,7 +34,7 @@ def fingerprint(
     MODEL is a model of the suite, taken as a black box: only how often it is fooled by the other
     models' adversarial images counts, not its own attacks, logits or entry in the registry.
     """
-    from harness.analysis.fingerprint import fingerprint as analysed
+    from harness.analysis.transfer.fingerprint import fingerprint as analysed
     from harness.report import fingerprint as report
     from harness.report.tables import render
     from harness.store.database import snapshot

@@ -38,7 +38,7 @@ def merge(other: Path, db: Path, format: Format) -> int:
     Results of equal cells unite. Where both hold another result for the same image the database's
     own stays, and a line on stderr names cell and image. OTHER.db is only read.
     """
-    from harness.store.merge import merge as merge_databases
+    from harness.store.merge.merge import merge as merge_databases
 
     merged = merge_databases(db, other, command=["harness", *sys.argv[1:]])
     echo(render([asdict(row) for row in merged.counts], COLUMNS, format))

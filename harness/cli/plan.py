@@ -12,7 +12,7 @@ import click
 
 from harness.cli.doctor import to_download
 from harness.cli.options import option, output_format
-from harness.cli.readiness import demand
+from harness.cli.readiness import require
 from harness.cli.run import request, selection, told_apart
 from harness.report.quantities import flop, si, size, span
 from harness.report.tables import Column, Format, render
@@ -20,12 +20,12 @@ from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.api import Passes
-    from harness.plan import Cell
-    from harness.schedule.calibrate import Calibration
-    from harness.schedule.cost import Cost
-    from harness.schedule.pairs import Forwards
-    from harness.schedule.requirements import Inventory
-    from harness.schedule.resolve import Request, Resolved
+    from harness.estimate.calibrate import Calibration
+    from harness.estimate.cost import Cost
+    from harness.execute.pending import Forwards
+    from harness.planning import Cell
+    from harness.resolve.inventory import Inventory
+    from harness.resolve.prepare import Request, Resolved
 
     _Priced = tuple[Cell | Forwards, Cost]
 
@@ -92,18 +92,18 @@ def show_plan(
     measure: bool = False,
 ) -> None:
     """Print a row for each attack and goal, and for each model; the database stays as it is."""
+    from harness.estimate.calibrate import calibrate
     from harness.plugins import installed
     from harness.registry import load
-    from harness.schedule.calibrate import calibrate
-    from harness.schedule.classes import misfits
-    from harness.schedule.requirements import take_stock
-    from harness.schedule.resolve import resolve
+    from harness.resolve.classes import misfits
+    from harness.resolve.inventory import check_requirements
+    from harness.resolve.prepare import resolve
 
     catalog, registry = installed(), load(registry_files)
-    stock = take_stock(asked, registry, catalog)
-    if stock.dataset is None:  # the images are part of the plan, the weights are not
-        stock = demand(stock, available=False)
-    resolved = resolve(asked, registry, catalog, stock, planning=True)
+    inventory = check_requirements(asked, registry, catalog)
+    if inventory.dataset is None:  # the images are part of the plan, the weights are not
+        inventory = require(inventory, available=False)
+    resolved = resolve(asked, registry, catalog, inventory, planning=True)
     left, transfers = _left(resolved, None if fresh else db, retry_errors)
     busy = {cell.model.name for cell in resolved.plan.cells if left[cell.key]}
     busy |= {each.model.name for each, images in transfers if images}
@@ -112,7 +112,7 @@ def show_plan(
     )
     priced = _priced(resolved, left, transfers, calibration)
     _print(resolved, priced, calibration, format)
-    for line in (*_not_here(stock), *misfits(stock.choice.models, resolved.dataset)):
+    for line in (*_not_here(inventory), *misfits(inventory.choice.models, resolved.dataset)):
         echo(line, err=True)
     for name in resolved.plan.unavailable:
         echo(f"no installed plugin offers {name!r}: a run goes on without it", err=True)
@@ -125,8 +125,8 @@ def _priced(
     calibration: Calibration,
 ) -> list[_Priced]:
     """Every cell, and every part of the transfers, with what its images to do cost."""
-    from harness.schedule.cost import CLEAN, cell_cost, forwards_cost
-    from harness.schedule.figures import Figures
+    from harness.estimate.cost import CLEAN, cell_cost, forwards_cost
+    from harness.estimate.passes import PassCosts
 
     priced: list[_Priced] = []
     for cell in resolved.plan.cells:
@@ -136,10 +136,10 @@ def _priced(
         elif cell.measurement is not None and cell.goal is not None:
             measurement = resolved.measurements[cell.measurement.label]
             passes = measurement.passes(cell.goal, cell.model.identity["classes"])
-        figures = calibration.figures.get(cell.model.name, Figures())
+        figures = calibration.figures.get(cell.model.name, PassCosts())
         priced.append((cell, cell_cost(cell, left[cell.key], passes, figures)))
     for each, images in transfers:
-        figures = calibration.figures.get(each.model.name, Figures())
+        figures = calibration.figures.get(each.model.name, PassCosts())
         priced.append((each, forwards_cost(each.model.name, images, figures)))
     return priced
 
@@ -150,7 +150,7 @@ def _print(
     calibration: Calibration,
     format: Format,
 ) -> None:
-    from harness.schedule.cost import total
+    from harness.estimate.cost import total
 
     attacks, models = _by_attack(priced), _by_model(priced, calibration)
     overall = total(cost for _, cost in priced)
@@ -212,12 +212,12 @@ def _lacking(overall: Cost) -> str:
     return " and ".join(name for name, without in names if without)
 
 
-def _not_here(stock: Inventory) -> list[str]:
+def _not_here(inventory: Inventory) -> list[str]:
     """The models whose weights are not here."""
-    lines = list(stock.choice.notes)
-    if wanted := stock.all("downloadable"):
+    lines = list(inventory.choice.notes)
+    if wanted := inventory.all("downloadable"):
         lines.append(f"{to_download(wanted)}, by the run itself")
-    if names := [row.name for row in stock.all("missing")]:
+    if names := [row.name for row in inventory.all("missing")]:
         lines.append(f"weights are missing, see `harness doctor`: {', '.join(names)}")
     return lines
 
@@ -229,15 +229,15 @@ def _left(
 
     ``db`` is None where nothing that it may hold counts.
     """
-    from harness.schedule.pairs import remaining
+    from harness.execute.pending import remaining
     from harness.store.database import is_file, reading
 
     plan = resolved.plan
     if db is None or not is_file(db):
         whole = {cell.key: len(cell.images) for cell in plan.cells}
         return whole, remaining(plan, {}, None, retry_errors=retry_errors)
-    from harness.schedule.images import Images
-    from harness.schedule.run import keys_of, todo_of
+    from harness.execute.images import Images
+    from harness.execute.run import keys_of, todo_of
 
     keys = keys_of(plan.cells, Images(resolved.dataset))
     with reading(db) as connection:
@@ -258,7 +258,7 @@ def _by_attack(priced: Sequence[_Priced]) -> list[dict[str, Any]]:
 
 def _kind(each: Cell | Forwards) -> tuple[str, str]:
     """What is done, and for which goal."""
-    from harness.plan import Cell, Pair
+    from harness.planning import Cell, Pair
 
     if isinstance(each, Cell):
         return each.task.label if each.task else "clean prediction", str(each.goal or "–")
@@ -266,7 +266,7 @@ def _kind(each: Cell | Forwards) -> tuple[str, str]:
 
 
 def _by_model(priced: Sequence[_Priced], calibration: Calibration) -> list[dict[str, Any]]:
-    from harness.schedule.figures import Figures
+    from harness.estimate.passes import PassCosts
 
     groups: dict[str, list[_Priced]] = {}
     for each, cost in priced:
@@ -275,7 +275,7 @@ def _by_model(priced: Sequence[_Priced], calibration: Calibration) -> list[dict[
         {
             "model": name,
             "source": members[0][0].model.about["source"],
-            **asdict(calibration.figures.get(name, Figures())),
+            **asdict(calibration.figures.get(name, PassCosts())),
             **_row(members),
         }
         for name, members in groups.items()
@@ -284,7 +284,7 @@ def _by_model(priced: Sequence[_Priced], calibration: Calibration) -> list[dict[
 
 def _row(members: Sequence[_Priced]) -> dict[str, Any]:
     """The cost of some cells or transfers, JSON-like; None where not all of it is known."""
-    from harness.schedule.cost import total
+    from harness.estimate.cost import total
 
     cost = total(cost for _, cost in members)
     images = sum(len(each.images) for each, _ in members)

@@ -12,39 +12,41 @@ from harness.terminal import echo
 if TYPE_CHECKING:
     from harness.display.base import Display
     from harness.plugins import Catalog
-    from harness.schedule.requirements import Inventory
+    from harness.resolve.inventory import Inventory
 
 
-def demand(stock: Inventory, *, available: bool) -> Inventory:
-    """``stock`` if a run can begin with it; if ``available``, without the models that are missing.
+def require(inventory: Inventory, *, available: bool) -> Inventory:
+    """``inventory`` if a run can begin with it; if ``available``, without the missing models.
 
     Raises:
         MissingError: something required is missing, and the table on stderr says what.
     """
-    missing = stock.all("missing")
+    missing = inventory.all("missing")
     names = [row.name for row in missing if row.kind == "model"]
-    without = stock.without(names)
-    if not missing or (available and stock.dataset and without.choice.models):
+    without = inventory.without(names)
+    if not missing or (available and inventory.dataset and without.choice.models):
         return without
     echo(requirements_table(missing, "table"), err=True)
     hint = "get them as the table says"
-    if stock.dataset and without.choice.models:
+    if inventory.dataset and without.choice.models:
         hint += ", or leave them out with --available"
-    if available and stock.dataset:
+    if available and inventory.dataset:
         raise MissingError("no model is left", hint=hint)
-    raise MissingError(f"{len(missing)} of {len(stock.rows)} needed things missing", hint=hint)
+    raise MissingError(f"{len(missing)} of {len(inventory.rows)} needed things missing", hint=hint)
 
 
-def fetch(stock: Inventory, catalog: Catalog, display: Display, *, available: bool) -> Inventory:
+def fetch(
+    inventory: Inventory, catalog: Catalog, display: Display, *, available: bool
+) -> Inventory:
     """Download what can be; if ``available``, models whose download fails are left out.
 
     Raises:
         MissingError: a download failed, or no model is left.
     """
-    from harness.schedule.download import download
+    from harness.resolve.download import download
 
-    rows = stock.all("downloadable")
-    entries = {entry.name: entry for entry in stock.choice.models}
+    rows = inventory.all("downloadable")
+    entries = {entry.name: entry for entry in inventory.choice.models}
     failed = []
     if rows:
         display.say(to_download(rows))
@@ -56,7 +58,7 @@ def fetch(stock: Inventory, catalog: Catalog, display: Display, *, available: bo
                 raise
             display.say(f"left out: {error}")
             failed.append(row.name)
-    kept = stock.without(failed)
+    kept = inventory.without(failed)
     if not kept.choice.models:
         raise MissingError("no model is left", hint="see `harness doctor`")
     return kept

@@ -108,7 +108,7 @@ def clean_reader(places: dict[str, Path], registry_files: Sequence[Path]) -> Rea
 def _dataset(name: str, place: Path | None, registry_files: Sequence[Path]) -> Dataset:
     from harness.plugins import installed, unknown
     from harness.registry import load
-    from harness.schedule.components import dataset_component
+    from harness.resolve.components import dataset_component
 
     known = load(registry_files).datasets
     if name not in known:

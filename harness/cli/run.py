@@ -17,10 +17,10 @@ from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.display.base import Display
+    from harness.execute.run import Summary
     from harness.plugins import Catalog
-    from harness.schedule.requirements import Inventory
-    from harness.schedule.resolve import Request
-    from harness.schedule.run import Summary
+    from harness.resolve.inventory import Inventory
+    from harness.resolve.prepare import Request
 
 
 def _decorated(command: Any, *options: Decorator) -> Any:
@@ -105,7 +105,7 @@ def request(
     """
     from harness.api import Goal
     from harness.plugins import unknown
-    from harness.schedule.resolve import Request
+    from harness.resolve.prepare import Request
 
     wanted = []
     for goal in listed(goals):
@@ -134,8 +134,8 @@ def told_apart(asked: Request, db: Path) -> Request:
     """``asked`` with what names of models stand for in the database, where it names files."""
     if not db.is_file() or not any(":" in model for model in asked.models):
         return asked
-    from harness.store.board import model_weights
     from harness.store.database import reading
+    from harness.store.read.cells import model_weights
 
     with reading(db) as connection:
         return replace(asked, known=model_weights(connection.conn))
@@ -231,24 +231,24 @@ def run(
         return ExitCode.OK
 
     from harness.cli.placement import placements
-    from harness.cli.readiness import demand, fetch
+    from harness.cli.readiness import fetch, require
     from harness.display import make_display
     from harness.engine import exact
     from harness.engine.device import resolve_device
+    from harness.execute.run import Settings
+    from harness.execute.run import run as run_plan
     from harness.plugins import installed
     from harness.registry import load
-    from harness.schedule.requirements import take_stock
-    from harness.schedule.resolve import resolve
-    from harness.schedule.run import Settings
-    from harness.schedule.run import run as run_plan
-    from harness.store.writer import Writer
+    from harness.resolve.inventory import check_requirements
+    from harness.resolve.prepare import resolve
+    from harness.store.write.writer import Writer
 
     if asked.exact is not None:
         exact.prepare()
     catalog, registry = installed(), load(registry_files)
     _warn_of_broken(catalog)
-    wanted = take_stock(asked, registry, catalog)
-    stock = demand(wanted, available=available)
+    wanted = check_requirements(asked, registry, catalog)
+    inventory = require(wanted, available=available)
     settings = Settings(
         device=resolve_device(device),
         batch_size=size,
@@ -257,14 +257,14 @@ def run(
         fail_fast=fail_fast,
         workers=crew,
     )
-    if stock.all("downloadable"):  # what is wrong is said before gigabytes travel
-        resolve(asked, registry, catalog, stock, planning=True)
+    if inventory.all("downloadable"):  # what is wrong is said before gigabytes travel
+        resolve(asked, registry, catalog, inventory, planning=True)
     command = ["harness", *sys.argv[1:]]
     with make_display(progress) as display:
-        for line in _notes(wanted, stock):
+        for line in _notes(wanted, inventory):
             display.say(line)
-        stock = fetch(stock, catalog, display, available=available)
-        resolved = resolve(asked, registry, catalog, stock)
+        inventory = fetch(inventory, catalog, display, available=available)
+        resolved = resolve(asked, registry, catalog, inventory)
         with Writer.open(db, command=command) as writer, signals.last_act(writer.abandon):
             if writer.took_over:
                 display.say(f"taking over from {writer.took_over}, which is gone")
@@ -276,7 +276,7 @@ def run(
         if lacking:
             names = ", ".join(map(repr, lacking))
             display.say(f"done without {names}, which no installed plugin offers")
-        for line in placements(db, asked.suite, stock.choice.ad_hoc):
+        for line in placements(db, asked.suite, inventory.choice.ad_hoc):
             display.say(line)
     if strict and lacking and summary.exit_code == ExitCode.OK:
         return ExitCode.CELLS_FAILED
@@ -289,12 +289,12 @@ def _warn_of_broken(catalog: Catalog) -> None:
         echo(f"warning: {plugin} is {report.status}", err=True)
 
 
-def _notes(wanted: Inventory, stock: Inventory) -> list[str]:
+def _notes(wanted: Inventory, inventory: Inventory) -> list[str]:
     """What the user should know of the models before the run."""
-    kept = {entry.name for entry in stock.choice.models}
+    kept = {entry.name for entry in inventory.choice.models}
     out = [entry.name for entry in wanted.choice.models if entry.name not in kept]
     return [
-        *stock.choice.notes,
+        *inventory.choice.notes,
         *([f"left out, for their weights are missing: {', '.join(out)}"] if out else []),
     ]
 

@@ -39,8 +39,8 @@ def runs() -> None:
 @output_format()
 def list_runs(db: Path, format: Format) -> None:
     """All runs, the latest first."""
-    from harness.store import views
     from harness.store.database import reading
+    from harness.store.read import runs as views
 
     with reading(db) as connection:
         rows = views.runs(connection)
@@ -53,8 +53,8 @@ def list_runs(db: Path, format: Format) -> None:
 @output_format()
 def show_run(db: Path, number: int, format: Format) -> None:
     """One run: command, environment, broken plugins, how far it is."""
-    from harness.store import views
     from harness.store.database import reading
+    from harness.store.read import runs as views
 
     with reading(db) as connection:
         run = views.run_detail(connection, number)

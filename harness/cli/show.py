@@ -63,8 +63,8 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
 
     `harness show surface --help` is about pictures of loss and decision surfaces.
     """
-    from harness.store import details
     from harness.store.database import snapshot
+    from harness.store.read import details
 
     if cell == "surface":
         raise ConfigError("'surface' comes first", hint="harness show surface [OPTIONS] ...")

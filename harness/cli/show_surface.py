@@ -40,8 +40,8 @@ def surface(
     from harness.analysis.surface import chosen, side_by_side
     from harness.errors import ConfigError
     from harness.report import surface as report
-    from harness.store import surfaces as stored
     from harness.store.database import snapshot
+    from harness.store.read import surfaces as stored
 
     wanted = listed(names)
     if output is not None and not wanted:

@@ -50,7 +50,7 @@ def status(db: Path, number: int | None, cells: bool, format: Format) -> None:
     JSON and CSV always hold all cells.
     """
     from harness.store.database import reading
-    from harness.store.views import find_run, run_cells
+    from harness.store.read.runs import find_run, run_cells
 
     with reading(db) as connection:
         run = find_run(connection, number)

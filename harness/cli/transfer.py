@@ -12,7 +12,7 @@ from harness.terminal import echo
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.analysis.transfer import Border, Denominator
+    from harness.analysis.transfer.matrix import Border, Denominator
     from harness.report.tables import Format
 
 
@@ -64,7 +64,7 @@ def transfer(
     the strongest sources and the most asymmetric pairs. JSON and CSV are one record a pair, always
     with intervals; their footnotes go to stderr.
     """
-    from harness.analysis.transfer import transfer_matrix
+    from harness.analysis.transfer.matrix import transfer_matrix
     from harness.report import transfer as report
     from harness.report.tables import render
     from harness.store.database import snapshot

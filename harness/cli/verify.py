@@ -67,11 +67,11 @@ def verify(
     turn on a rounding error are counted "by a hair". The exit code is 1 where something is wrong;
     a line on stderr says what.
     """
+    from harness.audit import verify as verification
     from harness.cli.run import listed, places
     from harness.engine.device import resolve_device
     from harness.plugins import installed
     from harness.registry import load
-    from harness.schedule import verification
     from harness.store.database import reading
 
     scope = verification.Scope(
@@ -97,7 +97,7 @@ def verify(
 def _repair(db: Path, say: Callable[[str], None]) -> None:
     from harness.store.database import reading
     from harness.store.lost import forget_lost
-    from harness.store.writer import Writer
+    from harness.store.write.writer import Writer
 
     with reading(db):
         pass  # what is not there is not made

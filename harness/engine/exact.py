@@ -15,7 +15,7 @@ from torch import Tensor
 
 from harness.api import ModelError
 from harness.engine.classifier import PixelClassifier
-from harness.engine.measure import random_images
+from harness.engine.timing import random_images
 
 
 def prepare() -> None:

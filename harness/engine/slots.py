@@ -16,8 +16,8 @@ from harness.engine.classifier import PixelClassifier
 from harness.engine.device import Event, mark, rounds_between_looks, runs_ahead
 from harness.engine.guard import Guard
 from harness.engine.jobs import Job, Judged, to_batch
+from harness.engine.judge import judge
 from harness.engine.values import checked_candidates, checked_point
-from harness.engine.verify import judge
 
 SECONDS_BETWEEN_VERDICTS = 1.0
 """How long a finished image may wait for company on its way to the judging pass."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from harness.engine.adaptation import adapted
 from harness.engine.device import runs_ahead
-from harness.engine.forward_only import Forward
+from harness.engine.forwards import Forward
 from harness.engine.halving import BatchSize
 
 _Item = TypeVar("_Item")

@@ -11,7 +11,7 @@ from harness.api import ModelError
 from harness.api.trial import TOLERANCE, Outputs, Trial
 from harness.engine.classifier import PixelClassifier
 from harness.engine.halving import BatchSize
-from harness.engine.measure import random_images
+from harness.engine.timing import random_images
 
 IMAGES = 4
 """How many images a model is tried on: the run's first ones, filled up with noise."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.api import Candidates, Later, PluginError, Point, Reading
+from harness.api import Candidates, Later, MeasurementResult, PluginError, Point
 
 
 def checked_candidates(value: object, rows: int, shape: Sequence[int]) -> Candidates:
@@ -81,18 +81,18 @@ def checked_images(
     return images
 
 
-def checked_readings(value: object, images: int) -> Sequence[Reading | Later]:
+def checked_readings(value: object, images: int) -> Sequence[MeasurementResult | Later]:
     """What a measurement returned for several images.
 
     Raises:
-        PluginError: it is no sequence of one `Reading` or `Later` for each.
+        PluginError: it is no sequence of one `MeasurementResult` or `Later` for each.
     """
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != images:
         raise PluginError(f"the measurement returned {_kind(value)} for {images} images")
     return [checked_reading(each) for each in value]
 
 
-def checked_reading(value: object) -> Reading | Later:
+def checked_reading(value: object) -> MeasurementResult | Later:
     """What a measurement returned for an image; numbers are floats, arrays float32 from now on.
 
     Raises:
@@ -102,14 +102,14 @@ def checked_reading(value: object) -> Reading | Later:
         if not callable(value.function) or not isinstance(value.arguments, tuple):
             raise PluginError("the measurement's Later is not a function and a tuple of arguments")
         return value
-    if not isinstance(value, Reading):
-        raise PluginError(f"the measurement returned {_kind(value)}, not a Reading")
+    if not isinstance(value, MeasurementResult):
+        raise PluginError(f"the measurement returned {_kind(value)}, not a MeasurementResult")
     for field in (value.numbers, value.arrays):
         if not isinstance(field, Mapping) or not all(isinstance(name, str) for name in field):
             raise PluginError("the measurement's numbers and arrays are not mappings with names")
     if value.problem is not None and not isinstance(value.problem, str):
         raise PluginError(f"the measurement's problem is {_kind(value.problem)}, not a line")
-    return Reading(
+    return MeasurementResult(
         {name: _number(name, number) for name, number in value.numbers.items()},
         {name: _array(name, array) for name, array in value.arrays.items()},
         value.problem,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
 
-from harness.api import HarnessError, Later, Reading
+from harness.api import HarnessError, Later, MeasurementResult
 from harness.cores import usable_cores
 from harness.engine.child import Child
 
@@ -23,7 +23,7 @@ TRIES = 2
 @dataclass(frozen=True, slots=True)
 class _Piece:
     packed: bytes
-    result: Future[Reading]
+    result: Future[MeasurementResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Workers:
         self._pieces: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._hands: list[_Hand] = []
 
-    def submit(self, later: Later) -> Future[Reading]:
+    def submit(self, later: Later) -> Future[MeasurementResult]:
         """Start ``later``, or let it wait for a free process."""
-        result: Future[Reading] = Future()
+        result: Future[MeasurementResult] = Future()
         try:
             packed = pickle.dumps((later.function, later.arguments))
         except Exception as error:
@@ -109,7 +109,7 @@ class _Hand(threading.Thread):
             if self._child is not None:
                 self._child.kill()
 
-    def _done(self, packed: bytes) -> Reading:
+    def _done(self, packed: bytes) -> MeasurementResult:
         for _ in range(TRIES):
             child = self._running()
             try:
@@ -135,9 +135,9 @@ class _Hand(threading.Thread):
             return child.kill()
 
 
-def _read(answer: bytes) -> Reading:
+def _read(answer: bytes) -> MeasurementResult:
     try:
-        found: Reading | _Failed = pickle.loads(answer)
+        found: MeasurementResult | _Failed = pickle.loads(answer)
     except BaseException as error:
         raise _failure("returned what cannot be unpickled", error) from error
     if isinstance(found, _Failed):

@@ -246,7 +246,7 @@ class MeasurementEntry(Entry):
 
 
 class TransferEntry(Fields):
-    """What becomes of kept candidates on other models; see `harness.plan.PlannedTransfer`."""
+    """What becomes of kept candidates on other models; see `harness.planning.PlannedTransfer`."""
 
     border: Literal["white", "grey"] = "white"
     keep_sets: bool = True

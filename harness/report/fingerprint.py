@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.analysis.fingerprint import FamilyScore, Fingerprint
+from harness.analysis.transfer.fingerprint import FamilyScore, Fingerprint
 from harness.report.tables import Column
 
 COLUMNS = (
@@ -36,7 +36,7 @@ def _record(found: Fingerprint, place: int, score: FamilyScore) -> dict[str, Any
         "members": score.members,
         "log_likelihood": score.log_likelihood,
         "probability": score.probability,
-        "temper": found.temper,
+        "temper": found.temperature,
         "entries": found.entries,
         "leave_one_out_right": found.accuracy.right,
         "leave_one_out_models": found.accuracy.models,
@@ -71,8 +71,8 @@ def footnotes(found: Fingerprint) -> list[str]:
         f" and all sources but the model itself; top-1, {found.border} border",
         "log-likelihood: binomial, its mean over these rates, which share their images; the"
         " model itself is never among a family's members",
-        f"probability: from equal odds, the log-likelihoods times {found.temper:g}, at which the"
-        " other models' own families are most probable, and one more is taken to be mistaken",
+        f"probability: from equal odds, the log-likelihoods times {found.temperature:g}, at which"
+        " the other models' own families are most probable, and one more is taken to be mistaken",
         "a model of a family that the suite lacks is given to one of these too",
     ]
     return notes

@@ -11,7 +11,7 @@ from typing import Any
 from harness.analysis.surface import levels, signed_levels
 from harness.errors import ConfigError, MissingError
 from harness.report.tables import Column
-from harness.store.surfaces import StoredSurface
+from harness.store.read.surfaces import StoredSurface
 
 COUNT = 12
 """Colours of the loss, and of the margin on either side of 0."""
@@ -25,7 +25,7 @@ DPI = 160
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A surface with its grids, as `harness.store.surfaces.grids` returns them."""
+    """A surface with its grids, as `harness.store.read.surfaces.grids` returns them."""
 
     about: StoredSurface
     grids: Mapping[str, Sequence[float]]

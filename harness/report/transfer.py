@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from harness.analysis.transfer import UNTARGETED, Matrix, Rate
-from harness.analysis.transfer_summary import Mean, Summary, summary
+from harness.analysis.transfer.matrix import UNTARGETED, Matrix, Rate
+from harness.analysis.transfer.summary import Mean, Summary, summary
 from harness.report import heatmap
 from harness.report.heatmap import HeatMap
 from harness.report.tables import Column, Format, render

@@ -19,8 +19,8 @@ from sqlite_utils import Database
 
 from harness.errors import HarnessError, StoreError
 from harness.signals import held_back
-from harness.store.schema import migrations
-from harness.store.standing import bring_up_to_date
+from harness.store.schema.migrations import migrations
+from harness.store.schema.views import bring_up_to_date
 
 BUSY_SECONDS = 5.0
 """How long to wait for another program's lock on the database."""

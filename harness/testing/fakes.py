@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.api import AttackParameters, Classifier, Measurement, Preprocessing
-from harness.engine.attack import attack_images
+from harness.engine.batches import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job, Judged
-from harness.engine.measuring import Finished, measure_images
+from harness.engine.measurements import Finished, measure_images
 from harness.engine.workers import Workers
 
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from harness.api import Probe, Reading, Subject
+from harness.api import MeasurementResult, Probe, Subject
 from harness_metrics.samples import offsets
 
 if TYPE_CHECKING:
     from harness_metrics.divergence import Divergence
 
 
-def ascend(settings: Divergence, probe: Probe, subjects: Sequence[Subject]) -> list[Reading]:
+def ascend(
+    settings: Divergence, probe: Probe, subjects: Sequence[Subject]
+) -> list[MeasurementResult]:
     """The largest divergence over all restarts and steps, the start points included."""
     restarts = settings.restarts
     clean = probe.logits(torch.stack([subject.image for subject in subjects]))
@@ -94,9 +96,11 @@ def _projected(settings: Divergence, images: Tensor, moved: Tensor) -> Tensor:
 
 def _reading(
     subject: Subject, sane: Tensor, best: Tensor, at: Tensor, when: Tensor, logits: Tensor
-) -> Reading:
+) -> MeasurementResult:
     if not bool(sane.all()):
-        return Reading(problem="NaN or infinite logits or gradients at the image or around it")
+        return MeasurementResult(
+            problem="NaN or infinite logits or gradients at the image or around it"
+        )
     winner = int(best.argmax())
     found, there = float(best[winner]), logits[winner].double()
     others = there.clone()
@@ -110,5 +114,7 @@ def _reading(
         "l2": float(torch.linalg.vector_norm(at[winner])),
     }
     if found <= 0:
-        return Reading(numbers, problem="the prediction does not change in the ball: no score")
-    return Reading({"psi": 1 / found, "log10_psi": -math.log10(found), **numbers})
+        return MeasurementResult(
+            numbers, problem="the prediction does not change in the ball: no score"
+        )
+    return MeasurementResult({"psi": 1 / found, "log10_psi": -math.log10(found), **numbers})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.api import Goal, Later, Measurement, Pair, Passes, Probe, Reading, Subject
+from harness.api import Goal, Later, Measurement, MeasurementResult, Pair, Passes, Probe, Subject
 from harness_metrics.bounds import FAR, MANY
 
 if TYPE_CHECKING:
@@ -96,15 +96,15 @@ class Clever(Measurement):
         """The radius of the ball that samples come from."""
         return {"l1": self.radius_l1, "l2": self.radius_l2, "linf": self.radius_linf}[norm]
 
-    def measure(self, probe: Probe, subject: Subject) -> Reading | Later:
+    def measure(self, probe: Probe, subject: Subject) -> MeasurementResult | Later:
         from harness_metrics.clever_scores import Asked, score
         from harness_metrics.maxima import batch_maxima
 
         if nonsense := self._nonsense():
-            return Reading(problem=nonsense)
+            return MeasurementResult(problem=nonsense)
         logits = probe.logits(subject.image[None])[0].double().cpu()
         if not logits.isfinite().all():
-            return Reading(problem="the model returned NaN or infinity")
+            return MeasurementResult(problem="the model returned NaN or infinity")
         others = self._others(subject, logits.tolist())
         pairs: list[Pair] = [(subject.label, other) for other in others]
         margins = [float(logits[subject.label] - logits[other]) for other in others]
@@ -112,7 +112,9 @@ class Clever(Measurement):
         for norm in dict.fromkeys(self.norms):
             maxima = batch_maxima(self, probe, subject, norm, pairs)
             if maxima is None:
-                return Reading(problem=f"NaN or infinite gradients around the image ({norm})")
+                return MeasurementResult(
+                    problem=f"NaN or infinite gradients around the image ({norm})"
+                )
             asked.append(Asked(norm, maxima, self.radius(norm) if self.cap else None))
         counts = {"batches": self.batches, "samples": self.samples}
         return Later(score, (tuple(asked), tuple(others), tuple(margins), counts))
@@ -125,7 +127,7 @@ class Clever(Measurement):
 
     def again(
         self, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]
-    ) -> Reading | None:
+    ) -> MeasurementResult | None:
         """The stored maxima fitted again; the margins are those that were measured."""
         import numpy as np
 

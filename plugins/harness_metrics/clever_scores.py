@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from harness.api import Reading
+from harness.api import MeasurementResult
 from harness_metrics.fit import Fit, fits
 
 
@@ -26,7 +26,7 @@ def score(
     classes: Sequence[int],
     margins: Sequence[float],
     counts: Mapping[str, int],
-) -> Reading:
+) -> MeasurementResult:
     """The scores of one image; see `harness_metrics.clever.Clever` for the names.
 
     Args:
@@ -58,7 +58,7 @@ def score(
         if len(classes) > 1:
             for other, row in rows.items():
                 numbers |= {f"{each.norm}.{other}.{name}": value for name, value in row.items()}
-    return Reading(numbers, arrays, _problem(flat))
+    return MeasurementResult(numbers, arrays, _problem(flat))
 
 
 def _fitted(asked: Sequence[Asked]) -> dict[str, list[Fit]]:

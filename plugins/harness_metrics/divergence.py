@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.api import Goal, Measurement, Passes, Probe, Reading, Subject
+from harness.api import Goal, Measurement, MeasurementResult, Passes, Probe, Subject
 from harness_metrics.bounds import FAR, MANY
 
 
@@ -58,11 +58,13 @@ class Divergence(Measurement):
         climbing = self.restarts * self.steps
         return Passes(1 + climbing + self.restarts, climbing)
 
-    def measure(self, probe: Probe, subject: Subject) -> Reading:
+    def measure(self, probe: Probe, subject: Subject) -> MeasurementResult:
         (reading,) = self.measure_together(probe, [subject])
         return reading
 
-    def measure_together(self, probe: Probe, subjects: Sequence[Subject]) -> list[Reading]:
+    def measure_together(
+        self, probe: Probe, subjects: Sequence[Subject]
+    ) -> list[MeasurementResult]:
         from harness_metrics.ascent import ascend
 
         return ascend(self, probe, subjects)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.api import Probe, Reading, Subject
+from harness.api import MeasurementResult, Probe, Subject
 from harness_metrics.crossing import line_numbers
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class Plane:
         return moved.clamp(0, 1) if self.clip else moved
 
 
-def survey(settings: Surface, probe: Probe, subject: Subject) -> Reading:
+def survey(settings: Surface, probe: Probe, subject: Subject) -> MeasurementResult:
     """The surfaces of one image."""
     plane = _plane(settings, probe, subject)
     if isinstance(plane, str):
-        return Reading(problem=plane)
+        return MeasurementResult(problem=plane)
     axis = _axis(settings.points, settings.reach)
     loss, margin = _on_grid(plane, probe, subject.label, axis)
     numbers = {"length": float(torch.linalg.vector_norm(plane.second.double()))}
@@ -49,13 +49,13 @@ def survey(settings: Surface, probe: Probe, subject: Subject) -> Reading:
         numbers["attack_margin"] = float(_margin(there, subject.label)[0])
     sane = loss.isfinite().all() and margin.isfinite().all()
     if not sane or not all(map(math.isfinite, numbers.values())):
-        return Reading(problem="NaN or infinite logits on the surface")
+        return MeasurementResult(problem="NaN or infinite logits on the surface")
     arrays = {
         name: values.numpy().astype(np.float32)
         for name, values in (("a", axis), ("b", axis), ("loss", loss), ("margin", margin))
     }
     derived = line_numbers(arrays["a"], arrays["loss"], arrays["margin"])
-    return Reading({**derived, **numbers}, arrays)
+    return MeasurementResult({**derived, **numbers}, arrays)
 
 
 def _plane(settings: Surface, probe: Probe, subject: Subject) -> Plane | str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.api import Goal, Measurement, Passes, Probe, Reading, Subject
+from harness.api import Goal, Measurement, MeasurementResult, Passes, Probe, Subject
 from harness_metrics.bounds import FAR
 
 if TYPE_CHECKING:
@@ -78,17 +78,19 @@ class Surface(Measurement):
     def passes(self, goal: Goal, classes: int) -> Passes:
         return Passes(self.points**2 + 1, 1 if self.direction == "gradient" else 0)
 
-    def measure(self, probe: Probe, subject: Subject) -> Reading:
+    def measure(self, probe: Probe, subject: Subject) -> MeasurementResult:
         from harness_metrics.plane import survey
 
         return survey(self, probe, subject)
 
-    def again(self, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> Reading:
+    def again(
+        self, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]
+    ) -> MeasurementResult:
         from harness_metrics.crossing import line_numbers
 
         derived = line_numbers(arrays["a"], arrays["loss"], arrays["margin"])
         kept = {name: numbers[name] for name in ("length", *_ATTACK) if name in numbers}
-        return Reading({**derived, **kept})
+        return MeasurementResult({**derived, **kept})
 
 
 _ATTACK = ("attack_distance", "attack_loss", "attack_margin")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlite_utils
 
-from harness.store.standing import bring_up_to_date
+from harness.store.schema.views import bring_up_to_date
 
 sys.path.insert(0, str(Path(__file__).parent))  # for transfer_toy
 

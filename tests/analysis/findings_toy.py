@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from harness.analysis.findings.evidence import Evidence, Model, Score, Trial
 from harness.analysis.selection import BoardAttack
-from harness.analysis.transfer import Matrix, Rate, TransferCell
+from harness.analysis.transfer.matrix import Matrix, Rate, TransferCell
 
 
 def attack(label: str, budget: float | None = None, norm: str = "linf") -> BoardAttack:

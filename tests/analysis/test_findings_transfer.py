@@ -15,7 +15,7 @@ from harness.analysis.findings.asymmetry import asymmetric
 from harness.analysis.findings.families import _excess, within_family
 from harness.analysis.findings.stripes import vgg_stripes
 from harness.analysis.findings.transferability import fewer_iterations, larger_epsilon, order
-from harness.analysis.transfer import Matrix
+from harness.analysis.transfer.matrix import Matrix
 
 FAMILIES = {
     **{f"vgg{i}": "VGG" for i in range(2)},

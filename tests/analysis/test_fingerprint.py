@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from transfer_toy import Toy, attack, clean_cells, panel, suite_of
 
-from harness.analysis.fingerprint import (
+from harness.analysis.transfer.fingerprint import (
     FamilyScore,
     calibrated,
     fingerprint,

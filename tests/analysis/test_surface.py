@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.analysis.surface import levels, side_by_side, signed_levels
 from harness.errors import ConfigError
-from harness.store.surfaces import StoredSurface
+from harness.store.read.surfaces import StoredSurface
 
 finite = st.floats(1e-12, 1e6)
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transfer_toy import Toy, attack, by_loops, clean_cells, panel, suite_of
 
-from harness.analysis.transfer import Matrix, side_by_side, transfer_matrix
-from harness.analysis.transfer_panels import stored_panels
-from harness.analysis.transfer_summary import mean_rate, summary
+from harness.analysis.transfer.matrix import Matrix, side_by_side, transfer_matrix
+from harness.analysis.transfer.panels import stored_panels
+from harness.analysis.transfer.summary import mean_rate, summary
 from harness.errors import ConfigError
 
 IMAGES = 5

@@ -6,7 +6,6 @@ import functools
 import http.server
 import importlib
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,28 +16,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for database_toy
 
-KEPT = """\
-suites:
-  kept:
-    dataset: digits
-    models: [digits-alexnet, digits-mobilenet_v1_025]
-    images: 8
-    accuracy_images: 12
-    attacks:
-      - attack: ifgsm
-        goals: [untargeted, random]
-        parameters: {steps: 4, attempts: 5}
-        keep: true
-        eight_bit: true
-      - {attack: fgsm, goals: [random], parameters: {epsilon: 0.1}}
-    measurements:
-      - measurement: clever
-        goals: [random, untargeted]
-        images: 4
-        parameters: {norms: [l2, linf], batches: 8, samples: 8, radius_l2: 1.0, radius_linf: 0.1}
-      - {measurement: divergence, images: 3, parameters: {steps: 3}}
-    metrics: [success]
-"""
 
 WEIGHTS = Path(__import__("harness_digits").__file__).parent / "weights"
 
@@ -87,23 +64,6 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         server.shutdown()
     installed.cache_clear()
     sys.modules.pop("cloud", None)
-
-
-@pytest.fixture(scope="session")
-def _kept_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of the suite ``kept``, whose first attack's images are kept."""
-    folder = tmp_path_factory.mktemp("kept")
-    folder.joinpath("kept.yaml").write_text(KEPT)
-    command = [sys.executable, "-m", "harness", "run", "--registry", "kept.yaml", "--suite", "kept"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture
-def kept_run(_kept_run: Path, tmp_path: Path) -> Path:
-    """A copy of that database, in ``tmp_path``, beside its registry ``kept.yaml``."""
-    shutil.copytree(_kept_run, tmp_path, dirs_exist_ok=True)
-    return tmp_path / "harness.db"
 
 
 @pytest.fixture(scope="session")

@@ -284,7 +284,7 @@ def test_a_database_of_a_newer_version(harness, overlay, tmp_path):
 def test_a_full_database_keeps_what_it_has(harness, overlay, monkeypatch):
     run = ("run", "--registry", overlay, "--suite", "small")
     assert harness(*run, "--limit", 3).code == 0
-    from harness.store import writer
+    from harness.store.write import writer
 
     opened = writer.open_writable
 

@@ -14,7 +14,7 @@ import pytest
 
 from harness.analysis.board import leaderboard
 from harness.analysis.optimality import contest
-from harness.analysis.transfer import transfer_matrix
+from harness.analysis.transfer.matrix import transfer_matrix
 
 TEXT = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
 QUERIES = re.findall(r"```sql\n(.*?)```", TEXT, re.S)

@@ -13,7 +13,7 @@ import database_toy
 import pytest
 import yaml
 
-from harness.store.standing import views
+from harness.store.schema.views import views
 
 DOCS = Path(__file__).parents[2] / "docs"
 METADATA = yaml.safe_load((DOCS / "datasette.yaml").read_text())

@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "interrupts.py"
 
 PLUGIN = """
 import os, time
-from harness.api import Later, Measurement, Reading, hookimpl
+from harness.api import Later, Measurement, MeasurementResult, hookimpl
 
 HARNESS_API = 0
 

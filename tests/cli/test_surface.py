@@ -123,7 +123,7 @@ def test_what_is_drawn(run):
     run("--images", "0012", "--attacks", "surface*,fgsm*")
     from harness.analysis.surface import side_by_side
     from harness.report.surface import Drawn, draw
-    from harness.store import surfaces
+    from harness.store.read import surfaces
 
     with sqlite3.connect("harness.db") as db:
         groups = side_by_side(surfaces.surfaces(db), BOTH.split(","), None)

@@ -16,16 +16,16 @@ from harness.api import (
     Attack,
     Candidates,
     Measurement,
+    MeasurementResult,
     Norm,
     PluginError,
     Point,
-    Reading,
     Status,
     SteppedAttack,
     Stepper,
 )
 from harness.contained import contained
-from harness.engine.attack import attack_images
+from harness.engine.batches import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.guard import Guard
 from harness.engine.workers import Workers
@@ -230,17 +230,17 @@ def test_a_changed_setting_is_put_back_and_the_plugin_named(setting, tmp_path, m
 
 class Long(Measurement):
     def measure(self, probe, subject):
-        return Reading({"a": torch.ones(2)}, {"b": torch.zeros(2, dtype=torch.float64)})
+        return MeasurementResult({"a": torch.ones(2)}, {"b": torch.zeros(2, dtype=torch.float64)})
 
 
 class Wide(Measurement):
     def measure(self, probe, subject):
-        return Reading({}, {"b": [[1.0, 2.0]]})
+        return MeasurementResult({}, {"b": [[1.0, 2.0]]})
 
 
 class Tensors(Measurement):
     def measure(self, probe, subject):
-        return Reading({"a": torch.ones(())}, {"b": torch.zeros(2, dtype=torch.float64)})
+        return MeasurementResult({"a": torch.ones(())}, {"b": torch.zeros(2, dtype=torch.float64)})
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from harness.api import (
     SteppedAttack,
     Stepper,
 )
-from harness.engine.attack import attack_images
+from harness.engine.batches import attack_images
 from harness.engine.jobs import Job
 from harness.testing.fakes import attack_all, jobs_for, pixel_model
 from harness_attacks.cw import CW

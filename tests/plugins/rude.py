@@ -25,12 +25,12 @@ from harness.api import (
     Dataset,
     Later,
     Measurement,
+    MeasurementResult,
     Metric,
     ModelLoader,
     Norm,
     Point,
     Preprocessing,
-    Reading,
     Register,
     Sample,
     Score,
@@ -245,10 +245,12 @@ class One(Measurement):
 
         def good():
             probe.logits(subject.image[None])
-            return Reading({"mean": float(subject.image.mean())}, {"row": np.zeros(2, np.float32)})
+            return MeasurementResult(
+                {"mean": float(subject.image.mean())}, {"row": np.zeros(2, np.float32)}
+            )
 
         def wrong(value):
-            return Reading(value.numbers, {"row": np.zeros((2, 2))})
+            return MeasurementResult(value.numbers, {"row": np.zeros((2, 2))})
 
         return act("measurement", good, subject.image, wrong=wrong)
 
@@ -263,7 +265,7 @@ class Together(One):
 
     def measure_together(self, probe, subjects):
         def good():
-            return [Reading({"mean": float(each.image.mean())}) for each in subjects]
+            return [MeasurementResult({"mean": float(each.image.mean())}) for each in subjects]
 
         images = [subject.image for subject in subjects]
         return act("together", good, *images, wrong=lambda value: [[], *value])
@@ -276,9 +278,9 @@ class Later_(One):
 
 def later(mean):
     def wrong(value):
-        return Reading({"mean": "nonsense"})
+        return MeasurementResult({"mean": "nonsense"})
 
-    return act("later", lambda: Reading({"mean": mean}), wrong=wrong)
+    return act("later", lambda: MeasurementResult({"mean": mean}), wrong=wrong)
 
 
 class Rate(Metric):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.schedule.journal import Call, Journal
+from harness.execute.journal import Call, Journal
 
 pytestmark = pytest.mark.usefixtures("rude")
 IMAGES = "image 0,image 1,image 2"

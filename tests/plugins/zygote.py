@@ -12,8 +12,8 @@ import sys
 
 import harness.cli.run
 import harness.display
-import harness.schedule.run
-import harness.store.writer  # noqa: F401
+import harness.execute.run
+import harness.store.write.writer  # noqa: F401
 from harness.cli.main import main
 
 

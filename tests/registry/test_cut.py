@@ -9,7 +9,7 @@ import pytest
 from harness.api import ConfigError, Cut
 from harness.plugins import installed
 from harness.registry import load
-from harness.schedule.components import model_component
+from harness.resolve.components import model_component
 
 MODEL = """\
 models:

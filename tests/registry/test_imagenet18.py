@@ -9,7 +9,7 @@ from harness.api import Goal
 from harness.importing.known import MODELS, Known
 from harness.plugins import Kind, installed
 from harness.registry import ModelEntry, builtin, load
-from harness.schedule.components import attack_component
+from harness.resolve.components import attack_component
 
 REGISTRY = load()
 NAMES = [known.name for known in MODELS]

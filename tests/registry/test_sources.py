@@ -11,7 +11,7 @@ from harness.api import Cut, Preprocessing
 from harness.errors import ConfigError, MissingError
 from harness.plugins import installed
 from harness.registry import ModelEntry, load, models_folder
-from harness.schedule.components import model_component
+from harness.resolve.components import model_component
 
 MODEL = """\
 models:

@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 from harness.api import DatasetSpec
 from harness.identity import file_sha256
 from harness.store.artifacts import folder_of
-from harness.store.standing import bring_up_to_date
+from harness.store.schema.views import bring_up_to_date
 
 SUITE = "toy18"
 POLICY = '{"fold_batch_norm":true,"generator":"torch-cpu","precision":"fp32"}'

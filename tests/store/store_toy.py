@@ -18,11 +18,11 @@ import numpy as np
 
 from harness.api import Goal, Norm, Status
 from harness.errors import HarnessError
-from harness.plan import Component, NumericPolicy, Plan, PlannedAttack, PlannedImage, plan_cells
+from harness.planning import Component, NumericPolicy, Plan, PlannedAttack, PlannedImage, plan_cells
 from harness.store import artifacts
-from harness.store import merge as merging
+from harness.store.merge.merge import merge as merging
 from harness.store.records import CleanResult, ImageKey, Outcome
-from harness.store.writer import Writer
+from harness.store.write.writer import Writer
 
 SHAPE = (3, 2, 2)
 MODEL = Component("net", {"weights": "w"}, {"shape": list(SHAPE), "family": "nets"})
@@ -139,7 +139,7 @@ def keep_until(path, event):
             (Path, "unlink"),
             (Path, "write_bytes"),
             (artifacts, "transaction"),
-            (sys.modules["harness.store.writer"], "transaction"),
+            (sys.modules["harness.store.write.writer"], "transaction"),
         ]:
             setattr(place, function, dying(getattr(place, function)))
         keep_and_write(writer, number, key, 0, 1)

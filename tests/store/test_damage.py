@@ -16,7 +16,7 @@ import store_toy as toy
 
 from harness.errors import ExitCode, StoreError
 from harness.store.database import damage_of, reading
-from harness.store.writer import Writer
+from harness.store.write.writer import Writer
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 

@@ -18,15 +18,15 @@ from sqlite_utils import Database
 
 from harness.api import Goal, Status
 from harness.errors import ConfigError, StoreError
-from harness.plan import Component, PlannedMeasurement, plan_cells
-from harness.store import merge as merging
+from harness.planning import Component, PlannedMeasurement, plan_cells
 from harness.store.artifacts import folder_of, load
 from harness.store.database import reading
-from harness.store.merge import EPISODES, RELATIONS, merge
-from harness.store.merge_rows import KEYS, RESULTS
+from harness.store.merge.merge import EPISODES, RELATIONS, merge
+from harness.store.merge.merge import merge as merging
+from harness.store.merge.rows import KEYS, RESULTS
 from harness.store.records import Measured
-from harness.store.schema import migrations
-from harness.store.writer import Writer
+from harness.store.schema.migrations import migrations
+from harness.store.write.writer import Writer
 
 OTHER = Component("web", {"weights": "v"}, {"shape": list(toy.SHAPE), "family": "webs"})
 CLEVER = PlannedMeasurement(

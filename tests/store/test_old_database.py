@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from harness.store.database import open_readonly
-from harness.store.schema import migrations
-from harness.store.writer import Writer
+from harness.store.schema.migrations import migrations
+from harness.store.write.writer import Writer
 
 OLD = Path(__file__).parent / "old"
 SHOWN: dict[str, Any] = json.loads(lzma.decompress((OLD / "m005.json.xz").read_bytes()))

@@ -15,11 +15,11 @@ from safetensors.numpy import load_file, save_file
 from harness.errors import StoreError
 from harness.store import artifacts
 from harness.store.artifacts import folder_of, load
-from harness.store.candidates import candidates, read_pixels
 from harness.store.database import reading
 from harness.store.export import export
-from harness.store.merge import merge
-from harness.store.writer import Writer
+from harness.store.merge.merge import merge
+from harness.store.read.candidates import candidates, read_pixels
+from harness.store.write.writer import Writer
 
 KEY = toy.toy_plan().cells[1].key
 

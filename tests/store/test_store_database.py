@@ -13,10 +13,10 @@ from harness.api import Status
 from harness.errors import ExitCode, StoreError
 from harness.store import database
 from harness.store.database import open_readonly, open_writable, path_of, reading
-from harness.store.planned import insert_run
-from harness.store.queries import cell_rows, done_outcomes
-from harness.store.schema import migrations
-from harness.store.writer import Writer
+from harness.store.read.pending import cell_rows, done_outcomes
+from harness.store.schema.migrations import migrations
+from harness.store.write.planned import insert_run
+from harness.store.write.writer import Writer
 
 
 def refused(open_it, path):

@@ -10,7 +10,7 @@ import store_toy as toy
 from harness.errors import StoreError
 from harness.store import lock as lock_module
 from harness.store.lock import Lock, is_held, lock_path
-from harness.store.writer import Writer
+from harness.store.write.writer import Writer
 
 
 def test_a_second_process_is_told_the_owner(tmp_path, children):

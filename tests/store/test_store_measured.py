@@ -7,7 +7,7 @@ import pytest
 
 from harness.api import Goal, Status
 from harness.identity import tagged_hash
-from harness.plan import (
+from harness.planning import (
     Component,
     NumericPolicy,
     Plan,
@@ -16,9 +16,9 @@ from harness.plan import (
     measurement_key,
     plan_cells,
 )
-from harness.store.queries import done_measured, measured_means, measured_statuses
+from harness.store.read.pending import done_measured, measured_means, measured_statuses
 from harness.store.records import ImageKey, Measured
-from harness.store.writer import Writer
+from harness.store.write.writer import Writer
 
 MODEL = Component("net", {"weights": "w"}, {"shape": [3, 2, 2], "family": "nets"})
 DATASET = Component("dots", {"name": "dots", "version": "1"}, {})

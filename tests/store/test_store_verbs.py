@@ -12,7 +12,7 @@ from harness.api import Status
 from harness.cli.main import main
 from harness.plugins import PluginReport
 from harness.store.database import reading
-from harness.store.writer import Writer
+from harness.store.write.writer import Writer
 
 PLAN = toy.toy_plan(images=12, attacked=10)
 CLEAN, KEY = (cell.key for cell in PLAN.cells)

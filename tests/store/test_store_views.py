@@ -9,8 +9,8 @@ import pytest
 import store_toy as toy
 
 from harness.store.database import open_writable, reading
-from harness.store.standing import views
-from harness.store.writer import Writer
+from harness.store.schema.views import views
+from harness.store.write.writer import Writer
 
 
 def stored(path):

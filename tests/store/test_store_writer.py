@@ -10,13 +10,13 @@ import pytest
 import store_toy as toy
 
 from harness.api import Goal, Status
-from harness.plan import Component, NumericPolicy
+from harness.planning import Component, NumericPolicy
 from harness.plugins import PluginReport
 from harness.store.database import reading, transaction
-from harness.store.latest import mark_all
-from harness.store.queries import cell_rows, done_clean, done_outcomes
+from harness.store.read.pending import cell_rows, done_clean, done_outcomes
 from harness.store.records import ImageKey
-from harness.store.writer import Writer
+from harness.store.schema.latest import mark_all
+from harness.store.write.writer import Writer
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.analysis.selection import BoardAttack
-from harness.analysis.transfer import Matrix
+from harness.analysis.transfer.matrix import Matrix
 
 UNTARGETED = "untargeted"
 

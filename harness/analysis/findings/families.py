@@ -17,7 +17,7 @@ from harness.analysis.findings.verdicts import (
     conclude,
     too_few,
 )
-from harness.analysis.transfer import Matrix
+from harness.analysis.transfer.matrix import Matrix
 
 if TYPE_CHECKING:
     import numpy as np

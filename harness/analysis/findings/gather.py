@@ -8,10 +8,10 @@ from sqlite3 import Connection
 
 from harness.analysis.findings.evidence import UNTARGETED, Evidence, Model, Score, Trial
 from harness.analysis.selection import Selection, chosen_suite, select
-from harness.analysis.transfer import Matrix, matrix_of
-from harness.analysis.transfer_panels import stored_panels
-from harness.store import board as queries
-from harness.store.confident import judged_rows
+from harness.analysis.transfer.matrix import Matrix, matrix_of
+from harness.analysis.transfer.panels import stored_panels
+from harness.store.read import cells as queries
+from harness.store.read.confident import judged_rows
 
 
 def gather(db: Connection, suite: str | None = None) -> Evidence:

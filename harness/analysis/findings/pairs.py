@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.findings.resampling import percentiles, resampled
 from harness.analysis.findings.verdicts import FEWEST_MODELS, Part, beyond, too_few
-from harness.analysis.transfer import Matrix
+from harness.analysis.transfer.matrix import Matrix
 
 if TYPE_CHECKING:
     from harness.analysis.findings.resampling import Floats

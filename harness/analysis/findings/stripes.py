@@ -9,7 +9,7 @@ from harness.analysis.findings.pairs import notes, present, rates
 from harness.analysis.findings.resampling import interval_of_mean
 from harness.analysis.findings.transferability import fixed
 from harness.analysis.findings.verdicts import Claim, Part, beyond, conclude, together, too_few
-from harness.analysis.transfer import Matrix
+from harness.analysis.transfer.matrix import Matrix
 
 VGG = "VGG"
 FEWEST_TARGETS = 5

@@ -9,7 +9,7 @@ from harness.analysis.findings.evidence import kappa, steps
 from harness.analysis.findings.finding import Finding
 from harness.analysis.findings.pairs import notes, transfers_better
 from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, conclude
-from harness.analysis.transfer import Matrix
+from harness.analysis.transfer.matrix import Matrix
 
 RULE = (
     "for every comparison the interval of the difference of the mean off-diagonal rates, over the"

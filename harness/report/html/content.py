@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis import bootstrap, findings, transfer
+from harness.analysis import bootstrap, findings
 from harness.analysis.board import Board, leaderboard
 from harness.analysis.joint import JointBoard, joint
 from harness.analysis.selection import chosen_suite
-from harness.analysis.transfer_panels import stored_panels
+from harness.analysis.transfer import matrix as transfer
+from harness.analysis.transfer.panels import stored_panels
 from harness.errors import ConfigError
 from harness.report.html import charts, pictures, stored, tables
 from harness.report.html.figure import Figure
@@ -18,7 +19,7 @@ from harness.report.html.figures import frontier, security, surface, sweeps
 from harness.report.html.figures import transfer as heat
 from harness.report.html.provenance import Provenance, provenance
 from harness.report.html.shown import Names
-from harness.store import board as queries
+from harness.store.read import cells as queries
 
 if TYPE_CHECKING:
     from sqlite3 import Connection

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.report.html import stored
-from harness.store import board as queries
-from harness.store import views
+from harness.store.read import cells as queries
+from harness.store.read import runs as views
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from harness.analysis.transfer import Matrix
+from harness.analysis.transfer.matrix import Matrix
 from harness.report.html import charts
 from harness.report.html.figure import Figure, Table, Value, Variant
 from harness.report.html.shown import NOTHING, Names, compact, percent

@@ -1,0 +1,1 @@
+"""Transfer matrices and what is derived from them."""

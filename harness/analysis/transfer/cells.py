@@ -1,0 +1,178 @@
+"""The cells of a transfer matrix: each source's attacked images on each target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Literal
+
+from harness.analysis.selection import Selection
+from harness.analysis.statistics import wilson
+from harness.store.read import cells as queries
+from harness.store.read import transfers as transferred
+from harness.store.read.transfers import SAME, StoredPair
+
+Denominator = Literal["paper", "code"]
+"""Paper: all attacked images, failed ones too. Code: those whose adapted clean original the target
+classifies correctly."""
+
+Border = Literal["white", "grey"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """The images whose (adapted) clean original a target classifies right and wrong."""
+
+    right: frozenset[int]
+    wrong: frozenset[int]
+
+
+def clean_of(correct: Mapping[int, bool | None]) -> Clean:
+    """Of predictions by image; None where one failed."""
+    return Clean(
+        right=frozenset(image for image, right in correct.items() if right),
+        wrong=frozenset(image for image, right in correct.items() if right is False),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """``hits`` of ``images``; ``missing`` more have no usable prediction, or none yet."""
+
+    hits: int
+    images: int
+    missing: int = 0
+
+    @property
+    def value(self) -> float | None:
+        return self.hits / self.images if self.images else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return wilson(self.hits, self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferCell:
+    """One source on one target.
+
+    Attributes:
+        rate: untargeted: wrong predictions; targeted: the goal's class among the first k.
+        clean_error: wrong predictions on the adapted clean originals of the attacked images.
+    """
+
+    source: str
+    target: str
+    rate: Rate
+    clean_error: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a model's attack left to transfer.
+
+    Attributes:
+        cell: the id of its attack cell.
+        attacked: the images with a verdict; the attack broke ``broken`` of them.
+        without: further images of the runs that are invalid, failed or missing.
+    """
+
+    cell: int
+    attacked: frozenset[int]
+    broken: int
+    without: int
+
+
+def sources_of(db: Connection, selection: Selection) -> dict[str, Source]:
+    """The sources by model, over the images of the suite's runs."""
+    known: dict[queries.Runs, frozenset[int]] = {}
+    found: dict[str, Source] = {}
+    for model, cell in selection.cells.items():
+        if cell.runs not in known:
+            known[cell.runs] = queries.images_of(db, cell.runs)
+        stored = transferred.statuses(db, cell.id)
+        status = {image: stored.get(image) for image in known[cell.runs]}
+        found[model] = Source(
+            cell=cell.id,
+            attacked=frozenset(i for i, each in status.items() if each in ("broken", "robust")),
+            broken=sum(each == "broken" for each in status.values()),
+            without=sum(each in ("invalid", "error", None) for each in status.values()),
+        )
+    return found
+
+
+def transfer_cells(
+    db: Connection,
+    selection: Selection,
+    sources: Mapping[str, Source],
+    pairs: Mapping[tuple[int, int], StoredPair],
+    *,
+    k: int | None,
+    denominator: Denominator,
+) -> dict[tuple[str, str], TransferCell]:
+    """The cells by (source, target); pairs without any transfer are absent.
+
+    Args:
+        pairs: by source cell and target's clean cell.
+        k: of the top-k matching rate; None counts wrong predictions.
+    """
+    known: dict[tuple[int, int], Clean] = {}
+    found: dict[tuple[str, str], TransferCell] = {}
+    for model, source in sources.items():
+        for target, own in selection.clean.items():
+            pair = pairs.get((source.cell, own.id))
+            diagonal = model == target and k in (1, None)
+            if pair is None and not diagonal:
+                continue
+            adaptation = 0 if pair is None or pair.border == SAME else pair.adaptation
+            if (own.id, adaptation) not in known:
+                known[own.id, adaptation] = clean_of(
+                    transferred.adapted_correct(db, pair)
+                    if pair
+                    else queries.clean_rows(db, own.id)
+                )
+            clean = known[own.id, adaptation]
+            rate = (
+                _success(source)
+                if diagonal
+                else _rate(db, pair, source.attacked, clean, k, denominator)
+            )
+            if rate is not None:
+                error = _error(source.attacked, clean)
+                found[model, target] = TransferCell(model, target, rate, error)
+    return found
+
+
+def _success(source: Source) -> Rate | None:
+    """The stored success of the attack itself."""
+    return Rate(source.broken, len(source.attacked)) if source.attacked else None
+
+
+def _rate(
+    db: Connection,
+    pair: StoredPair | None,
+    attacked: frozenset[int],
+    clean: Clean,
+    k: int | None,
+    denominator: Denominator,
+) -> Rate | None:
+    """None where the pair has no transfers of these images.
+
+    For the released code's denominator an image whose clean prediction is not known is missing.
+    """
+    if pair is None:
+        return None
+    counted, unknown = attacked, 0
+    if denominator == "code":
+        counted = attacked & clean.right
+        unknown = len(attacked - clean.right - clean.wrong)
+    tally = transferred.tally(db, pair.id, counted, k=k)
+    if counted and not tally.stored:
+        return None
+    return Rate(tally.hits, tally.usable, len(counted) - tally.usable + unknown)
+
+
+def _error(attacked: frozenset[int], clean: Clean) -> Rate:
+    right, wrong = len(attacked & clean.right), len(attacked & clean.wrong)
+    return Rate(wrong, right + wrong, len(attacked) - right - wrong)

@@ -1,0 +1,1 @@
+"""`harness verify`: stored results are checked again."""

@@ -1,0 +1,210 @@
+"""What is stored, checked once more: files by their hashes, verdicts by the models, fits by arrays.
+
+Nothing is written. What cannot be checked, because weights, data or a plugin are not here or not
+the same, is skipped and said so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+from harness.audit.refit import difference, rebuilt
+from harness.audit.rejudge import Rejudge
+from harness.errors import HarnessError
+from harness.identity import tagged_hash
+from harness.plugins import Catalog, unknown
+from harness.registry import Registry
+from harness.store.artifacts import folder_of
+from harness.store.database import path_of
+from harness.store.lock import is_held
+from harness.store.lost import orphans
+from harness.store.read.audit import (
+    CheckedCell,
+    KeptImage,
+    StoredReading,
+    artifact_files,
+    kept_cells,
+    kept_images,
+    measured_cells,
+    stored_readings,
+)
+from harness.store.sealed import problem
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+_R = TypeVar("_R", KeptImage, StoredReading)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What is checked.
+
+    Attributes:
+        models: globs of stored models; none: all.
+        sample: images a cell, the same ones every time; None: all.
+        refit: whether measurements are computed from their arrays.
+        data: where data sets lie.
+    """
+
+    models: Sequence[str] = ()
+    sample: int | None = None
+    refit: bool = False
+    data: Mapping[str, Path]
+    device: torch.device
+
+
+@dataclass(slots=True)
+class Check:
+    """How one kind of check ended.
+
+    Attributes:
+        what: ``files``, ``verdicts``, ``norms`` or ``numbers``.
+        of: the model or the measurement; empty for files.
+        agree, wrong: how many of the things looked at.
+        hair: verdicts that differ by less than arithmetic can tell.
+        skipped: things that could not be looked at.
+    """
+
+    what: str
+    of: str
+    agree: int = 0
+    hair: int = 0
+    wrong: int = 0
+    skipped: int = 0
+
+
+def verify(
+    db: Database, registry: Registry, catalog: Catalog, scope: Scope, say: Say
+) -> list[Check]:
+    """Check the database that is open for reading; ``say`` hears a line for all that is wrong.
+
+    Raises:
+        ConfigError: a glob matches no stored model.
+    """
+    kept, measured = kept_cells(db), measured_cells(db)
+    _must_match(scope.models, [cell.model.name for cell in (*kept, *measured)])
+    files, damaged = _files(db, say)
+    checks = [files]
+    rejudge = Rejudge(db, registry, catalog, scope.data, scope.device, damaged)
+    chosen = _chosen(kept, scope)
+    for _, cells in itertools.groupby(
+        chosen, key=lambda cell: (cell.model.digest, cell.fold_batch_norm)
+    ):
+        checks += _verdicts(rejudge, list(cells), scope, say)
+    if scope.refit:
+        by_task = sorted(_chosen(measured, scope), key=lambda cell: (cell.attack, cell.id))
+        for _, cells in itertools.groupby(by_task, key=lambda cell: cell.task.digest):
+            checks.append(_numbers(db, catalog, list(cells), scope, say))
+    return checks
+
+
+def _must_match(globs: Sequence[str], models: Sequence[str]) -> None:
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in models):
+            raise unknown("stored model", glob, set(models), "--models", "`harness show`")
+
+
+def _chosen(cells: Sequence[CheckedCell], scope: Scope) -> list[CheckedCell]:
+    return [
+        cell
+        for cell in cells
+        if not scope.models or any(fnmatchcase(cell.model.name, glob) for glob in scope.models)
+    ]
+
+
+def _sampled(cell: CheckedCell, rows: list[_R], scope: Scope) -> list[_R]:
+    """The rows of the cell to look at: the first ones in the order of a hash."""
+    return sorted(rows, key=lambda row: tagged_hash("verify", [cell.key, row.name]))[: scope.sample]
+
+
+def _files(db: Database, say: Say) -> tuple[Check, set[str]]:
+    """Every sealed file against its hash; also the names of those that are not as they should."""
+    check, damaged = Check("files", ""), set()
+    folder = folder_of(path_of(db))
+    for name, expected in artifact_files(db).items():
+        if wrong := problem(folder / name, expected):
+            damaged.add(name)
+            check.wrong += 1
+            say(f"{folder / name}: {wrong}")
+        else:
+            check.agree += 1
+    loose = [] if is_held(path_of(db)) else orphans(db)  # a run makes files before their rows
+    if damaged or loose:
+        say(
+            f"{len(damaged)} files are gone or damaged, {len(loose)} belong to nothing:"
+            " `harness verify --repair` forgets the former, for a run to make them again, and"
+            " removes the latter"
+        )
+    return check, damaged
+
+
+def _verdicts(
+    rejudge: Rejudge, cells: Sequence[CheckedCell], scope: Scope, say: Say
+) -> list[Check]:
+    """The kept images of one model's cells, judged again."""
+    name = cells[0].model.name
+    verdicts, norms = Check("verdicts", name), Check("norms", name)
+    rows = {cell.key: _sampled(cell, kept_images(rejudge.db, cell), scope) for cell in cells}
+    total = sum(map(len, rows.values()))
+    model = rejudge.model(cells[0])
+    if isinstance(model, str):
+        say(f"skipped: {total} kept images of {name}: {model}")
+        verdicts.skipped = norms.skipped = total
+        return [verdicts, norms]
+    for cell in cells:
+        try:
+            for row, finding in rejudge.findings(model, cell, rows[cell.key], say):
+                where = f"{cell.label}, image {row.name}"
+                if finding is None:
+                    verdicts.skipped += 1
+                    norms.skipped += 1
+                    continue
+                verdicts.hair += finding.hair
+                if finding.verdict is None:
+                    verdicts.agree += 1
+                elif not finding.hair:
+                    verdicts.wrong += 1
+                    say(f"{where}: {finding.verdict}")
+                if not finding.clean:
+                    norms.skipped += 1
+                elif finding.norms is None:
+                    norms.agree += 1
+                else:
+                    norms.wrong += 1
+                    say(f"{where}: {finding.norms}")
+        except HarnessError as error:
+            verdicts.wrong += 1
+            say(f"{cell.label}: {error}")
+    return [verdicts, norms]
+
+
+def _numbers(
+    db: Database, catalog: Catalog, cells: Sequence[CheckedCell], scope: Scope, say: Say
+) -> Check:
+    """The readings of one measurement, computed from their arrays again."""
+    check = Check("numbers", cells[0].attack)
+    measurement = rebuilt(cells[0].task, catalog)
+    for cell in cells:
+        for row in _sampled(cell, stored_readings(db, cell), scope):
+            found = False if isinstance(measurement, str) else difference(measurement, row)
+            if isinstance(found, str):
+                check.wrong += 1
+                say(f"{cell.label}, image {row.name}: {found}")
+            elif found:
+                check.agree += 1
+            else:
+                check.skipped += 1
+    if check.skipped:
+        why = measurement if isinstance(measurement, str) else "they cannot do without the model"
+        say(f"skipped: {check.skipped} readings of {check.of}: {why}")
+    return check

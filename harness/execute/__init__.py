@@ -1,0 +1,1 @@
+"""A run: what is pending, where it is computed, and who writes it down."""

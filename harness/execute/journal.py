@@ -1,0 +1,166 @@
+"""What the process does in plugins, written down before each call: whoever dies there is known.
+
+The file lies beside the database while a run goes on. It is written to the page cache, which a
+dead process leaves behind; a power cut is nobody's fault.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from harness.execute.targets import ToAttack
+from harness.signals import asked
+from harness.store.database import file_errors
+
+DEATHS = 2
+"""How often a process may die of an image before the image is left out."""
+LONG = 60.0
+"""Seconds in one call after which an interrupt is worth a word in the next run."""
+SHOWN = 3
+"""Images that a message names."""
+
+Image = tuple[str, str]
+"""(cell key, image id)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A stretch of work in a plugin: ``what`` of it, and the images in its hands."""
+
+    what: str
+    images: Sequence[Image] = ()
+    began: float = field(default_factory=time.time)
+
+    def __str__(self) -> str:
+        names = [name for _, name in self.images]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        shown = f", image {', '.join(names[:SHOWN])}{more}" if names else ""
+        return f"{self.what}{shown}"
+
+
+class Journal:
+    """The file of one process; a context that takes it away when nothing is left to remember.
+
+    Attributes:
+        last_call: what the process before this one died in, by its own doing; None: it did not.
+        last: a line of what it was at when it ended, if that was a plugin.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._deaths, self.last_call, self.last = _read(path)
+        self._descriptor = -1
+        self._call: Call | None = None
+
+    def __enter__(self) -> Journal:
+        with file_errors(self._path):
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        self.idle()
+        self._own_faults = not faulthandler.is_enabled()
+        if self._own_faults:
+            faulthandler.enable(self._descriptor)  # a fault's name comes after what is written here
+        self._exit, os._exit = os._exit, self._exiting  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        os._exit = self._exit
+        if self._own_faults:
+            faulthandler.disable()
+        if asked() and self._seconds > LONG:
+            self._note_interrupt()
+        elif self._deaths:
+            self.idle()
+        else:
+            self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def call(self, what: str, images: Sequence[Image] = ()) -> None:
+        """A plugin is about to be called, and has these images until the next word."""
+        self._write(Call(what, images))
+
+    def idle(self) -> None:
+        """No plugin is at work."""
+        self._write(None)
+
+    def deadly(self, image: Image) -> str | None:
+        """Why it is to be left out; None: it is not."""
+        count, why = self._deaths.get(image, (0, ""))
+        return None if count < DEATHS else f"left out, for {count} processes died of it: {why}"
+
+    def by_danger(self, jobs: Sequence[ToAttack], size: int) -> list[tuple[list[ToAttack], int]]:
+        """The jobs with their batch size; those that a process died with come last and alone."""
+        suspects = [(cell.key, name) in self._deaths for cell, name, _ in jobs]
+        safe = [job for job, suspect in zip(jobs, suspects, strict=True) if not suspect]
+        rest = [job for job, suspect in zip(jobs, suspects, strict=True) if suspect]
+        return [(some, images) for some, images in ((safe, size), (rest, 1)) if some]
+
+    def settled(self, images: Sequence[Image]) -> None:
+        """Their results are stored."""
+        for image in images:
+            self._deaths.pop(image, None)
+
+    def _write(self, call: Call | None) -> None:
+        self._call = call
+        state = {
+            "call": None if call is None else asdict(call),
+            "deaths": [[*image, *death] for image, death in self._deaths.items()],
+        }
+        line = json.dumps(state).encode() + b"\n"
+        with suppress(OSError):  # of a full disk the store has more to say
+            os.pwrite(self._descriptor, line, 0)
+            os.ftruncate(self._descriptor, len(line))
+            os.lseek(self._descriptor, 0, os.SEEK_END)  # where a fault is noted
+
+    def _exiting(self, code: int) -> NoReturn:
+        if not asked():
+            os.write(self._descriptor, f"os._exit({code})\n".encode())
+        elif self._seconds > LONG:
+            self._note_interrupt()
+        self._exit(code)
+
+    @property
+    def _seconds(self) -> float:
+        return 0.0 if self._call is None else time.time() - self._call.began
+
+    def _note_interrupt(self) -> None:
+        os.write(self._descriptor, f"interrupted after {self._seconds:.0f} s\n".encode())
+
+
+def path_beside(database: Path) -> Path:
+    """The journal's file."""
+    return Path(f"{database.resolve()}.calls")
+
+
+_Deaths = dict[Image, tuple[int, str]]
+
+
+def _read(path: Path) -> tuple[_Deaths, Call | None, str | None]:
+    """The deaths so far, that of the process which left the file among them, and a line of it."""
+    try:
+        line, _, rest = path.read_text(encoding="utf-8", errors="replace").partition("\n")
+        state = json.loads(line)
+        deaths = {(cell, name): (count, why) for cell, name, count, why in state["deaths"]}
+        if state["call"] is None:
+            return deaths, None, None
+        call = Call(**state["call"])
+        images = [(cell, name) for cell, name in call.images]
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}, None, None
+    call, ended = Call(call.what, images, call.began), rest.partition("\n")[0].strip()
+    if not ended:
+        return deaths, None, f"the last run ended without a word in {call}"
+    if ended.startswith("interrupted"):
+        return deaths, None, f"the last run was {ended} in {call}"
+    ended = ended.removeprefix("Fatal Python error: ")
+    for image in images:
+        count, _ = deaths.get(image, (0, ""))
+        deaths[image] = (count + 1, f"{ended} in {call.what}")
+    return deaths, call, f"the last run died ({ended}) in {call}"

@@ -1,1 +1,0 @@
-"""Which cell runs where and when."""

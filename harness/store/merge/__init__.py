@@ -1,0 +1,1 @@
+"""One database merged into another."""

@@ -1,0 +1,1 @@
+"""Queries; each file is named after what it reads."""

@@ -1,0 +1,247 @@
+"""What people ask about cells: which there are, one cell, one image of it. JSON-like dicts."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from typing import TYPE_CHECKING
+
+from harness.errors import ConfigError
+from harness.plugins import unknown
+from harness.store.read.runs import CELLS, CLEAN_STATUS, Row
+from harness.store.schema.latest import REPLACED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlite_utils import Database
+
+SHORTEST_PREFIX = 4
+NORMS = ("linf", "l2", "l1", "l0")
+NAMES = ("key", "model", "attack", "goal", "seed", "dataset")
+_TABLES = {"clean": "clean", "attack": "outcomes", "measurement": "measured"}
+
+
+def cells(db: Database) -> list[Row]:
+    """All cells with their keys, and how many images each holds."""
+    count = (
+        "(SELECT count(*) FROM outcomes WHERE cell_id = listed.id)"
+        " + (SELECT count(*) FROM measured WHERE cell_id = listed.id)"
+        " + (SELECT count(*) FROM clean WHERE cell_id = listed.id)"
+    )
+    rows = db.query(
+        f"SELECT key, model, attack, goal, dataset, {count} AS images FROM ({CELLS}) AS listed"
+        " ORDER BY listed.id"
+    )
+    return list(rows)
+
+
+def find_cell(db: Database, prefix: str) -> Row:
+    """The cell whose key begins with ``prefix``.
+
+    Raises:
+        ConfigError: the prefix is too short, names no cell, or more than one.
+    """
+    prefix = prefix.lower()
+    if len(prefix) < SHORTEST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
+        raise ConfigError(
+            f"{prefix!r} is not a cell",
+            hint=f"give {SHORTEST_PREFIX} or more hex digits of a key that `harness show` lists",
+        )
+    found = list(db.query(f"{CELLS} WHERE substr(cells.key, 1, ?) = ?", [len(prefix), prefix]))
+    if not found:
+        keys = {row["key"][: len(prefix)] for row in cells(db)}
+        raise unknown("cell", prefix, sorted(keys), see="`harness show`")
+    if len(found) > 1:
+        names = ", ".join(f"{row['key'][: len(prefix) + 4]} {row['model']}" for row in found[:3])
+        raise ConfigError(
+            f"{prefix!r} begins {len(found)} keys ({names})", hint="give more hex digits"
+        )
+    return found[0]
+
+
+def cell_detail(db: Database, cell: Row) -> Row:
+    """Everything about a cell of `find_cell`, over all images that it holds."""
+    identity = json.loads(cell["attack_identity"]) if cell["attack_identity"] else {}
+    detail = {name: cell[name] for name in ("kind", *NAMES)}
+    detail |= {"parameters": identity.get("parameters", {}), "version": identity.get("version")}
+    detail |= {name: cell[name] for name in ("norm", "budget")}
+    detail["policy"] = json.loads(cell["policy"])
+    detail |= _SUMMARIES[cell["kind"]](db, cell)
+    detail["scores"] = list(
+        db.query(
+            "SELECT run_id AS run, metric, value, images, unit FROM scores WHERE cell_id = ? AND"
+            " run_id = (SELECT max(run_id) FROM scores WHERE cell_id = ?) ORDER BY metric",
+            [cell["id"], cell["id"]],
+        )
+    )
+    detail["attempts"] = list(
+        db.query(
+            "SELECT id AS attempt, run_id AS run, started, finished, status, device, batch_size,"
+            " halvings, seconds, error FROM attempts WHERE cell_id = ? ORDER BY id",
+            [cell["id"]],
+        )
+    )
+    return detail
+
+
+def distances(db: Database, cell: Row, norms: Sequence[str]) -> dict[str, list[float]]:
+    """How far the broken images of a cell of `find_cell` were moved, in each of ``norms``."""
+    wanted = [norm for norm in NORMS if norm in norms]
+    rows = db.execute(
+        f"SELECT {', '.join(wanted)} FROM outcomes WHERE cell_id = ? AND status = 'broken'"
+        f" AND image_id NOT IN {REPLACED}",
+        [cell["id"]],
+    ).fetchall()
+    return {norm: [row[place] for row in rows] for place, norm in enumerate(wanted)}
+
+
+def _clean_summary(db: Database, cell: Row) -> Row:
+    counts = dict(
+        db.execute(
+            f"SELECT {CLEAN_STATUS}, count(*) FROM clean JOIN images ON images.id = image_id"
+            " WHERE cell_id = ? AND latest GROUP BY 1",
+            [cell["id"]],
+        ).fetchall()
+    )
+    correct, judged = counts.get("correct", 0), counts.get("correct", 0) + counts.get("wrong", 0)
+    return {
+        "images": sum(counts.values()),
+        "statuses": counts,
+        "correct": correct,
+        "judged": judged,
+    }
+
+
+def _outcome_summary(db: Database, cell: Row) -> Row:
+    rows = list(
+        db.query(
+            f"SELECT status, {', '.join(NORMS)}, forwards, backwards, rounded_status"
+            f" FROM outcomes WHERE cell_id = ? AND image_id NOT IN {REPLACED}",
+            [cell["id"]],
+        )
+    )
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["status"]] = counts.get(row["status"], 0) + 1
+    attacked = [row for row in rows if row["status"] in ("robust", "broken")]
+    broken = [row for row in rows if row["status"] == "broken"]
+    rounded = [row["rounded_status"] for row in rows if row["rounded_status"]]
+    return {
+        "images": len(rows),
+        "statuses": counts,
+        "broken": len(broken),
+        "attacked": len(attacked),
+        "rounded_broken": rounded.count("broken"),
+        "rounded": len(rounded),
+        "median_of_successes": {norm: _median([row[norm] for row in broken]) for norm in NORMS},
+        "median_failures_infinite": {
+            norm: _median(
+                [row[norm] if row["status"] == "broken" else float("inf") for row in attacked]
+            )
+            for norm in NORMS
+        },
+        "forwards_per_image": _mean([row["forwards"] for row in attacked]),
+        "backwards_per_image": _mean([row["backwards"] for row in attacked]),
+    }
+
+
+def _measured_summary(db: Database, cell: Row) -> Row:
+    rows = db.execute(
+        "SELECT status, count(*), sum(forwards), sum(backwards) FROM measured WHERE cell_id = ?"
+        f" AND image_id NOT IN {REPLACED} GROUP BY 1",
+        [cell["id"]],
+    ).fetchall()
+    counts = {status: count for status, count, _, _ in rows}
+    tried = sum(count for status, count in counts.items() if status != "clean_wrong")
+    return {
+        "images": sum(counts.values()),
+        "statuses": counts,
+        "forwards_per_image": sum(row[2] for row in rows) / tried if tried else None,
+        "backwards_per_image": sum(row[3] for row in rows) / tried if tried else None,
+    }
+
+
+_SUMMARIES = {
+    "clean": _clean_summary,
+    "attack": _outcome_summary,
+    "measurement": _measured_summary,
+}
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    """The median; None without values, and where it is infinite."""
+    known = [value for value in values if value is not None]
+    median = statistics.median(known) if known else float("inf")
+    return None if median == float("inf") else median
+
+
+def _mean(values: Sequence[int]) -> float | None:
+    return statistics.fmean(values) if values else None
+
+
+def image_detail(db: Database, cell: Row, name: str) -> Row:
+    """Everything stored of one image of a cell of `find_cell`, with the clean prediction.
+
+    Raises:
+        ConfigError: the cell holds no such image.
+    """
+    table = _TABLES[cell["kind"]]
+    # An image whose file or label changed has several rows: that of the latest run counts.
+    found = list(
+        db.query(
+            f"SELECT images.id AS id, images.name AS image, images.label AS label, images.digest AS"
+            f" digest, {table}.* FROM {table} JOIN images ON images.id = image_id"
+            " WHERE cell_id = ? AND images.name = ? ORDER BY latest DESC, images.id DESC LIMIT 1",
+            [cell["id"], name],
+        )
+    )
+    if not found:
+        names = db.execute(
+            f"SELECT images.name FROM {table} JOIN images ON images.id = image_id"
+            " WHERE cell_id = ?",
+            [cell["id"]],
+        )
+        see = f"the view `samples` (cell_key {cell['key'][:8]}…)"
+        raise unknown("image", name, [known for (known,) in names], see=see)
+    row = found[0]
+    image = row.pop("id")
+    detail = {name: cell[name] for name in NAMES}
+    detail |= {name: value for name, value in row.items() if name not in ("cell_id", "image_id")}
+    if table != "clean":
+        numbers = db.execute(
+            "SELECT name, value FROM measurements WHERE cell_id = ? AND image_id = ? ORDER BY name",
+            [cell["id"], image],
+        )
+        detail["numbers"] = dict(numbers.fetchall())
+        detail["clean"] = _clean_of(db, cell["id"], image)
+    if table == "outcomes":
+        detail["confident"] = bool(row["confident"])
+        detail["kept"] = _kept(db, detail.pop("artifact_id"), detail.pop("artifact_row"))
+    if table == "measured":
+        arrays = db.execute(
+            "SELECT name, length(data) / 4 FROM arrays WHERE cell_id = ? AND image_id = ?"
+            " ORDER BY name",
+            [cell["id"], image],
+        )
+        detail["arrays"] = dict(arrays.fetchall())
+    return detail
+
+
+def _kept(db: Database, artifact: int | None, row: int | None) -> Row | None:
+    if artifact is None:
+        return None
+    (path,) = db.execute("SELECT path FROM artifacts WHERE id = ?", [artifact]).fetchone()
+    return {"artifact": artifact, "path": path, "row": row}
+
+
+def _clean_of(db: Database, cell: int, image: int) -> Row | None:
+    """The clean prediction of an image by the model of an attack cell."""
+    rows = db.query(
+        "SELECT own.key AS key, predicted, margin, least, second, error FROM cells AS this"
+        " JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = this.model_id"
+        " AND own.dataset_id = this.dataset_id AND own.policy = this.policy"
+        " JOIN clean ON clean.cell_id = own.id WHERE this.id = ? AND image_id = ?",
+        [cell, image],
+    )
+    return next(iter(rows), None)

@@ -1,0 +1,106 @@
+"""Writing transfers: what targets make of kept candidates, and of a source's clean pictures.
+
+A commit outlives the process at once and a power cut soon after: to wait for the disk each time
+would cost as much as a small model's batch, and what is lost is quickly computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from harness.store.database import transaction
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from sqlite_utils import Database
+
+    from harness.planning import Adaptation, Pair
+
+_TRANSFER = """
+INSERT INTO transfers (pair_id, image_id, predicted, rank) VALUES (?, ?, ?, ?)
+ON CONFLICT (pair_id, image_id) DO UPDATE SET predicted = excluded.predicted, rank = excluded.rank
+WHERE transfers.predicted IS NULL
+"""
+
+_ADAPTED_CLEAN = """
+INSERT INTO adapted_clean (target_cell_id, adaptation_id, image_id, predicted)
+VALUES ((SELECT id FROM cells WHERE key = ?), ?, ?, ?)
+ON CONFLICT (target_cell_id, adaptation_id, image_id) DO UPDATE SET predicted = excluded.predicted
+WHERE adapted_clean.predicted IS NULL
+"""
+
+
+class Transfers:
+    """The writer's side; images and pairs are meant by their numbers in the database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def numbers(self, pairs: Iterable[Pair]) -> list[int]:
+        """The numbers of ``pairs``, which are inserted where they are new."""
+        with self._unsynced() as connection:
+            return [_pair(connection, pair) for pair in pairs]
+
+    def write(self, rows: Sequence[tuple[int, int, int | None, int | None]]) -> None:
+        """Commit (pair, image, predicted, rank); only rows without a prediction are replaced."""
+        with self._unsynced() as connection:
+            _insert(connection, _TRANSFER, rows)
+
+    def write_adapted(
+        self, target_key: str, how: Adaptation, rows: Sequence[tuple[int, int | None]]
+    ) -> None:
+        """Commit (image, predicted) of adapted clean pictures on a target; see `write`."""
+        with self._unsynced() as connection:
+            number = _adaptation(connection, how)
+            _insert(connection, _ADAPTED_CLEAN, [(target_key, number, *row) for row in rows])
+
+    @contextmanager
+    def _unsynced(self) -> Iterator[Connection]:
+        self._db.conn.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with transaction(self._db) as connection:
+                yield connection
+        finally:
+            self._db.conn.execute("PRAGMA synchronous = FULL")
+
+
+def _insert(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    changed = connection.executemany(statement, rows).rowcount if rows else 0
+    if changed != len(rows):  # computing them again was our mistake
+        raise RuntimeError(f"{len(rows) - changed} of {len(rows)} transfers were stored already")
+
+
+def _pair(connection: Connection, pair: Pair) -> int:
+    cells = [
+        connection.execute("SELECT id FROM cells WHERE key = ?", [cell.key]).fetchone()[0]
+        for cell in (pair.source, pair.target)
+    ]
+    values = [*cells, _adaptation(connection, pair.adaptation)]
+    connection.execute(
+        "INSERT INTO pairs (source_cell_id, target_cell_id, adaptation_id) VALUES (?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        values,
+    )
+    (found,) = connection.execute(
+        "SELECT id FROM pairs WHERE source_cell_id = ? AND target_cell_id = ?"
+        " AND adaptation_id = ?",
+        values,
+    ).fetchone()
+    return int(found)
+
+
+def _adaptation(connection: Connection, how: Adaptation) -> int:
+    values = [*how.size, how.cut, how.border]
+    connection.execute(
+        "INSERT INTO adaptations (height, width, cut, border) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        values,
+    )
+    (found,) = connection.execute(
+        "SELECT id FROM adaptations WHERE height = ? AND width = ? AND cut = ? AND border = ?",
+        values,
+    ).fetchone()
+    return int(found)

@@ -1,0 +1,249 @@
+"""Models side by side in processes of their own: the same results, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.engine import device
+from harness.execute import run as schedule
+from harness.execute.executors import processes as crew
+from harness.execute.executors.processes import WORTH, Orders, WorkerProcesses, sensible
+from harness.plugins import installed
+from harness.registry import load
+from harness.resolve.prepare import Request, resolve
+
+SUITE = """\
+suites:
+  crew:
+    dataset: digits
+    models: [digits-alexnet, digits-vgg16, digits-mobilenet_v1_025]
+    images: 12
+    accuracy_images: 40
+    attacks:
+      - {attack: ifgsm, goals: [random], parameters: {epsilon: 0.1, steps: 5}, keep: true}
+      - {attack: cw, goals: [untargeted], images: 6, parameters: {iterations: 8, search_steps: 3}}
+    measurements:
+      - {measurement: clever, images: 3, parameters: {norms: [l2], batches: 6, samples: 8}}
+    metrics: [success]
+"""
+
+ROWS = """
+SELECT cells.key, images.name, outcomes.status, outcomes.predicted, round(outcomes.l2, 4)
+FROM outcomes JOIN cells ON cells.id = cell_id JOIN images ON images.id = image_id
+UNION ALL SELECT cells.key, images.name, measured.status, forwards, backwards
+FROM measured JOIN cells ON cells.id = cell_id JOIN images ON images.id = image_id
+UNION ALL SELECT cells.key, images.name, '', clean.predicted, round(clean.margin, 3)
+FROM clean JOIN cells ON cells.id = cell_id JOIN images ON images.id = image_id
+ORDER BY 1, 2
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    path = tmp_path / "crew.yaml"
+    path.write_text(SUITE)
+    return path
+
+
+def query(db, sql):
+    with sqlite3.connect(db) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def start(folder: Path, suite: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "harness", "run", "--registry", str(suite), "--suite", "crew"]
+    return subprocess.Popen(
+        [*command, "--workers", "2", "--progress", "plain", *more],
+        cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def children(pid: int, deep: bool = True) -> list[int]:
+    """The living children of a process, and theirs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found + [each for child in found if deep for each in children(child)]
+
+
+def until(condition, seconds: float = 60) -> None:
+    for _ in range(int(seconds * 20)):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to pass")
+
+
+def outcomes(db: Path) -> int:
+    try:
+        return query(db, "SELECT count(*) FROM clean")[0][0] if db.exists() else 0
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_two_workers_store_what_one_stores(harness, suite):
+    run = ("run", "--registry", suite, "--suite", "crew")
+    assert harness(*run, "--db", "one.db").code == 0
+    done = harness(*run, "--db", "two.db", "--workers", 2)
+    assert done.code == 0, done.err
+    assert query("one.db", ROWS) == query("two.db", ROWS)
+    kept = "SELECT count(*), count(artifact_id) FROM outcomes"
+    assert query("one.db", kept) == query("two.db", kept)
+    assert query("two.db", "SELECT DISTINCT status FROM attempts") == [("done",)]
+    assert "nothing to do" in harness(*run, "--db", "two.db", "--workers", 2).err
+
+
+def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(suite, tmp_path):
+    run = start(tmp_path, suite)
+    until(lambda: outcomes(tmp_path / "harness.db"))
+    members = [pid for pid in children(run.pid, deep=False) if b"spawn_main" in command_line(pid)]
+    os.kill(members[0], signal.SIGKILL)
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    assert "its process ended (exit code -9); another one goes on" in err
+    assert "183 images computed in 12 cells, 0 found" in err
+    assert query(tmp_path / "harness.db", "SELECT count(*) FROM outcomes") == [(3 * 18,)]
+    assert not query(tmp_path / "harness.db", "SELECT 1 FROM attempts WHERE status = 'running'")
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_workers_end_with_the_process_that_writes(suite, tmp_path):
+    run = start(tmp_path, suite)
+    until(lambda: outcomes(tmp_path / "harness.db"))
+    family = children(run.pid)
+    assert family
+    os.kill(run.pid, signal.SIGKILL)
+    run.communicate(timeout=30)
+    until(lambda: not any(b"spawn_main" in command_line(pid) for pid in family))
+    before = query(tmp_path / "harness.db", "SELECT count(*) FROM clean")[0][0]
+    again = start(tmp_path, suite)
+    again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert query(tmp_path / "harness.db", "SELECT count(*) FROM clean")[0][0] == 120 >= before
+
+
+def test_ctrl_c_ends_all_of_them(suite, tmp_path):
+    run = start(tmp_path, suite)
+    until(lambda: outcomes(tmp_path / "harness.db"))
+    family = children(run.pid)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: everyone gets it
+    _, err = run.communicate(timeout=60)
+    if run.returncode:  # it may have been done
+        assert run.returncode == 130
+        assert "Traceback" not in err
+    until(lambda: not any(b"spawn_main" in command_line(pid) for pid in family))
+    assert not query(tmp_path / "harness.db", "SELECT 1 FROM attempts WHERE status = 'running'")
+
+
+def test_a_full_disk_ends_the_crew_as_it_ends_one_process(suite, tmp_path):
+    run = start(tmp_path, suite)
+    until(lambda: outcomes(tmp_path / "harness.db"))
+    # The writer's files may grow no more, as on a full disk.
+    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    family = children(run.pid)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 5, err
+    assert [line for line in err.splitlines() if line.startswith("error: ")] == err.splitlines()[
+        -1:
+    ]
+    assert str(tmp_path / "harness.db") in err
+    assert "nothing to do" not in err
+    assert "Traceback" not in err
+    until(lambda: not any(b"spawn_main" in command_line(pid) for pid in family))
+    assert query(tmp_path / "harness.db", "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_model_that_kills_its_processes_fails_with_the_reason(suite, tmp_path):
+    run = start(tmp_path, suite)
+    until(lambda: outcomes(tmp_path / "harness.db"))
+    seen: set[int] = set()
+
+    def kill_all_of_them() -> bool:
+        for pid in set(children(run.pid, deep=False)) - seen:
+            if b"spawn_main" in command_line(pid):
+                seen.add(pid)
+                os.kill(pid, signal.SIGKILL)
+        return run.poll() is not None
+
+    until(kill_all_of_them)
+    _, err = run.communicate()
+    assert run.returncode == 1
+    assert "digits-vgg16: its process ended twice (exit code -9)" in err
+    assert "Traceback" not in err
+    assert query(tmp_path / "harness.db", "SELECT status, exit_code FROM runs") == [("failed", 1)]
+    reasons = "SELECT DISTINCT error FROM attempts WHERE status = 'failed'"
+    assert query(tmp_path / "harness.db", reasons) == [("its process ended twice (exit code -9)",)]
+
+
+def resolved(suite):
+    return resolve(Request(suite="crew"), load([suite]), installed())
+
+
+def test_what_cannot_travel_is_a_type_error(suite):
+    whole = resolved(suite)
+    whole.metrics["success"].lock = open(os.devnull)  # noqa: SIM115, PTH123
+    orders = Orders(whole, Path("none.db"), torch.device("cpu"), None, {}, 1, threads=1)
+    with pytest.raises(TypeError, match="cannot pickle"):
+        WorkerProcesses(2, orders)
+    whole.metrics["success"].lock.close()
+
+
+def test_as_many_as_help(suite, monkeypatch):
+    plan = resolved(suite).plan
+    monkeypatch.setattr(crew, "usable_cores", lambda: 8)
+    cpu = torch.device("cpu")
+
+    def many(images: int) -> dict[str, list[str]]:
+        return {cell.key: ["x"] * (0 if cell.task is None else images) for cell in plan.cells}
+
+    tasks = sum(cell.task is not None for cell in plan.cells)
+    assert sensible(plan, many(1), cpu) == 1
+    assert sensible(plan, many(2 * WORTH // tasks + 1), cpu) == 2
+    assert sensible(plan, many(100 * WORTH), cpu) == 3  # no more than models
+    assert sensible(plan, many(100 * WORTH), torch.device("cuda")) == 1
+
+
+def test_threads_are_shared_among_the_processes_that_there_are(harness, suite, monkeypatch):
+    seen = []
+
+    class Refused:
+        def __init__(self, count, orders):
+            seen.append((count, orders.threads))
+            raise TypeError("as if it could not be pickled")
+
+    monkeypatch.setattr(schedule, "WorkerProcesses", Refused)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
+    monkeypatch.setattr(device, "usable_cores", lambda: 8)
+    models = ("--models", "digits-alexnet,digits-mobilenet_v1_025", "--limit", 1)
+    run = ("run", "--registry", suite, "--suite", "crew", "--attacks", "ifgsm")
+    assert harness(*run, *models, "--workers", 8).code == 0
+    assert seen == [(2, 3)]
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "two"])
+def test_wrong_numbers_are_one_line(harness, suite, wrong):
+    done = harness("run", "--registry", suite, "--suite", "crew", f"--workers={wrong}")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "--workers" in done.err
