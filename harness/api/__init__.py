@@ -56,6 +56,7 @@ API_VERSION = 0
 """The plugin API's version; unstable until 1 is announced."""
 
 hookimpl = pluggy.HookimplMarker("harness")
+"""Marks a plugin's functions that implement hooks."""
 
 __all__ = [
     "API_VERSION",
