@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test test-import check format bench peers chromium clean
+.PHONY: run test test-import check format docs bench peers chromium clean
 .DEFAULT_GOAL := test
 
 run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
@@ -27,6 +27,9 @@ check: $(VENV)/.dev  ## style, types, arrows between the rooms
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(VENV)/.dev  ## the documentation as a site in build/site, without network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(VENV)/.dev  ## the figures of the README: overhead against a bare loop, start-up
 	$(BIN)/harness run --suite digits18

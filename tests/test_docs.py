@@ -16,13 +16,6 @@ ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_the_first_lines_of_the_readme_are_the_two_commands():
-    lines = (ROOT / "README.md").read_text().splitlines()
-    assert lines[2] == "```"
-    assert lines[3].startswith("make run ")
-    assert lines[4].startswith("make test ")
-
-
 def test_ci_runs_the_readmes_test_command():
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("\nmake test")
 

@@ -56,9 +56,8 @@ def test_every_link_leads_somewhere(site):
             there = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             if there.is_dir():
                 there /= "index.html"
-            if not there.exists():
-                broken[page.name].append(target)
-            elif parts.fragment and there in site and parts.fragment not in site[there].anchors:
+            anchors = site[there].anchors if there in site else {parts.fragment}
+            if not there.exists() or (parts.fragment and parts.fragment not in anchors):
                 broken[page.name].append(target)
     assert not broken
 
