@@ -1,4 +1,4 @@
-"""A database of the size of a whole run of digits18, and what a query costs without a clock."""
+"""A database of the size of a run of digits18-full, and what a query costs without a clock."""
 
 from __future__ import annotations
 

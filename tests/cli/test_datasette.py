@@ -20,7 +20,7 @@ METADATA = yaml.safe_load((DOCS / "datasette.yaml").read_text())
 TABLES, QUERIES = (METADATA["databases"]["harness"][kind] for kind in ("tables", "queries"))
 
 ROWS = 290_000
-"""Transfers of a whole run of digits18: about so many."""
+"""Transfers of a whole run of digits18-full: about so many."""
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def test_the_built_in_registry_holds_the_study_in_small() -> None:
         "AlexNet", "VGG", "Inception", "ResNet", "DenseNet", "MobileNet", "NASNet"
     ]  # fmt: skip
     assert [families.count(family) for family in dict.fromkeys(families)] == [1, 2, 5, 3, 3, 3, 1]
-    suite = registry.get_suite("digits18")
+    suite = registry.get_suite("digits18-full")
     assert [model.name for model in registry.match_models(suite.models)] == digits
     assert suite.images is None or suite.images >= 60
     assert suite.accuracy_images is None

@@ -148,7 +148,7 @@ def test_the_environment_names_overlays_too(overlay: Path, monkeypatch: pytest.M
 def test_suites_as_csv() -> None:
     done = command("suites", "list", "--format", "csv")
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
-    assert list(rows) == ["digits18", "imagenet18", "imagenet18-quick"]
+    assert list(rows) == ["digits18", "digits18-full", "imagenet18", "imagenet18-quick"]
     assert rows["digits18"]["models"] == rows["imagenet18"]["models"] == "18"
     assert rows["digits18"]["attacks"] == "fgsm, ifgsm, cw, ead"
 

@@ -63,7 +63,7 @@ def test_boards_of_an_older_version(harness, old, migrated, command):
 def test_a_run_migrates_it_and_computes_nothing(harness, old, tmp_path):
     path = tmp_path / "h.db"
     shutil.copyfile(old, path)
-    done = harness("run", "--suite", "digits18", "--models", MODELS, "--db", path)
+    done = harness("run", "--suite", "digits18-full", "--models", MODELS, "--db", path)
     assert done.code == 0, done.err
     assert "6816 images found" in done.err
     with closing(sqlite3.connect(path)) as now, closing(sqlite3.connect(old)) as was:

@@ -365,7 +365,7 @@ def test_presets_are_the_published_settings():
 
 
 def test_the_embedded_suites_keys_are_those_before_adams_epsilon_was_a_parameter():
-    found = resolve(Request(suite="digits18", models=["digits-vgg16"]), load([]), installed())
+    found = resolve(Request(suite="digits18-full", models=["digits-vgg16"]), load([]), installed())
     keys = {
         cell.goal: cell.key
         for cell in found.plan.cells
