@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol, Self
 
+from harness.execute.progress import ModelRow
+
 
 class Display(Protocol):
     """Shows how a run goes; a context manager that finishes itself. Called from one thread.
@@ -24,6 +26,9 @@ class Display(Protocol):
 
     def advance(self, *, images: int = 0, cells: int = 0, forwards: int = 0) -> None:
         """So many more images and cells are done; so many image forward passes were made."""
+
+    def completed(self, row: ModelRow) -> None:
+        """All cells of a model are computed."""
 
     def download(self, name: str, done: int, total: int | None) -> None:
         """So many bytes of ``name`` are here, of so many where that is known. Before `start`."""

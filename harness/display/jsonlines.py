@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from contextlib import suppress
@@ -11,13 +12,14 @@ from typing import Any, TextIO
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter
+from harness.execute.progress import ModelRow
 
 INTERVAL = 1.0
 """Seconds between two ``progress`` events, at least; a finished cell is told at once."""
 
 
 class JsonDisplay(Display):
-    """Events ``download``, ``start``, ``say``, ``cell``, ``progress`` and ``finish``."""
+    """Events ``download``, ``start``, ``say``, ``cell``, ``progress``, ``model`` and ``finish``."""
 
     def __init__(self, stream: TextIO | None = None, clock: Clock = time.monotonic) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -35,6 +37,11 @@ class JsonDisplay(Display):
 
     def say(self, text: str) -> None:
         self._tell("say", text=text)
+
+    def completed(self, row: ModelRow) -> None:
+        infinite = row.median == math.inf  # JSON has no infinity
+        median = None if infinite else row.median
+        self._tell("model", **asdict(row) | {"median": median, "median_infinite": infinite})
 
     def cell(self, label: str) -> None:
         self._tell("cell", label=label)

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter, Progress
-from harness.display.text import counts, duration, left, speed, transfer
+from harness.display.text import counts, duration, left, model_row, speed, transfer
+from harness.execute.progress import ModelRow
 from harness.terminal import one_line
 
 
@@ -52,6 +53,10 @@ class LiveDisplay(Display):
 
     def say(self, text: str) -> None:
         self._console.print(Text(one_line(text)), soft_wrap=True)
+        self._redraw()
+
+    def completed(self, row: ModelRow) -> None:
+        self._console.print(Text(model_row(row)), soft_wrap=True)
         self._redraw()
 
     def cell(self, label: str) -> None:

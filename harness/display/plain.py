@@ -9,7 +9,8 @@ from typing import TextIO
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter
-from harness.display.text import counts, duration, left, speed, to_do, transfer
+from harness.display.text import counts, duration, left, model_row, speed, to_do, transfer
+from harness.execute.progress import ModelRow
 from harness.terminal import one_line
 
 INTERVAL = 10.0
@@ -46,6 +47,9 @@ class PlainDisplay(Display):
         self._shown = self._clock()
         now = self._meter.read()
         self._print(f"{counts(now)}, {speed(now)}, {left(now)} left: {self._label}")
+
+    def completed(self, row: ModelRow) -> None:
+        self._print(model_row(row))
 
     def download(self, name: str, done: int, total: int | None) -> None:
         if done != total and name == self._label and self._clock() - self._shown < INTERVAL:

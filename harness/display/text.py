@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from harness.display.meter import Progress
+from harness.execute.progress import ModelRow
+from harness.terminal import one_line
 
 
 def duration(seconds: float) -> str:
@@ -37,6 +39,20 @@ def left(progress: Progress) -> str:
     return "?" if progress.remaining is None else duration(progress.remaining)
 
 
+def model_row(row: ModelRow) -> str:
+    """A model's leaderboard row, its columns below those of other models."""
+    columns = [
+        f"{one_line(row.model):28}",
+        f"top-1 {_percent(row.top1)}",
+        f"success {_percent(row.success)}",
+        *([f"median {row.norm} {_number(row.median)}"] if row.norm else []),
+        f"{row.attacked}/{row.images} images",
+        one_line(f"{row.attack} {row.goal}"),
+        *([] if row.complete else ["incomplete"]),
+    ]
+    return "  ".join(columns)
+
+
 def transfer(done: int, total: int | None) -> str:
     """``12.3 of 45.6 MB``, or as much of that as is known."""
     known = "" if total is None else f" of {total / 1e6:.1f}"
@@ -47,3 +63,11 @@ def _rate(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def _percent(share: float | None) -> str:
+    return f"{'-' if share is None else f'{share:.1%}':>6}"
+
+
+def _number(value: float | None) -> str:
+    return f"{'-' if value is None else f'{value:#.3g}':>6}"

@@ -13,6 +13,7 @@ import torch
 
 from harness.engine.workers import Workers
 from harness.errors import ExitCode, HarnessError
+from harness.execute.completed import model_row
 from harness.execute.environment import environment
 from harness.execute.executors.processes import Orders, WorkerProcesses, sensible
 from harness.execute.executors.turn import Turn
@@ -21,7 +22,7 @@ from harness.execute.journal import Journal, path_beside
 from harness.execute.model_cache import ModelCache, model_cache
 from harness.execute.model_run import ModelWork
 from harness.execute.pending import again, remaining
-from harness.execute.progress import Progress
+from harness.execute.progress import RunProgress
 from harness.execute.scoring import masked, score
 from harness.execute.transfer import FailFast, TransferWork
 from harness.planning import Cell, Component, Plan
@@ -79,7 +80,7 @@ def run(
     resolved: Resolved,
     catalog: Catalog,
     writer: Writer,
-    progress: Progress,
+    progress: RunProgress,
     settings: Settings,
     *,
     command: Sequence[str],
@@ -99,7 +100,7 @@ def _run(
     resolved: Resolved,
     catalog: Catalog,
     writer: Writer,
-    progress: Progress,
+    progress: RunProgress,
     settings: Settings,
     journal: Journal,
     command: Sequence[str],
@@ -207,7 +208,7 @@ class _Work:
         resolved: Resolved,
         models: ModelCache,
         writer: Writer,
-        progress: Progress,
+        progress: RunProgress,
         settings: Settings,
         *,
         images: Images,
@@ -308,6 +309,8 @@ class _Work:
 
     def _count(self, model: str, computed: int, failed: bool) -> None:
         self._done.computed += computed
+        if row := model_row(self._writer.db.conn, self._plan.suite, model):
+            self._progress.completed(row)
         if failed and self._settings.fail_fast:
             raise FailFast(model)
 

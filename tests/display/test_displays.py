@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -18,9 +20,23 @@ from harness.display import Display, DisplayKind, make_display
 from harness.display.jsonlines import JsonDisplay
 from harness.display.live import LiveDisplay
 from harness.display.plain import PlainDisplay
+from harness.execute.progress import ModelRow
 
 HOSTILE = "[red]loud[/red] [/] [link=x]\x1b[31m\x07two\nlines {images}"
 TAME = r"[red]loud[/red] [/] [link=x]\u001b[31m\u0007two lines {images}"
+
+ROW = ModelRow(
+    model="digits-vgg16",
+    top1=0.984,
+    attack="ifgsm epsilon=search",
+    goal="random",
+    success=34 / 36,
+    norm="linf",
+    median=0.52,
+    attacked=35,
+    images=36,
+    complete=True,
+)
 
 PROGRAM = """
 import sys
@@ -95,6 +111,33 @@ def test_json_tells_every_event() -> None:
     assert events[5]["cells_done"] == 1
 
 
+def test_rows_of_models_are_columns() -> None:
+    stream = io.StringIO()
+    fixed = replace(ROW, model="m", attack="fgsm", norm=None, median=None, complete=False)
+    with PlainDisplay(stream, Clock()) as display:
+        display.completed(ROW)
+        display.completed(replace(ROW, model="digits-resnet_v2_101", success=1.0, median=math.inf))
+        display.completed(replace(fixed, top1=None, success=None, attacked=0))
+    assert stream.getvalue().splitlines() == [
+        "digits-vgg16                  top-1  98.4%  success  94.4%  median linf  0.520"
+        "  35/36 images  ifgsm epsilon=search random",
+        "digits-resnet_v2_101          top-1  98.4%  success 100.0%  median linf    inf"
+        "  35/36 images  ifgsm epsilon=search random",
+        "m                             top-1      -  success      -"
+        "  0/36 images  fgsm random  incomplete",
+    ]
+
+
+def test_json_has_no_infinity() -> None:
+    stream = io.StringIO()
+    with JsonDisplay(stream, Clock()) as display:
+        display.completed(ROW)
+        display.completed(replace(ROW, median=math.inf))
+    finite, infinite = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert finite == {"event": "model", **asdict(ROW), "median_infinite": False}
+    assert infinite == {**finite, "median": None, "median_infinite": True}
+
+
 def live(stream: io.StringIO, clock: Clock) -> LiveDisplay:
     console = Console(file=stream, width=100, force_terminal=True, color_system=None)
     return LiveDisplay(console, clock)
@@ -108,9 +151,11 @@ def test_live_shows_counts_rates_and_the_time_left() -> None:
         clock.now += 5
         display.advance(images=10, cells=1, forwards=100)
         display.say("a line that stays")
+        display.completed(ROW)
 
     shown = stream.getvalue()
     assert "a line that stays" in shown
+    assert "digits-vgg16                  top-1  98.4%  success  94.4%" in shown
     assert "alexnet fgsm random" in shown
     assert "cells 1/2, images 10/40, 2.0 images/s, 20 forwards/s, 0:15 left" in shown
     assert "in 0:05" in shown
@@ -123,11 +168,12 @@ def test_texts_are_neither_markup_nor_control_codes(make: Callable[..., Display]
     with make(stream, clock) as display:
         display.start(cells=1, images=1)
         display.say(HOSTILE)
+        display.completed(replace(ROW, model=HOSTILE))
         display.cell(HOSTILE)
         clock.now += 60
         display.advance(images=1)
 
-    assert stream.getvalue().count(TAME) >= 2
+    assert stream.getvalue().count(TAME) >= 3
     assert "\x1b[31m" not in stream.getvalue()
     assert "\x07" not in stream.getvalue()
 

@@ -253,3 +253,25 @@ def test_a_picture_is_decoded_once_for_all_goals(harness, overlay, tmp_path, mon
     assert done.code == 0, done.err
     tried = 10  # the reader and the model are tried on a few pictures first
     assert 3 * 10 < len(decoded) <= 3 * 20 + tried  # it was 5 * 20
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_leaderboard_rows_while_it_goes(harness, overlay, workers):
+    def run():
+        options = ("--limit", 6, "--workers", workers, "--progress", "json")
+        done = harness("run", "--registry", overlay, "--suite", "small", *options)
+        return [json.loads(line) for line in done.err.splitlines()]
+
+    events = run()
+    rows = {event["model"]: event for event in events if event["event"] == "model"}
+    board = json.loads(harness("leaderboard", "--format", "json").out)
+    assert len(rows) == len(board) == 2
+    for final in board:
+        row = rows[final["model"]]
+        for key in ("top1", "success", "attacked", "images", "complete", "attack", "goal", "norm"):
+            assert row[key] == final[key], key
+        assert row["median"] == final["distortion_median_all"]
+        assert row["median_infinite"] == final["distortion_median_all_infinite"]
+    kinds = [event["event"] for event in events]
+    assert workers > 1 or "cell" in kinds[kinds.index("model") :], "the first while more is to do"
+    assert "model" not in [event["event"] for event in run()], "nothing was to do"
