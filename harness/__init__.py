@@ -1,3 +1,31 @@
-"""frontier-harness: accuracy against adversarial robustness, measured the same way for everyone."""
+"""frontier-harness: accuracy against adversarial robustness, measured the same way for everyone.
 
-__version__ = "0.2.0"
+The library face: every name below is imported when it is first used, so that ``import harness``
+loads neither torch nor anything else that is heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from harness.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from harness.library.attacking import AttackResult as AttackResult
+    from harness.library.attacking import attack as attack
+
+_HOMES = {"attack": "attacking", "AttackResult": "attacking"}
+"""The public names, and the files of `harness.library` that hold them."""
+
+__all__ = ["AttackResult", "__version__", "attack"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    return getattr(import_module(f"harness.library.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

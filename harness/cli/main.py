@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import click
 
-from harness import __version__, signals
+from harness import signals
+from harness.version import __version__
 from harness.cli.warned import one_line_warnings
 from harness.errors import ExitCode, HarnessError
 from harness.exhausted import exhausted

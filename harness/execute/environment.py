@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from harness import __version__
+from harness.version import __version__
 from harness.plugins import Catalog
 
 PACKAGES = (

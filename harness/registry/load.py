@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from pydantic import Field, ValidationError
 
-import harness
 from harness.errors import ConfigError
 from harness.registry.document import Document
 from harness.registry.entries import DatasetEntry, Entry, ModelEntry, Origin, SuiteEntry
@@ -31,7 +30,7 @@ def builtin() -> Path:
     Raises:
         ConfigError: it is in neither place.
     """
-    package = Path(harness.__file__).parent
+    package = Path(__file__).parents[1]
     for folder in (package, package.parent):
         if (folder / "registry.yaml").is_file():
             return folder / "registry.yaml"

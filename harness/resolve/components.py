@@ -132,14 +132,7 @@ def attack_component(
     Raises:
         ConfigError: a parameter, preset or goal is wrong.
     """
-    spec = ParameterSpec(Kind.ATTACK, entry.attack, suite, entry)
-    kind = _imported(registration, AttackParameters)
-    if not issubclass(kind, Attack | SteppedAttack):
-        raise _broken(registration, TypeError("it is neither an Attack nor a SteppedAttack"))
-    with _using(registration):
-        attack = spec.checked(kind)
-        check_attack(attack)
-        component = _parametrised(registration, attack)
+    component, attack = attack_of(ParameterSpec.of(entry, suite), registration)
     planned = PlannedAttack(
         component=replace(component, about={**component.about, "confidence": attack.confidence}),
         label=labels([(registration.name, attack)])[0],
@@ -153,11 +146,28 @@ def attack_component(
     return planned, attack
 
 
+def attack_of(
+    spec: ParameterSpec, registration: Registration
+) -> tuple[Component, AttackParameters]:
+    """The attack that ``spec`` asks for, and its identity.
+
+    Raises:
+        ConfigError: a parameter, preset or goal is wrong. PluginError: the plugin's class is.
+    """
+    kind = _imported(registration, AttackParameters)
+    if not issubclass(kind, Attack | SteppedAttack):
+        raise _broken(registration, TypeError("it is neither an Attack nor a SteppedAttack"))
+    with _using(registration):
+        attack = spec.checked(kind)
+        check_attack(attack)
+        return _parametrised(registration, attack), attack
+
+
 def measurement_component(
     entry: MeasurementEntry, suite: SuiteEntry, registration: Registration
 ) -> tuple[PlannedMeasurement, Measurement]:
     """A measurement of ``suite``, as `attack_component`."""
-    spec = ParameterSpec(Kind.MEASUREMENT, entry.measurement, suite, entry)
+    spec = ParameterSpec.of(entry, suite)
     kind = _imported(registration, Measurement)
     with _using(registration):
         measurement = spec.checked(kind)

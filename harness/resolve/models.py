@@ -65,7 +65,7 @@ def choose_models(
     taken, renamed = dict(request.known), list[str]()
     for item in request.models:
         if ":" in item:  # no name in a registry has one
-            entry = _described(item, catalog)
+            entry = described_model(item, catalog)
             renamed += _told_apart(entry, item, catalog, taken)
             if entry.name in described:
                 raise ConfigError(
@@ -139,8 +139,12 @@ def _check_source(models: Sequence[ModelEntry], glob: str | None, name: str) -> 
         raise unknown(what, name, sorted(known), where, see)
 
 
-def _described(item: str, catalog: Catalog) -> ModelEntry:
-    """The entry that a registry would need for ``item``, LOADER:MODEL; a file gives it its name."""
+def described_model(item: str, catalog: Catalog) -> ModelEntry:
+    """The entry that a registry would need for ``item``, LOADER:MODEL; a file gives it its name.
+
+    Raises:
+        HarnessError: no such loader, or the loader cannot describe the model.
+    """
     name, _, reference = item.partition(":")
     where = f"--models {item}"
     registration = catalog.find(Kind.MODEL_LOADER, name)

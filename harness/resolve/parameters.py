@@ -1,4 +1,4 @@
-"""What a suite says of an attack or a measurement, judged by the class that it names."""
+"""The parameters given for an attack or a measurement, checked by the class that it names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from harness.api import AttackParameters, ConfigError, Measurement
+from harness.api import AttackParameters, ConfigError, Goal, Measurement
 from harness.plugins import Kind, unknown
 from harness.registry import AttackEntry, MeasurementEntry, SuiteEntry
 
@@ -17,21 +17,37 @@ Parameters = TypeVar("Parameters", AttackParameters, Measurement)
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpec:
-    """An entry of a suite's list of attacks or measurements."""
+    """What is asked of an attack or a measurement: by a suite, or by a caller from Python.
+
+    Attributes:
+        where: the place of the request, for messages.
+    """
 
     kind: Kind
     name: str
-    suite: SuiteEntry
-    entry: AttackEntry | MeasurementEntry
+    where: str
+    goals: tuple[Goal, ...]
+    parameters: Mapping[str, Any]
+    preset: str | None = None
+
+    @classmethod
+    def of(cls, entry: AttackEntry | MeasurementEntry, suite: SuiteEntry) -> ParameterSpec:
+        """An entry of a suite's list."""
+        if isinstance(entry, AttackEntry):
+            kind, name = Kind.ATTACK, entry.attack
+        else:
+            kind, name = Kind.MEASUREMENT, entry.measurement
+        where = f"{entry.source}: suites.{suite.name}.{kind}s ({name})"
+        return cls(kind, name, where, entry.goals, entry.parameters, entry.preset)
 
     def checked(self, kind: type[Parameters]) -> Parameters:
-        """The entry's parameters as an instance of ``kind``.
+        """The parameters as an instance of ``kind``.
 
         Raises:
             ConfigError: a parameter, preset or goal is wrong.
         """
-        where, see = self._where, f"`harness {self.kind}s show {self.name}`"
-        preset, given = self.entry.preset, dict(self.entry.parameters)
+        where, see = self.where, f"`harness {self.kind}s show {self.name}`"
+        preset, given = self.preset, dict(self.parameters)
         if preset is not None:
             if preset not in kind.presets:
                 raise unknown(f"preset of {self.name}", preset, kind.presets, where, see)
@@ -39,7 +55,7 @@ class ParameterSpec:
         for name in given:
             if name not in kind.model_fields:
                 raise unknown(f"parameter of {self.name}", name, kind.model_fields, where, see)
-        for goal in self.entry.goals:
+        for goal in self.goals:
             if goal not in kind.goals:
                 raise ConfigError(
                     f"{self.kind} {self.name!r} cannot pursue goal {goal.value!r}",
@@ -56,10 +72,6 @@ class ParameterSpec:
                 where=where,
                 hint=f"see {see}",
             ) from error
-
-    @property
-    def _where(self) -> str:
-        return f"{self.entry.source}: suites.{self.suite.name}.{self.kind}s ({self.name})"
 
 
 def changed(instance: AttackParameters | Measurement) -> dict[str, Any]:

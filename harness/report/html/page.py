@@ -9,7 +9,7 @@ from collections import Counter
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from harness import __version__
+from harness.version import __version__
 from harness.report.html.charts import needs
 from harness.report.html.figure import page_data
 from harness.report.html.theme import themes
