@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from harness.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from harness.library.attacking import AttackResult as AttackResult
     from harness.library.attacking import attack as attack
+    from harness.library.outcomes import AttackResult as AttackResult
 
-_HOMES = {"attack": "attacking", "AttackResult": "attacking"}
+_HOMES = {"attack": "attacking", "AttackResult": "outcomes"}
 """The public names, and the files of `harness.library` that hold them."""
 
 __all__ = ["AttackResult", "__version__", "attack"]

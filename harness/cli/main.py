@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import click
 
 from harness import signals
-from harness.version import __version__
 from harness.cli.warned import one_line_warnings
 from harness.errors import ExitCode, HarnessError
 from harness.exhausted import exhausted
 from harness.terminal import echo
+from harness.version import __version__
 
 VERBS = {
     "run": "harness.cli.run",

@@ -6,8 +6,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from harness.version import __version__
 from harness.plugins import Catalog
+from harness.version import __version__
 
 PACKAGES = (
     "torch",

@@ -47,7 +47,7 @@ def render(
     return _table(rows, columns, title)
 
 
-def _cell(row: Mapping[str, Any], column: Column) -> str:
+def cell(row: Mapping[str, Any], column: Column) -> str:
     """What people see; `visible` already, for a table's widths are those of what is shown."""
     value = row.get(column.key)
     return "–" if value is None else visible(column.show(value))
@@ -67,7 +67,7 @@ def _markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> s
         return "| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in cells) + " |"
 
     rule = "|" + "|".join("---:" if column.right else "---" for column in columns) + "|"
-    body = [line([_cell(row, column) for column in columns]) for row in rows]
+    body = [line([cell(row, column) for column in columns]) for row in rows]
     return "\n".join([line([column.heading for column in columns]), rule, *body])
 
 
@@ -90,7 +90,7 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: 
                 )
             for row in rows:
                 # Text, not markup: names come from files and plugins.
-                table.add_row(*(Text(_cell(row, column)) for column in part))
+                table.add_row(*(Text(cell(row, column)) for column in part))
             console.print(table)
             title = None
     return capture.get().rstrip("\n")
@@ -103,7 +103,7 @@ def _fitting(
     from rich.cells import cell_len
 
     def size(column: Column) -> int:
-        return 3 + max(map(cell_len, [column.heading, *(_cell(row, column) for row in rows)]))
+        return 3 + max(map(cell_len, [column.heading, *(cell(row, column) for row in rows)]))
 
     first = [column for column in columns if column.repeated]
     if not first or sum(map(size, columns)) <= width:

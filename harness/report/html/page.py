@@ -9,10 +9,10 @@ from collections import Counter
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from harness.version import __version__
 from harness.report.html.charts import needs
 from harness.report.html.figure import page_data
 from harness.report.html.theme import themes
+from harness.version import __version__
 
 if TYPE_CHECKING:
     from harness.report.html.content import Content

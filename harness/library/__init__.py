@@ -1,0 +1,1 @@
+"""The library face: what `import harness` offers, on top of every other room."""
