@@ -187,4 +187,4 @@ def test_unverified_numbers_are_marked() -> None:
     assert len(kappas) == 10
     for line in kappas:
         attack = yaml.safe_load(line.replace("*goals", "[]"))[0]
-        assert line.endswith("# [?]") == (attack["parameters"]["kappa"] in (10, 20, 30))
+        assert line.endswith("# unverified") == (attack["parameters"]["kappa"] in (10, 20, 30))
