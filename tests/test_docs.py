@@ -9,7 +9,7 @@ import click
 import pytest
 
 from harness.api import Status
-from harness.cli.main import SUMMARIES, VERBS
+from harness.cli.verbs import VERBS
 from harness.errors import ExitCode
 
 ROOT = Path(__file__).parent.parent
@@ -32,10 +32,11 @@ def test_commands_and_links_exist(path):
 def test_every_verb_has_a_module_and_a_summary():
     import importlib
 
-    assert VERBS.keys() == SUMMARIES.keys()
-    for verb, module in VERBS.items():
-        command = getattr(importlib.import_module(module), verb)
+    for name, verb in VERBS.items():
+        command = getattr(importlib.import_module(verb.module), name)
         assert isinstance(command, click.Command)
+        assert command.help.partition("\n\n")[0] == verb.summary
+        assert command.name == name
 
 
 def test_exit_codes():

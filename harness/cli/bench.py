@@ -11,6 +11,7 @@ import click
 
 from harness.cli.options import option, output_format, registries
 from harness.cli.run import auto_or_number, listed
+from harness.cli.verbs import verb
 from harness.errors import ExitCode
 from harness.report.quantities import si
 from harness.report.quantities import size as in_bytes
@@ -36,28 +37,28 @@ _DATA = (
 _MACHINE = ("device", "processor", "cores", "threads", "torch", "precision", "seconds", "problem")
 
 
-@click.command()
-@option("--models", metavar="GLOB,...", help="Only these models; LOADER:MODEL names any other one.")
+@verb("bench")
+@option("--models", metavar="GLOB,...", help="Only these models; LOADER:MODEL adds any other one.")
 @option(
     "--suite",
     default="imagenet18",
     metavar="NAME",
-    help="Whose models and attacks; the first of each attack counts.",
+    help="Suite whose models and attacks to measure; each attack in its first configuration.",
 )
-@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where to compute.")
-@option("--batch-size", default="auto", metavar="auto|N", help="Images in one pass.")
+@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Device to compute on.")
+@option("--batch-size", default="auto", metavar="auto|N", help="Images per pass.")
 @option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     default=2.0,
     metavar="S",
-    help="Of each measurement, about; at least five passes.",
+    help="Approximate duration of each measurement; at least five passes.",
 )
 @option(
     "--precision",
     type=click.Choice(["fp32", "tf32"]),
     default="fp32",
-    help="Of convolutions and matrix products; a run computes in fp32.",
+    help="Precision of convolutions and matrix products; a run uses fp32.",
 )
 @registries()
 @output_format()
@@ -71,10 +72,10 @@ def bench(
     registry_files: Sequence[Path],
     format: Format,
 ) -> int:
-    """How fast models and attacks run here: images a second with random weights, on noise.
+    """Measures images per second with random weights on noise.
 
-    Needs no weights and no data, and keeps nothing. The exit code is 3 where no model could be
-    built, 1 where one failed at work.
+    Needs neither weights nor data, and stores nothing. The exit code is 3 if no model could be
+    built, 1 if one failed while it was measured.
     """
     size = auto_or_number(batch_size, "--batch-size", "batch size")
 
@@ -113,7 +114,7 @@ def bench(
             echo(f"measuring {each.name} ({number} of {len(chosen)})", err=True)
             try:
                 found.append(bench_model(each, catalog, plan))
-            except KeyboardInterrupt:  # what is known is worth a table
+            except KeyboardInterrupt:  # print what is known so far
                 interrupted = True
                 break
     _print(found, list(plan.attacks), facts, format)
@@ -159,8 +160,8 @@ def _notes(found: Sequence[Speed], facts: dict[str, Any]) -> list[str]:
         on += f", {facts['processor']}, {facts['cores']} cores"
     lines = [
         "",
-        f"{on}, torch {facts['torch']}, {facts['precision']}, {facts['seconds']:g} s a measurement:"
-        " medians of images a second; attacks: images times rounds a second",
+        f"{on}, torch {facts['torch']}, {facts['precision']}, {facts['seconds']:g} s per"
+        " measurement: medians of images per second; attacks: images times rounds per second",
     ]
     lines += [
         f"{speed.model}: not measured, {speed.problem}"
@@ -170,7 +171,9 @@ def _notes(found: Sequence[Speed], facts: dict[str, Any]) -> list[str]:
         if speed.problem
     ]
     if loaded := [speed.model for speed in found if speed.weights == "loaded"]:
-        lines.append(f"with their own weights, for no source builds without: {', '.join(loaded)}")
+        lines.append(
+            f"with their own weights, because no source builds them without: {', '.join(loaded)}"
+        )
     return lines
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.cli.verbs import verb
 from harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -15,17 +16,17 @@ if TYPE_CHECKING:
     from harness.report.tables import Format
 
 
-@click.command()
+@verb("compare")
 @click.argument("first", metavar="MODEL")
 @click.argument("second", metavar="MODEL")
 @database()
-@option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
+@option("--suite", metavar="NAME", help="Suite; default: that of the latest run.")
 @option(
     "--attack",
     metavar="NAME",
-    help="An attack of the suite, by name, label or glob; by default all, and the measurements.",
+    help="Attack of the suite, by name, label or glob; default: all, and the measurements.",
 )
-@option("--goal", metavar="GOAL", help="The adversary's goal; by default all.")
+@option("--goal", metavar="GOAL", help="Adversary's goal; default: all.")
 @output_format()
 def compare(
     first: str,
@@ -36,10 +37,8 @@ def compare(
     goal: str | None,
     format: Format,
 ) -> None:
-    """Two models on the same images.
-
-    Paired differences of accuracy, success, distortion and scores, with bootstrap intervals and
-    McNemar's test. JSON and CSV go to stdout alone, their footnotes to stderr.
+    """Paired differences of accuracy, success, distortion and scores, with bootstrap intervals and
+    McNemar's test. With --format json or csv the footnotes go to stderr.
     """
     from harness.analysis.compare import compare as compared
     from harness.report import compare as report

@@ -1,4 +1,4 @@
-"""What an attack's, a measurement's or a metric's class says of itself; this imports the class."""
+"""What the class of an attack, measurement or metric declares; this imports the class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def attack_facts(registration: Registration) -> dict[str, Any]:
     """Capabilities and hyper-parameters of an attack.
 
     Raises:
-        PluginError: the class cannot be imported, or is no attack.
+        PluginError: the class cannot be imported, or is not an attack.
     """
     attack = _class(registration, AttackParameters)
     return {
@@ -42,7 +42,7 @@ def measurement_facts(registration: Registration) -> dict[str, Any]:
     """Capabilities and hyper-parameters of a measurement.
 
     Raises:
-        PluginError: the class cannot be imported, or is no measurement.
+        PluginError: the class cannot be imported, or is not a measurement.
     """
     measurement = _class(registration, Measurement)
     return {
@@ -58,7 +58,7 @@ def metric_facts(registration: Registration) -> dict[str, Any]:
     """A metric's unit.
 
     Raises:
-        PluginError: the class cannot be imported, or is no metric.
+        PluginError: the class cannot be imported, or is not a metric.
     """
     return {"unit": _class(registration, Metric).unit}
 
@@ -67,7 +67,7 @@ def _class(registration: Registration, base: type) -> Any:
     found = registration.load()
     if not (isinstance(found, type) and issubclass(found, base)):
         raise PluginError(
-            f"{registration.target} is no {registration.kind}",
+            f"{registration.target} is not a subclass of {base.__name__}",
             where=f"plugin {registration.plugin} ({registration.distribution})",
             hint="reinstall or remove the plugin",
         )

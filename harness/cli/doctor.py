@@ -1,4 +1,4 @@
-"""``harness doctor``: what a run needs, what is here, and how to get the rest."""
+"""``harness doctor``: what a run needs, and how to get what is missing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from harness.cli.options import output_format, strict
 from harness.cli.run import needs, request
+from harness.cli.verbs import verb
 from harness.errors import ExitCode
 from harness.report.tables import Column, Format, render
 from harness.terminal import echo
@@ -32,14 +31,14 @@ _COLUMNS = (
 _DATA = (*_COLUMNS, Column("path", "path"), Column("url", "url"))
 
 
-@click.command()
+@verb("doctor")
 @needs
 @strict()
 @output_format()
 def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selected: Any) -> int:
-    """What a run needs: weights and data, and how to get what is not here.
+    """Lists weights and data, and how to get those that are missing.
 
-    Makes nothing and uses no network. The exit code is 3 where something is missing that the run
+    Creates nothing and uses no network. The exit code is 3 if something is missing that the run
     cannot download by itself.
     """
     from harness.plugins import installed
@@ -63,7 +62,7 @@ def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selec
 
 
 def requirements_table(rows: Sequence[Requirement], format: Format) -> str:
-    """A row a model and data set; for people without the columns that would be empty."""
+    """One row per model and dataset; without empty columns where people read it."""
     found = [
         {
             name: str(value) if isinstance(value, Path) else value if value != "" else None
@@ -81,14 +80,14 @@ def _verdict(inventory: Inventory, suite: str) -> list[str]:
     lines = [to_download(wanted)] if wanted else []
     if inventory.unoffered:
         names = ", ".join(inventory.unoffered)
-        lines.append(f"no installed plugin offers {names}: a run goes on without")
+        lines.append(f"not provided by any installed plugin, and skipped by a run: {names}")
     if missing:
-        todo = "get them as the table says"
+        todo = "get them as described in the table"
         if any(row.kind == "model" for row in missing):
             todo += ", choose another source with --weights"
-            todo += ", or go on without them (--available)" if inventory.dataset else ""
-        return [*lines, f"{len(missing)} of {len(inventory.rows)} needed things missing: {todo}"]
-    first = "downloads them first" if wanted else "has all it needs"
+            todo += ", or skip them (--available)" if inventory.dataset else ""
+        return [*lines, f"{len(missing)} of {len(inventory.rows)} requirements are missing: {todo}"]
+    first = "downloads them first" if wanted else "has everything it needs"
     return [*lines, f"`harness run --suite {suite}` {first}"]
 
 

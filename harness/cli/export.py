@@ -1,4 +1,4 @@
-"""``harness export``: what is stored, as a file for other programs."""
+"""``harness export``: results as Parquet, CSV or JSON Lines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from harness.cli.options import database, option
+from harness.cli.verbs import verb
 from harness.errors import ConfigError
 from harness.terminal import echo
 
@@ -18,20 +19,20 @@ FORMATS = ("parquet", "csv", "jsonl")
 STDOUT = Path("-")
 
 
-@click.command()
+@verb("export")
 @option(
     "--what",
     type=click.Choice(["outcomes", "clean", "readings", "transfers", "pairs", "leaderboard"]),
     default="outcomes",
-    help="Which view: a row an image and attack cell; an image and model; an image, measurement and"
-    " number; an image and transfer; a pair of models; an attack cell.",
+    help="View to export. One row per: image and attack cell; image and model; image, measurement"
+    " and value; image and transfer; pair of models; attack cell.",
 )
 @click.option(
     "--format",
     "format",
     # No variable of the environment: HARNESS_FORMAT is that of the tables.
     type=click.Choice(FORMATS),
-    help="By default what the name of FILE ends with.",
+    help="Default: the extension of FILE.",
 )
 @option(
     "--output",
@@ -40,17 +41,14 @@ STDOUT = Path("-")
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     required=True,
     metavar="FILE",
-    help="The file, which appears when it is complete; - is the standard output.",
+    help="Output file, created when it is complete; - is standard output.",
 )
 @database()
 def export(db: Path, what: str, format: Format | None, output: Path) -> None:
-    """Write a documented view of the database as Parquet, CSV or JSON lines.
-
-    docs/database.md lists the columns. Rows are in no order.
-    """
+    """The columns are listed in docs/database.md. Rows are in no particular order."""
     format = format or _by_name(output)
     if output == STDOUT and format == "parquet":
-        raise ConfigError("Parquet is no text", where="--output -", hint="name a file")
+        raise ConfigError("Parquet is a binary format", where="--output -", hint="name a file")
     import sys
 
     from harness.store import export as exports
@@ -69,6 +67,6 @@ def _by_name(output: Path) -> Format:
     format = output.suffix.lstrip(".")
     if format not in FORMATS:
         raise ConfigError(
-            f"{str(output)!r} does not say in which format", hint=f"--format {'|'.join(FORMATS)}"
+            f"{str(output)!r} has no known extension", hint=f"--format {'|'.join(FORMATS)}"
         )
     return cast("Format", format)

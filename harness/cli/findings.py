@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.cli.verbs import verb
 from harness.terminal import echo, visible
 
 if TYPE_CHECKING:
@@ -22,17 +23,15 @@ COLOURS: dict[Verdict, str] = {
 }
 
 
-@click.command()
+@verb("findings")
 @database()
-@option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
+@option("--suite", metavar="NAME", help="Suite; default: that of the latest run.")
 @output_format()
 def findings(db: Path, suite: str | None, format: Format) -> None:
-    """The study's claims, checked on stored results.
-
-    Each has a figure, its 95 % interval and a verdict: holds, does not hold, or not enough data,
-    which is also what an interval says that lies on both sides of the claim. The footnotes say what
-    decides. Verdicts are results: the exit code is 0 whatever they are. JSON and CSV go to stdout
-    alone, the footnotes of CSV to stderr.
+    """Each claim has a figure, its 95% interval and a verdict: holds, does not hold, or not enough
+    data, which also means an interval that lies on both sides of the claim. The footnotes explain
+    the rule. Verdicts are results: the exit code is 0 whatever they are. With --format json or csv
+    the footnotes go to stderr.
     """
     from harness.analysis import findings as analysis
     from harness.report import findings as report

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.cli.verbs import verb
 from harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -16,23 +17,21 @@ if TYPE_CHECKING:
     from harness.report.tables import Format
 
 
-@click.command()
+@verb("fingerprint")
 @click.argument("model")
 @database()
-@option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
+@option("--suite", metavar="NAME", help="Suite; default: that of the latest run.")
 @option(
     "--border",
     type=click.Choice(["white", "grey"]),
-    help="What surrounds pictures smaller than the model's; by default the suite's choice.",
+    help="Padding of images smaller than the model's input; default: the suite's choice.",
 )
 @output_format()
 def fingerprint(
     model: str, db: Path, suite: str | None, border: Border | None, format: Format
 ) -> None:
-    """Which family MODEL behaves like, from labels alone.
-
-    MODEL is a model of the suite, taken as a black box: only how often it is fooled by the other
-    models' adversarial images counts, not its own attacks, logits or entry in the registry.
+    """MODEL is a model of the suite, treated as a black box: only how often the other models'
+    adversarial images fool it counts, not its own attacks, logits or entry in the registry.
     """
     from harness.analysis.transfer.fingerprint import fingerprint as analysed
     from harness.report import fingerprint as report

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.cli.verbs import verb
 from harness.errors import ConfigError
 from harness.terminal import echo
 
@@ -22,65 +23,65 @@ if TYPE_CHECKING:
     from harness.report.tables import Format
 
 
-@click.command()
+@verb("leaderboard")
 @database()
-@option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
+@option("--suite", metavar="NAME", help="Suite; default: that of the latest run.")
 @option(
     "--attack",
     metavar="NAME",
-    help="An attack of the suite, by name, label or glob; by default its first that minimises the"
+    help="Attack of the suite, by name, label or glob; default: the first one that minimises the"
     " distortion and has the goal.",
 )
-@option("--goal", metavar="GOAL", help="The adversary's goal; by default random.")
+@option("--goal", metavar="GOAL", help="Adversary's goal; default: random.")
 @option(
     "--sort",
     type=click.Choice(["frontier", "accuracy", "distortion", "success"]),
     default="frontier",
-    help="What ranks the models; success: how rarely the attack has any.",
+    help="Ranking criterion; success: lowest success rate of the attack first.",
 )
 @option(
     "--accuracy",
     type=click.Choice(["measured", "published"]),
     default="measured",
-    help="The accuracy that the frontier is over.",
+    help="Accuracy used for the frontier.",
 )
 @option(
     "--images",
     type=click.Choice(["all", "common"]),
     default="all",
-    help="Whose outcomes count: those of all images, or of the ones that every model of the board"
-    " classifies correctly. Accuracies stay those of all images.",
+    help="Images whose outcomes count: all, or those that every model of the leaderboard classifies"
+    " correctly. Accuracies are always over all images.",
 )
 @option(
     "--frontier",
     metavar="paper|fitted|FILE",
     default="fitted",
-    help="What distances are measured from: the board's own fit, the paper's published one, or that"
-    " of a YAML or JSON file, {metric: {a, b, low, high}}.",
+    help="Fit that residuals are measured from: the leaderboard's own, the published one of the"
+    " paper, or one from a YAML or JSON file, {metric: {a, b, low, high}}.",
 )
 @option(
     "--intervals",
     is_flag=True,
-    help="95 % intervals of the distances, and how often each model is on the frontier.",
+    help="Show 95% intervals of the residuals and how often each model is on the frontier.",
 )
 @option(
     "--replicates",
     type=click.IntRange(min=40),
     default=1000,
     metavar="N",
-    help="Bootstrap replicates behind the intervals.",
+    help="Bootstrap replicates for the intervals.",
 )
 @option(
     "--joint",
     is_flag=True,
-    help="All metrics of robustness, each with its own frontier: attacks that minimise the"
-    " distortion, CLEVER, divergence; models are ranked by their mean rank.",
+    help="Multi-metric leaderboard: every robustness metric with its own frontier (attacks that"
+    " minimise the distortion, CLEVER, divergence); models are ranked by their mean rank.",
 )
 @click.option(
     "--attacks",
     is_flag=True,
     # No variable of the environment: HARNESS_ATTACKS is a run's choice of attacks.
-    help="Compare the suite's attacks instead of its models; by default under all their goals.",
+    help="Compare the suite's attacks instead of its models; default: for all their goals.",
 )
 @output_format()
 @click.pass_context
@@ -100,12 +101,10 @@ def leaderboard(
     attacks: bool,
     format: Format,
 ) -> None:
-    """Accuracy against robustness, model by model.
-
-    The distance is how far a model's mean distortion lies above the trend of the Pareto-optimal
-    models at its accuracy. With --attacks it is one row an attack and goal: how often it succeeds,
-    and how near it comes to the smallest distortions that any stored attack of its norm found. JSON
-    and CSV go to stdout alone, their footnotes to stderr.
+    """The frontier residual is how far a model's mean distortion lies above the trend of the
+    Pareto-optimal models at its accuracy. With --attacks, one row per attack and goal: how often it
+    succeeds, and how close it gets to the smallest distortions that any stored attack of its norm
+    found. With --format json or csv the footnotes go to stderr.
     """
     if attacks:
         _refuse(
@@ -150,7 +149,7 @@ def leaderboard(
 
 
 def _refuse(context: click.Context, *names: str, because: str) -> None:
-    """Options that the board asked for has no use for; one from the environment may stay."""
+    """Refuse options that this leaderboard does not use, unless the environment sets them."""
     for name in names:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             raise ConfigError(because, where=f"--{name}", hint="leave out one of the two")

@@ -9,64 +9,12 @@ from collections.abc import Sequence
 import click
 
 from harness import signals
+from harness.cli.verbs import VERBS
 from harness.cli.warned import one_line_warnings
 from harness.errors import ExitCode, HarnessError
 from harness.exhausted import exhausted
 from harness.terminal import echo
 from harness.version import __version__
-
-VERBS = {
-    "run": "harness.cli.run",
-    "plan": "harness.cli.plan",
-    "doctor": "harness.cli.doctor",
-    "bench": "harness.cli.bench",
-    "status": "harness.cli.status",
-    "leaderboard": "harness.cli.leaderboard",
-    "compare": "harness.cli.compare",
-    "report": "harness.cli.report",
-    "transfer": "harness.cli.transfer",
-    "findings": "harness.cli.findings",
-    "fingerprint": "harness.cli.fingerprint",
-    "show": "harness.cli.show",
-    "runs": "harness.cli.runs",
-    "verify": "harness.cli.verify",
-    "export": "harness.cli.export",
-    "merge": "harness.cli.merge",
-    "models": "harness.cli.nouns",
-    "attacks": "harness.cli.nouns",
-    "measurements": "harness.cli.nouns",
-    "metrics": "harness.cli.nouns",
-    "datasets": "harness.cli.nouns",
-    "suites": "harness.cli.nouns",
-    "plugins": "harness.cli.nouns",
-}
-"""Each verb's module; its click command has the verb's name."""
-
-SUMMARIES = {
-    "run": "Run a suite; resumes where it was.",
-    "plan": "What a run would do, and its cost.",
-    "doctor": "What a run needs, and how to get it.",
-    "bench": "How fast models and attacks run here.",
-    "status": "How far the database's runs are.",
-    "leaderboard": "Accuracy against robustness, model by model.",
-    "compare": "Two models on the same images.",
-    "report": "The results as one HTML file.",
-    "transfer": "How one model's adversarial images do on the others.",
-    "findings": "The study's claims, checked on stored results.",
-    "fingerprint": "Which family a model behaves like, from labels alone.",
-    "show": "One cell, or one image of it.",
-    "runs": "The runs in the database.",
-    "verify": "Check what is stored, once more.",
-    "export": "What is stored, as a file for other programs.",
-    "merge": "Another database's results into this one.",
-    "models": "The registry's models.",
-    "attacks": "The attacks that plugins offer.",
-    "measurements": "The measurements that plugins offer.",
-    "metrics": "The metrics that plugins offer.",
-    "datasets": "The registry's data sets.",
-    "suites": "The registry's suites.",
-    "plugins": "The installed plugins and their health.",
-}
 
 
 class Verbs(click.Group):
@@ -78,7 +26,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command: click.Command = getattr(importlib.import_module(VERBS[name]), name)
+        command: click.Command = getattr(importlib.import_module(VERBS[name].module), name)
         return command
 
     def resolve_command(
@@ -92,14 +40,14 @@ class Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, SUMMARIES[name]) for name in VERBS])
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="frontier-harness", prog_name="harness")
 @click.option("--debug", is_flag=True, envvar="HARNESS_DEBUG", help="Show tracebacks.")
 def cli(debug: bool) -> None:
-    """Accuracy against adversarial robustness of image classifiers, measured alike for all."""
+    """Benchmark the adversarial robustness of image classifiers against their accuracy."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""``harness merge``: another database's results into this one."""
+"""``harness merge``: merge another database into this one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, output_format
+from harness.cli.verbs import verb
 from harness.errors import ExitCode
 from harness.report.tables import Column, render
 from harness.terminal import echo
@@ -20,23 +21,23 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("table", "table"),
     Column("added", "added", right=True),
-    Column("replaced", "in the place of failed ones", right=True),
+    Column("replaced", "replaced failures", right=True),
     Column("equal", "equal", right=True),
-    Column("noise", "equal up to noise", right=True),
+    Column("noise", "equal within tolerance", right=True),
     Column("conflicts", "conflicts", right=True),
-    Column("left", "not taken", right=True),
+    Column("left", "skipped", right=True),
 )
 
 
-@click.command()
+@verb("merge")
 @click.argument("other", metavar="OTHER.db", type=click.Path(path_type=Path, dir_okay=False))
 @database()
 @output_format()
 def merge(other: Path, db: Path, format: Format) -> int:
-    """Take everything of OTHER.db that the database does not hold, kept images included.
+    """Copies everything that is missing here, saved adversarial examples included.
 
-    Results of equal cells unite. Where both hold another result for the same image the database's
-    own stays, and a line on stderr names cell and image. OTHER.db is only read.
+    Results of equal cells are combined. Where the two databases disagree about an image, the
+    result in this database stays, and stderr names cell and image. OTHER.db is only read.
     """
     from harness.store.merge.merge import merge as merge_databases
 

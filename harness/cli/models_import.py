@@ -41,7 +41,7 @@ class _Size(click.ParamType[tuple[int, int]]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
         if not re.fullmatch(r"[1-9][0-9]{0,4}(x[1-9][0-9]{0,4})?", str(value)):
-            self.fail(f"{value!r} is no size: say 224, or 240x320 (height x width)", param, ctx)
+            self.fail(f"{value!r} is not a size: use 224, or 240x320 (height x width)", param, ctx)
         height, _, width = str(value).partition("x")
         return int(height), int(width or height)
 
@@ -61,11 +61,16 @@ class _Size(click.ParamType[tuple[int, int]]):
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("imported"),
     metavar="DIR",
-    help="Where the ONNX files and models.yaml go.",
+    help="Folder for the ONNX files and models.yaml.",
 )
-@option("--input", "input", metavar="TENSOR", help="The image, if it is not the only placeholder.")
-@option("--logits", metavar="TENSOR", help="The logits, if they are not what the softmax reads.")
-@option("--size", type=_Size(), metavar="N|HxW", help="Of inputs that leave it open, in pixels.")
+@option("--input", "input", metavar="TENSOR", help="Image tensor, if not the only placeholder.")
+@option("--logits", metavar="TENSOR", help="Logits tensor, if it is not the input of the softmax.")
+@option(
+    "--size",
+    type=_Size(),
+    metavar="N|HxW",
+    help="Input size, where the graph leaves it open.",
+)
 @output_format()
 def import_models(
     sources: Sequence[Path],
@@ -75,11 +80,11 @@ def import_models(
     size: tuple[int, int] | None,
     format: Format,
 ) -> int:
-    """Convert frozen TensorFlow graphs to ONNX, checked, with a registry overlay.
+    """Convert frozen TensorFlow graphs to ONNX and check them; write a registry overlay.
 
     Takes the study's archive (frozen_imagenet_models_v1.1.tar.gz), other tar files, and single
-    .pb files. Each graph is computed by TensorFlow, ONNX Runtime and torch on random images; where
-    they agree to 1e-4 of the largest logit it is written. Then: harness run --registry
+    .pb files. Each graph is evaluated by TensorFlow, ONNX Runtime and torch on random images, and
+    written if they agree within 1e-4 of the largest logit. Then: harness run --registry
     DIR/models.yaml. Needs the extra "paper".
     """
     from harness.importing.run import Options, import_graphs
@@ -105,7 +110,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity: an infinite error is missing, and the error's words say why."""
+    """JSON has no infinity: an infinite error is left out, and ``error`` says why."""
     return None if value == float("inf") else value
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from harness.cli.options import output_format, registries
+from harness.cli.verbs import group
 from harness.report.tables import Column, Format, render
 from harness.terminal import echo
 
@@ -18,7 +19,7 @@ Row = Mapping[str, Any]
 
 
 def noun(
-    help: str,
+    name: str,
     columns: Sequence[Column],
     source: Callable[[Sequence[Path]], Source],
     rows: Callable[[Source], Sequence[Row]],
@@ -26,7 +27,7 @@ def noun(
     *,
     overlays: bool = False,
 ) -> click.Group:
-    """A group with ``list`` (``rows`` of ``source`` as ``columns``) and ``show`` (one's ``facts``).
+    """The group ``name``: ``list`` (``rows`` as ``columns``) and ``show`` (the ``facts`` of one).
 
     With ``overlays`` both take ``--registry``, and ``source`` receives its files.
     """
@@ -40,16 +41,16 @@ def noun(
     def show(name: str, format: Format, registry_files: Sequence[Path] = ()) -> None:
         echo(describe(facts(source(registry_files), name), format))
 
-    group = click.Group(help=help)
+    noun = group(name)
     options = [output_format(), *([registries()] if overlays else [])]
-    for name, text, act in (
-        ("list", "All of them, a row each.", list_),
-        ("show", "One of them, in full.", click.argument("name")(show)),
+    for verb, text, act in (
+        ("list", "List all of them.", list_),
+        ("show", "Show one of them in full.", click.argument("name")(show)),
     ):
         for option in options:
             act = option(act)
-        group.add_command(click.command(name, help=text)(act))
-    return group
+        noun.add_command(click.command(verb, help=text)(act))
+    return noun
 
 
 def describe(facts: Row, format: Format) -> str:

@@ -31,7 +31,7 @@ def _plugins(files: Sequence[Path]) -> Catalog:
 
 
 def _components(files: Sequence[Path]) -> Catalog:
-    """The plugins' components; broken plugins are named on stderr, for theirs are missing."""
+    """The components; broken plugins, whose components are missing, are named on stderr."""
     catalog = _plugins(files)
     for report in catalog.broken:
         where = f"plugin {report.name} ({report.distribution} {report.version})"
@@ -185,7 +185,7 @@ def _plugin_facts(catalog: Catalog, name: str) -> Row:
         raise unknown("plugin", name, [*full, *(report.name for report in catalog.reports)])
     if len(found) > 1:
         choices = " or ".join(f"{report.distribution}:{report.name}" for report in found)
-        raise ConfigError(f"several plugins are called {name!r}", hint=f"say {choices}")
+        raise ConfigError(f"several plugins are called {name!r}", hint=f"use {choices}")
     registered = [
         {"kind": item.kind.replace("_", " "), **_component(item), "target": item.target}
         for item in found[0].registered
@@ -194,7 +194,7 @@ def _plugin_facts(catalog: Catalog, name: str) -> Row:
 
 
 models = noun(
-    "The registry's models.",
+    "models",
     [
         Column("name", "model"),
         Column("family", "family"),
@@ -211,9 +211,9 @@ models = noun(
 )
 models.add_command(import_models)
 datasets = noun(
-    "The registry's data sets.",
+    "datasets",
     [
-        Column("name", "data set"),
+        Column("name", "dataset"),
         Column("reader", "reader"),
         Column("version", "version"),
         Column("classes", "classes", right=True),
@@ -225,10 +225,10 @@ datasets = noun(
     overlays=True,
 )
 suites = noun(
-    "The registry's suites.",
+    "suites",
     [
         Column("name", "suite"),
-        Column("dataset", "data set"),
+        Column("dataset", "dataset"),
         Column("models", "models", right=True),
         Column("images", "images", right=True),
         Column("attacks", "attacks"),
@@ -245,28 +245,28 @@ _COMPONENT_COLUMNS = [
     Column("summary", "summary"),
 ]
 attacks = noun(
-    "The attacks that plugins offer.",
+    "attacks",
     [Column("name", "attack"), *_COMPONENT_COLUMNS],
     _components,
     _attack_rows,
     _attack_facts,
 )
 measurements = noun(
-    "The measurements that plugins offer.",
+    "measurements",
     [Column("name", "measurement"), *_COMPONENT_COLUMNS],
     _components,
     _measurement_rows,
     _measurement_facts,
 )
 metrics = noun(
-    "The metrics that plugins offer.",
+    "metrics",
     [Column("name", "metric"), *_COMPONENT_COLUMNS],
     _components,
     _metric_rows,
     _metric_facts,
 )
 plugins = noun(
-    "The installed plugins and their health.",
+    "plugins",
     [
         Column("name", "plugin"),
         Column("distribution", "distribution"),

@@ -26,7 +26,7 @@ def database() -> Decorator:
         type=click.Path(path_type=Path, dir_okay=False, readable=False),
         default=Path("harness.db"),
         metavar="PATH",
-        help="The database.",
+        help="Database file.",
     )
 
 
@@ -37,7 +37,7 @@ def registries() -> Decorator:
         type=click.Path(path_type=Path, readable=False),
         multiple=True,
         metavar="FILE",
-        help="An overlay on the built-in registry; may be repeated.",
+        help="Overlay on the built-in registry; may be repeated.",
     )
 
 
@@ -45,18 +45,18 @@ def strict() -> Decorator:
     return option(
         "--strict",
         is_flag=True,
-        help="End with 1 where the suite names what no installed plugin offers.",
+        help="Exit with code 1 if the suite names a component that no installed plugin provides.",
     )
 
 
 class _Place(click.types.StringParamType):
-    """NAME=PATH. Several in the variable stand apart; a space inside a path is the path's."""
+    """NAME=PATH. In the variable spaces separate several; a path may contain spaces."""
 
     def split_envvar_value(self, rv: str) -> list[str]:
         return re.split(r"\s+(?=[A-Za-z0-9][A-Za-z0-9._+-]*=)", rv.strip())
 
 
-def data_sets(text: str) -> Decorator:
+def data_places(text: str) -> Decorator:
     """``--data``, with ``text`` for its help."""
     return option("--data", type=_Place(), multiple=True, metavar="NAME=PATH", help=text)
 
@@ -67,5 +67,5 @@ def output_format() -> Decorator:
         "format",
         type=click.Choice(["table", "json", "csv", "md"]),
         default="table",
-        help="How to print it.",
+        help="Output format.",
     )

@@ -1,4 +1,4 @@
-"""``harness plan``: what a run would do, how much of it is stored already, what the rest costs."""
+"""``harness plan``: what a run would do, how much of it is stored, and what the rest costs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from harness.cli.doctor import to_download
 from harness.cli.options import option, output_format
 from harness.cli.readiness import require
 from harness.cli.run import request, selection, told_apart
+from harness.cli.verbs import verb
 from harness.report.quantities import flop, si, size, span
 from harness.report.tables import Column, Format, render
 from harness.terminal import echo
@@ -30,12 +29,12 @@ if TYPE_CHECKING:
     _Priced = tuple[Cell | Forwards, Cost]
 
 _COST = (
-    Column("pending", "to do", right=True),
-    Column("forwards", "fwd.", si, right=True),
-    Column("backwards", "bwd.", si, right=True),
+    Column("pending", "pending", right=True),
+    Column("forwards", "forward passes", si, right=True),
+    Column("backwards", "backward passes", si, right=True),
     Column("flops", "FLOPs", flop, right=True),
     Column("seconds", "time", span, right=True),
-    Column("kept_bytes", "kept", size, right=True),
+    Column("kept_bytes", "artifacts", size, right=True),
 )
 ATTACKS = (
     Column("attack", "attack"),
@@ -48,19 +47,19 @@ ATTACKS = (
 MODELS = (
     Column("model", "model"),
     Column("source", "source"),
-    Column("forward_flops", "fwd. of one", flop, right=True),
-    Column("gradient_flops", "with bwd.", flop, right=True),
+    Column("forward_flops", "forward FLOPs", flop, right=True),
+    Column("gradient_flops", "forward + backward FLOPs", flop, right=True),
     *_COST,
 )
 
 
-@click.command()
+@verb("plan")
 @selection
-@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where it would compute.")
+@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Device that would compute.")
 @option(
     "--no-calibration",
     is_flag=True,
-    help="Measure nothing now: FLOPs and times only of models that were measured before.",
+    help="Measure nothing now: FLOPs and times only for models measured earlier.",
 )
 @output_format()
 def plan(
@@ -71,10 +70,10 @@ def plan(
     format: Format,
     **selected: Any,
 ) -> None:
-    """What `harness run` with the same options would do, and what it costs.
+    """Takes the same options as `harness run`.
 
-    Passes are the most that the attacks may take. The first time, passes of each model are
-    measured for a few seconds, with random weights; the figures are kept in the user's cache.
+    The numbers of passes are upper bounds. Each model's passes are measured once, for a few seconds
+    and with random weights; the results are kept in the user's cache.
     """
     asked = told_apart(request(**selected), db)
     show_plan(asked, registry_files, db, format, device=device, measure=not no_calibration)
@@ -91,7 +90,7 @@ def show_plan(
     fresh: bool = False,
     measure: bool = False,
 ) -> None:
-    """Print a row for each attack and goal, and for each model; the database stays as it is."""
+    """Print one row per attack and goal, and one per model; the database is only read."""
     from harness.estimate.calibrate import calibrate
     from harness.plugins import installed
     from harness.registry import load
@@ -115,7 +114,7 @@ def show_plan(
     for line in (*_not_here(inventory), *misfits(inventory.choice.models, resolved.dataset)):
         echo(line, err=True)
     for name in resolved.plan.unavailable:
-        echo(f"no installed plugin offers {name!r}: a run goes on without it", err=True)
+        echo(f"{name!r} is not provided by any installed plugin; a run skips it", err=True)
 
 
 def _priced(
@@ -124,7 +123,7 @@ def _priced(
     transfers: Sequence[tuple[Forwards, int]],
     calibration: Calibration,
 ) -> list[_Priced]:
-    """Every cell, and every part of the transfers, with what its images to do cost."""
+    """Every cell, and every part of the transfers, with the cost of its pending images."""
     from harness.estimate.cost import CLEAN, cell_cost, forwards_cost
     from harness.estimate.passes import PassCosts
 
@@ -174,7 +173,7 @@ def _print(
     echo(
         f"suite {resolved.plan.suite}: {len(models)} models, {cells} cells, "
         f"{f'{pairs} pairs, ' if pairs else ''}"
-        f"{sum(row['images'] for row in attacks)} images, {overall.images} to do",
+        f"{sum(row['images'] for row in attacks)} images, {overall.images} pending",
         err=format != "table",
     )
     for line in _totals(overall, calibration):
@@ -182,20 +181,20 @@ def _print(
 
 
 def _totals(overall: Cost, calibration: Calibration) -> list[str]:
-    """The cost of it all: totals of which nothing is left out, and of the others what lacks."""
+    """The overall cost: totals that are complete, and what the others lack."""
     if not overall.images:
         return []
     untold = ", ".join(sorted(overall.without_passes))
-    passes = f"{si(overall.forwards)} forwards and {si(overall.backwards)} backwards"
+    passes = f"{si(overall.forwards)} forward and {si(overall.backwards)} backward passes"
     price = [
         *([] if untold else [passes]),
         *([] if overall.without_flops else [flop(overall.flops)]),
         *([] if overall.without_seconds else [f"{span(overall.seconds)} on {calibration.device}"]),
     ]
-    kept = f"{size(overall.kept_bytes)} of adversarial images kept"
+    kept = f"{size(overall.kept_bytes)} of saved adversarial examples"
     lines = [f"at most {', '.join(price)}; {kept}" if price else kept]
     if untold:
-        lines.append(f"no total of passes, for some attacks and measurements tell none: {untold}")
+        lines.append(f"no total of passes, because these do not declare theirs: {untold}")
     reasons: dict[str, list[str]] = {}
     for name in sorted(overall.without_flops | overall.without_seconds):
         reasons.setdefault(calibration.without.get(name, "incomplete"), []).append(name)
@@ -213,21 +212,21 @@ def _lacking(overall: Cost) -> str:
 
 
 def _not_here(inventory: Inventory) -> list[str]:
-    """The models whose weights are not here."""
+    """The models whose weights are missing or still to be downloaded."""
     lines = list(inventory.choice.notes)
     if wanted := inventory.all("downloadable"):
-        lines.append(f"{to_download(wanted)}, by the run itself")
+        lines.append(f"{to_download(wanted)}, downloaded by the run itself")
     if names := [row.name for row in inventory.all("missing")]:
-        lines.append(f"weights are missing, see `harness doctor`: {', '.join(names)}")
+        lines.append(f"missing weights, see `harness doctor`: {', '.join(names)}")
     return lines
 
 
 def _left(
     resolved: Resolved, db: Path | None, retry_errors: bool
 ) -> tuple[dict[str, int], list[tuple[Forwards, int]]]:
-    """How many images are to do, by key of the cells, and of each part of the transfers.
+    """How many images are pending, by the cells' keys, and for each part of the transfers.
 
-    ``db`` is None where nothing that it may hold counts.
+    ``db`` is None if stored results do not count.
     """
     from harness.execute.pending import remaining
     from harness.store.database import is_file, reading

@@ -1,4 +1,4 @@
-"""The doctor's check before a run: stop, leave models out, or download what is not here."""
+"""The check before a run: stop, skip models, or download what is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def require(inventory: Inventory, *, available: bool) -> Inventory:
     """``inventory`` if a run can begin with it; if ``available``, without the missing models.
 
     Raises:
-        MissingError: something required is missing, and the table on stderr says what.
+        MissingError: something required is missing; a table on stderr lists it.
     """
     missing = inventory.all("missing")
     names = [row.name for row in missing if row.kind == "model"]
@@ -27,18 +27,20 @@ def require(inventory: Inventory, *, available: bool) -> Inventory:
     if not missing or (available and inventory.dataset and without.choice.models):
         return without
     echo(requirements_table(missing, "table"), err=True)
-    hint = "get them as the table says"
+    hint = "get them as described in the table"
     if inventory.dataset and without.choice.models:
-        hint += ", or leave them out with --available"
+        hint += ", or skip them with --available"
     if available and inventory.dataset:
         raise MissingError("no model is left", hint=hint)
-    raise MissingError(f"{len(missing)} of {len(inventory.rows)} needed things missing", hint=hint)
+    raise MissingError(
+        f"{len(missing)} of {len(inventory.rows)} requirements are missing", hint=hint
+    )
 
 
 def fetch(
     inventory: Inventory, catalog: Catalog, display: Display, *, available: bool
 ) -> Inventory:
-    """Download what can be; if ``available``, models whose download fails are left out.
+    """Download what can be; if ``available``, models whose download fails are skipped.
 
     Raises:
         MissingError: a download failed, or no model is left.
@@ -56,7 +58,7 @@ def fetch(
         except MissingError as error:
             if not available:
                 raise
-            display.say(f"left out: {error}")
+            display.say(f"skipped: {error}")
             failed.append(row.name)
     kept = inventory.without(failed)
     if not kept.choice.models:

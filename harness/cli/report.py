@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import data_sets, database, option, registries
+from harness.cli.options import data_places, database, option, registries
+from harness.cli.verbs import verb
 from harness.errors import ConfigError, HarnessError
 from harness.terminal import echo
 
@@ -20,26 +21,26 @@ if TYPE_CHECKING:
     from harness.report.html.stored import Kept
 
 
-@click.command()
+@verb("report")
 @option(
     "--output", "-o",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
     metavar="DIR",
-    help="The folder to write to; made where it is not there.",
+    help="Folder to write to; created if missing.",
 )  # fmt: skip
 @database()
 @option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
-@option("--figures", is_flag=True, help="Write each figure as PNG and SVG too.")
+@option("--figures", is_flag=True, help="Also write each figure as PNG and SVG.")
 @click.option(
     "--images",
     type=click.IntRange(min=0),
     default=8,
     show_default=True,
     metavar="N",
-    help="How many images are shown with their adversarial pictures.",
+    help="Number of images shown with their adversarial examples.",
 )
-@data_sets("Where a data set lies, for the clean pictures; may be repeated.")
+@data_places("Path of a dataset, for the clean images; may be repeated.")
 @registries()
 def report(
     output: Path,
@@ -50,10 +51,10 @@ def report(
     data: Sequence[str],
     registry_files: Sequence[Path],
 ) -> None:
-    """One HTML file of a suite's results, to be opened in any browser, without network.
+    """One HTML file that opens in any browser without network access.
 
-    It holds the boards, the charts, the findings, pictures, and where the numbers come from; what
-    is not stored is named. Needs the extra `report`.
+    It contains the leaderboards, charts, findings and images, and where the numbers come from; what
+    is missing is named. Needs the extra `report`.
     """
     from harness.report.html.charts import needs
 
@@ -80,13 +81,13 @@ def report(
     if found.provenance.gaps:
         echo(
             f"{found.provenance.complete} of {found.provenance.parts} cells are complete; the page"
-            " names what is missing",
+            " lists what is missing",
             err=True,
         )
 
 
 def clean_reader(places: dict[str, Path], registry_files: Sequence[Path]) -> Reader:
-    """Reads clean pictures through the registry's data sets, each opened when it is first asked."""
+    """Reads clean images through the registry's datasets, each opened on first use."""
     opened: dict[str, Dataset] = {}
 
     def read(row: Kept) -> Pixels:
@@ -97,7 +98,7 @@ def clean_reader(places: dict[str, Path], registry_files: Sequence[Path]) -> Rea
             opened[row.dataset] = _dataset(row.dataset, places.get(row.dataset), registry_files)
         dataset, sample = opened[row.dataset], Sample(row.image, row.label)
         if dataset.digest(sample) != row.digest:
-            raise HarnessError("the clean picture has changed since the run")
+            raise HarnessError("the clean image has changed since the run")
         height, width = row.identity["preprocessing"]["size"]
         cut = cut_of(row.identity)
         return dataset.read(sample, (height, width), Cut(**cut) if cut else None)
@@ -112,7 +113,7 @@ def _dataset(name: str, place: Path | None, registry_files: Sequence[Path]) -> D
 
     known = load(registry_files).datasets
     if name not in known:
-        raise unknown("data set", name, known, see="`harness datasets list`")
+        raise unknown("dataset", name, known, see="`harness datasets list`")
     return dataset_component(known[name], installed(), root=place)[1]
 
 

@@ -1,4 +1,4 @@
-"""``harness run``: run a suite, or go on with it."""
+"""``harness run``: run a suite, or resume it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness import signals
-from harness.cli.options import Decorator, data_sets, database, option, registries, strict
+from harness.cli.options import Decorator, data_places, database, option, registries, strict
+from harness.cli.verbs import verb
 from harness.errors import ConfigError, ExitCode
 from harness.terminal import echo
 
@@ -31,44 +32,47 @@ def _decorated(command: Any, *options: Decorator) -> Any:
 
 
 def needs(command: Any) -> Any:
-    """The options that say which models and data a run needs."""
+    """The options that select the models and data of a run."""
     return _decorated(
         command,
-        option("--suite", required=True, metavar="NAME", help="The suite to run."),
+        option("--suite", required=True, metavar="NAME", help="Suite to run."),
         option(
             "--models",
             metavar="GLOB,...",
-            help="Only these models of the registry; LOADER:MODEL names any other one"
+            help="Only these models of the registry; LOADER:MODEL adds any other one"
             " (timm:TAG, onnx:FILE).",
         ),
         option(
             "--weights",
             multiple=True,
             metavar="[GLOB=]SOURCE",
-            help="Where the weights come from, of all models that have the source or of those that"
-            " the glob matches; may be repeated.",
+            help="Source of the weights, for all models that have this source or for those that the"
+            " glob matches; may be repeated.",
         ),
-        data_sets("Where a data set lies; may be repeated."),
+        data_places("Path of a dataset; may be repeated."),
         registries(),
     )
 
 
 def selection(command: Any) -> Any:
-    """The options that say what to run; shared by ``run`` and ``plan``."""
+    """The options that select what to run; shared by ``run`` and ``plan``."""
     return needs(
         _decorated(
             command,
             option("--attacks", metavar="GLOB,...", help="Only these attacks and measurements."),
             option("--goals", metavar="GOAL,...", help="Only these goals."),
-            option("--images", metavar="ID,...", help="Only these images; globs too."),
+            option("--images", metavar="ID,...", help="Only these images; globs are allowed."),
             option(
-                "--limit", type=click.IntRange(min=1), metavar="N", help="Images a cell, at most."
+                "--limit",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Maximum number of images per cell.",
             ),
             option(
                 "--seed",
                 type=click.IntRange(0, 2**63 - 1),
                 metavar="N",
-                help="Instead of the suite's seed.",
+                help="Override the suite's seed.",
             ),
             option(
                 "--exact",
@@ -76,8 +80,8 @@ def selection(command: Any) -> Any:
                 is_flag=False,
                 flag_value=32,
                 metavar="[N]",
-                help="Results that are the same to the bit whatever else a run computes: every pass"
-                " has N images (32), one thread. N is part of the results' identity.",
+                help="Bitwise reproducible results: one thread, and N images (32) in every pass. N"
+                " is part of the results' identity.",
             ),
             database(),
         )
@@ -114,7 +118,7 @@ def request(
         wanted.append(Goal(goal))
     if exact is not None and exact != 1 and (exact < 32 or exact % 32):
         # Vector instructions: the rest of an array is computed in another way.
-        raise ConfigError(f"{exact} images in a pass", where="--exact", hint="1, 32, 64, 96, ...")
+        raise ConfigError(f"{exact} images per pass", where="--exact", hint="1, 32, 64, 96, ...")
     return Request(
         suite=suite,
         models=listed(models),
@@ -131,7 +135,7 @@ def request(
 
 
 def told_apart(asked: Request, db: Path) -> Request:
-    """``asked`` with what names of models stand for in the database, where it names files."""
+    """``asked`` with the weights behind model names in the database, where it names files."""
     if not db.is_file() or not any(":" in model for model in asked.models):
         return asked
     from harness.store.database import reading
@@ -142,7 +146,7 @@ def told_apart(asked: Request, db: Path) -> Request:
 
 
 def places(data: Sequence[str]) -> dict[str, Path]:
-    """Where --data says that data sets lie.
+    """The paths of datasets that --data gives.
 
     Raises:
         ConfigError: an item is not NAME=PATH.
@@ -165,33 +169,37 @@ def _source(item: str) -> tuple[str | None, str]:
 
 
 def listed(text: str | None) -> list[str]:
-    """The items of a comma list."""
+    """The items of a comma-separated list."""
     return [item.strip() for item in (text or "").split(",") if item.strip()]
 
 
-@click.command()
+@verb("run")
 @selection
-@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where to compute.")
-@option("--batch-size", default="auto", metavar="auto|N", help="Images in one pass.")
+@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Device to compute on.")
+@option("--batch-size", default="auto", metavar="auto|N", help="Images per pass.")
 @option(
     "--workers",
     default="auto",
     metavar="auto|N",
-    help="Models at work at a time, each in a process with its share of the CPU's cores."
-    " auto: as many as help small networks; one on a GPU.",
+    help="Models run in parallel, each in a process with its share of the CPU cores. auto: as many"
+    " as speed up small networks; one on a GPU.",
 )
-@option("--retry-errors", is_flag=True, help="Redo images whose status is error or invalid.")
-@option("--fresh", is_flag=True, help="Forget the stored results of these cells first.")
-@option("--eight-bit", is_flag=True, help="Judge what is attacked now after 8-bit rounding too.")
-@option("--available", is_flag=True, help="Go on without the models whose weights are missing.")
-@option("--dry-run", is_flag=True, help="Say what would be computed, and stop.")
+@option("--retry-errors", is_flag=True, help="Recompute images with status error or invalid.")
+@option("--fresh", is_flag=True, help="Delete the stored results of these cells first.")
+@option(
+    "--eight-bit",
+    is_flag=True,
+    help="Also evaluate the adversarial images after rounding to 8 bits.",
+)
+@option("--available", is_flag=True, help="Skip models whose weights are missing.")
+@option("--dry-run", is_flag=True, help="Print the plan and exit.")
 @strict()
 @option("--fail-fast", is_flag=True, help="Stop at the first model that fails.")
 @option(
     "--progress",
     type=click.Choice(["auto", "rich", "plain", "json"]),
     default="auto",
-    help="How progress is shown on stderr.",
+    help="Progress display on stderr.",
 )
 def run(
     db: Path,
@@ -209,11 +217,11 @@ def run(
     progress: Literal["auto", "rich", "plain", "json"],
     **selected: Any,
 ) -> int:
-    """Run a suite. What is stored already is not computed again; an interrupted run goes on."""
+    """Stored results are reused; the same command resumes an interrupted run."""
     size = auto_or_number(batch_size, "--batch-size", "batch size")
     if size is not None and selected["exact"] is not None:
         hint = "leave --batch-size out"
-        raise ConfigError("it says how many images a pass has", where="--exact", hint=hint)
+        raise ConfigError("it sets the number of images per pass", where="--exact", hint=hint)
     crew = auto_or_number(workers, "--workers", "number of workers")
     asked = told_apart(request(**selected, eight_bit=eight_bit), db)
     if dry_run:
@@ -267,15 +275,15 @@ def run(
         resolved = resolve(asked, registry, catalog, inventory)
         with Writer.open(db, command=command) as writer, signals.last_act(writer.abandon):
             if writer.took_over:
-                display.say(f"taking over from {writer.took_over}, which is gone")
+                display.say(f"previous writer {writer.took_over} has exited; resuming")
             for name in resolved.plan.unavailable:
-                display.say(f"no installed plugin offers {name!r}: going on without it")
+                display.say(f"{name!r} is not provided by any installed plugin; skipped")
             summary = run_plan(resolved, catalog, writer, display, settings, command=command)
         _report(summary, display, db)
         lacking = resolved.plan.unavailable
         if lacking:
             names = ", ".join(map(repr, lacking))
-            display.say(f"done without {names}, which no installed plugin offers")
+            display.say(f"done without {names}: not provided by any installed plugin")
         for line in placements(db, asked.suite, inventory.choice.ad_hoc):
             display.say(line)
     if strict and lacking and summary.exit_code == ExitCode.OK:
@@ -295,12 +303,12 @@ def _notes(wanted: Inventory, inventory: Inventory) -> list[str]:
     out = [entry.name for entry in wanted.choice.models if entry.name not in kept]
     return [
         *inventory.choice.notes,
-        *([f"left out, for their weights are missing: {', '.join(out)}"] if out else []),
+        *([f"skipped because their weights are missing: {', '.join(out)}"] if out else []),
     ]
 
 
 def auto_or_number(text: str, option: str, what: str) -> int | None:
-    """What such an option says; None: auto.
+    """The number that such an option gives; None: auto.
 
     Raises:
         ConfigError: it is neither ``auto`` nor a number above 0.
@@ -316,7 +324,7 @@ def _report(summary: Summary, display: Display, db: Path) -> None:
     for failure in summary.failures:
         display.say(f"failed: {failure}")
     if summary.failures:
-        display.say("see `harness status`; `--retry-errors` computes failed images again")
+        display.say("see `harness status`; `--retry-errors` recomputes failed images")
     for note in summary.notes:
         display.say(f"note: {note}")
     if summary.transfers:
@@ -332,7 +340,7 @@ def _report(summary: Summary, display: Display, db: Path) -> None:
     if summary.lost:
         first = summary.lost[0]
         display.say(
-            f"{len(summary.lost)} files of kept images are gone or damaged"
+            f"{len(summary.lost)} files of saved adversarial examples are missing or damaged"
             f" ({first.file} {first.why}):"
-            " `harness verify --repair` forgets them, and the same run makes their images again"
+            " `harness verify --repair` deletes their entries, and the same run computes them again"
         )

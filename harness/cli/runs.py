@@ -10,6 +10,7 @@ import click
 from harness.cli.facts import pairs, print_facts
 from harness.cli.options import database, output_format
 from harness.cli.status import total
+from harness.cli.verbs import group
 from harness.report.tables import Column, Format, render
 from harness.terminal import echo
 
@@ -29,16 +30,14 @@ COLUMNS = (
 )
 
 
-@click.group()
-def runs() -> None:
-    """The runs in the database."""
+runs = group("runs")
 
 
 @runs.command("list")
 @database()
 @output_format()
 def list_runs(db: Path, format: Format) -> None:
-    """All runs, the latest first."""
+    """List all runs, latest first."""
     from harness.store.database import reading
     from harness.store.read import runs as views
 
@@ -52,7 +51,7 @@ def list_runs(db: Path, format: Format) -> None:
 @database()
 @output_format()
 def show_run(db: Path, number: int, format: Format) -> None:
-    """One run: command, environment, broken plugins, how far it is."""
+    """Show one run: command, environment, broken plugins, progress."""
     from harness.store.database import reading
     from harness.store.read import runs as views
 

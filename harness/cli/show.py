@@ -11,6 +11,7 @@ import click
 from harness.analysis.security import SecurityCurve, security_curve
 from harness.cli.facts import Facts, counts, number, pairs, print_facts
 from harness.cli.options import database, output_format
+from harness.cli.verbs import verb
 from harness.errors import ConfigError
 from harness.report.curve import glyphs_for, plot
 from harness.report.tables import Column, Format, render
@@ -24,7 +25,7 @@ COLUMNS = (
     Column("model", "model"),
     Column("attack", "attack"),
     Column("goal", "goal"),
-    Column("dataset", "data set"),
+    Column("dataset", "dataset"),
     Column("images", "images", right=True),
 )
 
@@ -49,19 +50,18 @@ class _Show(click.Command):
         return super().make_context(info_name, args, parent, **extra)
 
 
-@click.command(cls=_Show)
+@verb("show", _Show)
 @click.argument("cell", required=False)
 @click.argument("image", required=False)
 @database()
 @output_format()
 def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
-    """One cell, or one image of it; without CELL, the list of them.
+    """Without CELL, lists all cells. CELL is the beginning of a cell's key, IMAGE an image id.
 
-    CELL is the first digits of a cell's key, IMAGE an id within the data set. Of an attack's cell
-    the table comes with its security curve, the success within a budget of its norm; JSON holds
-    the curves of linf, l2 and l1.
+    An attack's cell is shown with its security curve, the success rate within a budget of its norm;
+    JSON has the curves of linf, l2 and l1.
 
-    `harness show surface --help` is about pictures of loss and decision surfaces.
+    For images of loss and decision surfaces, see `harness show surface --help`.
     """
     from harness.store.database import snapshot
     from harness.store.read import details
@@ -108,8 +108,8 @@ def cell_facts(cell: Mapping[str, Any], curves: Sequence[SecurityCurve]) -> Fact
     facts: list[tuple[str, str | None]] = [
         ("key", cell["key"]),
         ("model", cell["model"]),
-        ("data set", cell["dataset"]),
-        ("numeric policy", pairs(cell["policy"])),
+        ("dataset", cell["dataset"]),
+        ("numerics", pairs(cell["policy"])),
     ]
     if cell["kind"] == "measurement":
         facts += _measurement_facts(cell)
@@ -138,21 +138,24 @@ def _attack_facts(cell: Mapping[str, Any]) -> Facts:
         ("budget", f"{cell['norm']} {number(cell['budget']) or 'as small as possible'}"),
         ("images", str(cell["images"])),
         ("statuses", counts(cell["statuses"])),
-        ("success", rate(cell["broken"], cell["attacked"])),
-        *(
-            [("success after rounding to 8 bits", rate(cell["rounded_broken"], cell["rounded"]))]
-            if cell["rounded"]
-            else []
-        ),
+        ("success rate", rate(cell["broken"], cell["attacked"])),
+        *_rounded(cell),
         *(
             (f"median {norm}", f"{number(finite[norm])} over successes, "
              f"{number(infinite[norm]) or 'infinite'} with failures as infinite")
             for norm in finite
             if finite[norm] is not None
         ),
-        ("forwards an image", number(cell["forwards_per_image"])),
-        ("backwards an image", number(cell["backwards_per_image"])),
+        ("forward passes per image", number(cell["forwards_per_image"])),
+        ("backward passes per image", number(cell["backwards_per_image"])),
     ]  # fmt: skip
+
+
+def _rounded(cell: Mapping[str, Any]) -> Facts:
+    if not cell["rounded"]:
+        return []
+    rounded = rate(cell["rounded_broken"], cell["rounded"])
+    return [("success rate after rounding to 8 bits", rounded)]
 
 
 def _measurement_facts(cell: Mapping[str, Any]) -> Facts:
@@ -163,8 +166,8 @@ def _measurement_facts(cell: Mapping[str, Any]) -> Facts:
         ("seed", str(cell["seed"])),
         ("images", str(cell["images"])),
         ("statuses", counts(cell["statuses"])),
-        ("forwards an image", number(cell["forwards_per_image"])),
-        ("backwards an image", number(cell["backwards_per_image"])),
+        ("forward passes per image", number(cell["forwards_per_image"])),
+        ("backward passes per image", number(cell["backwards_per_image"])),
     ]
 
 
@@ -172,7 +175,7 @@ def _curve_facts(curves: Sequence[SecurityCurve]) -> Facts:
     """The budgets that break half and nearly all of the attacked images."""
     return [
         (
-            f"budget for {100 * share:.0f} % success",
+            f"budget for {100 * share:.0f}% success",
             ", ".join(
                 f"{curve.norm} {number(curve.budget_for(share)) or 'none'}" for curve in curves
             ),
@@ -197,21 +200,21 @@ def _text(value: Any) -> str | None:
 
 
 def rate(part: int, whole: int) -> str:
-    """``55 of 60 (91.7 %)``."""
-    return f"{part} of {whole}" + (f" ({100 * part / whole:.1f} %)" if whole else "")
+    """``55 of 60 (91.7%)``."""
+    return f"{part} of {whole}" + (f" ({100 * part / whole:.1f}%)" if whole else "")
 
 
 def _value(value: float | None, unit: str) -> str:
     if value is None:
         return "–"
-    return f"{100 * value:.1f} %" if unit == "%" else f"{value:.4g} {unit}".strip()
+    return f"{100 * value:.1f}%" if unit == "%" else f"{value:.4g} {unit}".strip()
 
 
 def _attempt(attempt: Mapping[str, Any]) -> str:
     parts = [
         f"run {attempt['run']}: {attempt['status']} on {attempt['device']}",
         f"batch {attempt['batch_size']}",
-        f"halved {attempt['halvings']} times" if attempt["halvings"] else "",
+        f"halved {attempt['halvings']} time(s)" if attempt["halvings"] else "",
         "" if attempt["seconds"] is None else f"{attempt['seconds']:.1f} s",
         attempt["error"] or "",
     ]

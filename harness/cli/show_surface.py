@@ -1,4 +1,4 @@
-"""``harness show surface``: stored surfaces as a list, or as pictures and JSON."""
+"""``harness show surface``: stored surfaces as a list, or as images and JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.cli.run import listed
 from harness.report.tables import Column, Format, render
 from harness.terminal import echo
 
-WRITTEN = (Column("png", "picture"), Column("json", "JSON"))
+WRITTEN = (Column("png", "image"), Column("json", "JSON"))
 
 
 @click.command("surface")
@@ -23,7 +23,7 @@ WRITTEN = (Column("png", "picture"), Column("json", "JSON"))
     "output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write a PNG and a JSON file into DIR for each image.",
+    help="Folder for a PNG and a JSON file per image.",
 )
 @database()
 @output_format()
@@ -32,10 +32,10 @@ def surface(
 ) -> None:
     """Loss and decision surfaces, models side by side.
 
-    Without -o: the list of those that are stored, of some models or cells, or of one image. With
-    it: for each image that all of them have a surface of, or for IMAGE alone, a picture of their
-    losses and margins on common scales, and a file with grids, numbers and provenance. The models'
-    surfaces are of the same measurement and goal; cells' may be of different ones.
+    Without -o: lists stored surfaces, of some models or cells, or of one image. With -o: for IMAGE,
+    or for each image of which they all have a surface, a figure of their losses and margins on
+    common scales, and a file with grids, numbers and provenance. Surfaces of models have the same
+    measurement and goal; those of cells may differ.
     """
     from harness.analysis.surface import chosen, side_by_side
     from harness.errors import ConfigError
@@ -45,7 +45,9 @@ def surface(
 
     wanted = listed(names)
     if output is not None and not wanted:
-        raise ConfigError("says not what to draw", where="-o", hint="name a model or a cell first")
+        raise ConfigError(
+            "does not say what to draw", where="-o", hint="name a model or a cell first"
+        )
     with snapshot(db) as connection:
         every = stored.surfaces(connection.conn)
         if output is None:

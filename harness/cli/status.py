@@ -1,4 +1,4 @@
-"""``harness status``: how far a run's cells are."""
+"""``harness status``: the progress of a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from harness.cli.facts import counts
 from harness.cli.options import database, option, output_format
+from harness.cli.verbs import verb
 from harness.report.tables import Column, Format, render
 from harness.terminal import echo
 
@@ -39,13 +40,13 @@ MODELS = (
 )
 
 
-@click.command()
+@verb("status")
 @database()
-@option("--run", "number", type=int, metavar="N", help="The run; by default the latest.")
-@click.option("--cells", is_flag=True, help="All cells, complete ones too.")
+@option("--run", "number", type=int, metavar="N", help="Run; default: the latest.")
+@click.option("--cells", is_flag=True, help="List all cells, including complete ones.")
 @output_format()
 def status(db: Path, number: int | None, cells: bool, format: Format) -> None:
-    """How far the latest run is: a line a model, and the cells that lack images or had errors.
+    """One row per model, then the cells that are incomplete or had errors.
 
     JSON and CSV always hold all cells.
     """

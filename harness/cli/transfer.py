@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.cli.verbs import verb
 from harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -16,35 +17,40 @@ if TYPE_CHECKING:
     from harness.report.tables import Format
 
 
-@click.command()
+@verb("transfer")
 @database()
-@option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
+@option("--suite", metavar="NAME", help="Suite; default: that of the latest run.")
 @option(
     "--attack",
     metavar="NAME",
-    help="An attack with transfers, by name, label or glob; by default the suite's first.",
+    help="Attack with transfers, by name, label or glob; default: the suite's first.",
 )
-@option("--goal", metavar="GOAL", help="The adversary's goal; by default the attack's first.")
-@option("--epsilon", type=float, metavar="E", help="Among attacks of that name, the one with E.")
+@option("--goal", metavar="GOAL", help="Adversary's goal; default: the attack's first.")
+@option(
+    "--epsilon",
+    type=float,
+    metavar="E",
+    help="Of several attacks of that name, the one with this epsilon.",
+)
 @option(
     "--k",
     type=click.IntRange(min=1),
     metavar="K",
-    help="Targeted goals: the goal's class is among the target's first K; by default 5.",
+    help="For targeted goals: the target class is among the top K of the target model; default: 5.",
 )
 @option(
     "--denominator",
     type=click.Choice(["paper", "code"]),
     default="paper",
-    help="The images that count: all attacked ones, or those whose adapted clean original the"
-    " target classifies correctly.",
+    help="Images that count: all attacked ones, or those whose resized clean original the target"
+    " model classifies correctly.",
 )
 @option(
     "--border",
     type=click.Choice(["white", "grey"]),
-    help="What surrounds pictures smaller than the target's; by default the suite's choice.",
+    help="Padding of images smaller than the target model's input; default: the suite's choice.",
 )
-@option("--intervals", is_flag=True, help="95 % intervals beside the rates of the summary.")
+@option("--intervals", is_flag=True, help="Show 95% intervals of the summary's rates.")
 @output_format()
 def transfer(
     db: Path,
@@ -58,11 +64,9 @@ def transfer(
     intervals: bool,
     format: Format,
 ) -> None:
-    """How one model's adversarial images do on every other model.
-
-    A heat map of sources by targets, the adapted clean error of each pair, then means by family,
-    the strongest sources and the most asymmetric pairs. JSON and CSV are one record a pair, always
-    with intervals; their footnotes go to stderr.
+    """A heat map of source by target models, the error on resized clean images, then means by
+    family, the strongest sources and the most asymmetric pairs. JSON and CSV hold one record per
+    pair, always with intervals; their footnotes go to stderr.
     """
     from harness.analysis.transfer.matrix import transfer_matrix
     from harness.report import transfer as report

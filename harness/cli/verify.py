@@ -1,4 +1,4 @@
-"""``harness verify``: what is stored, checked once more."""
+"""``harness verify``: re-check stored results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import data_sets, database, option, output_format, registries
+from harness.cli.options import data_places, database, option, output_format, registries
+from harness.cli.verbs import verb
 from harness.errors import ExitCode
 from harness.report.tables import Column, render
 from harness.terminal import echo
@@ -22,31 +23,31 @@ COLUMNS = (
     Column("what", "check"),
     Column("of", "of"),
     Column("agree", "agree", right=True),
-    Column("hair", "by a hair", right=True),
+    Column("hair", "within tolerance", right=True),
     Column("wrong", "wrong", right=True),
     Column("skipped", "skipped", right=True),
 )
 
 
-@click.command()
+@verb("verify")
 @database()
 @option(
     "--sample",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Only N images a cell, the same ones every time.",
+    help="Only N images per cell, the same ones every time.",
 )
-@option("--refit", is_flag=True, help="Compute measurements from their stored arrays too.")
+@option("--refit", is_flag=True, help="Also recompute measurements from their stored arrays.")
 @option(
     "--repair",
     is_flag=True,
-    help="First forget kept images whose files are gone or damaged, so that a run makes them again,"
-    " and remove files that belong to nothing.",
+    help="First delete the entries of saved adversarial examples whose files are missing or"
+    " damaged, so that a run computes them again, and remove orphaned files.",
 )
-@option("--models", metavar="GLOB,...", help="Only what is stored of these models.")
-@data_sets("Where a data set lies.")
+@option("--models", metavar="GLOB,...", help="Only these models.")
+@data_places("Path of a dataset; may be repeated.")
 @registries()
-@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where to compute.")
+@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Device to compute on.")
 @output_format()
 def verify(
     db: Path,
@@ -59,13 +60,13 @@ def verify(
     device: str,
     format: Format,
 ) -> int:
-    """Check what is stored once more, and write nothing but with --repair.
+    """Nothing is written without --repair.
 
-    Artifact files against their hashes; kept adversarial images against the models (prediction and
-    status) and the clean images (norms); with --refit scores against the arrays that they were
-    computed from. A model whose weights are not here or not the same is skipped. Verdicts that
-    turn on a rounding error are counted "by a hair". The exit code is 1 where something is wrong;
-    a line on stderr says what.
+    Artifact files are checked against their hashes; saved adversarial examples against the models
+    (prediction and status) and the clean images (norms); with --refit, scores against the arrays
+    that they were computed from. A model is skipped if its weights are missing or have changed.
+    Verdicts that differ only by rounding errors count as "within tolerance". If something is wrong,
+    stderr says what and the exit code is 1.
     """
     from harness.audit import verify as verification
     from harness.cli.run import listed, places
@@ -100,13 +101,13 @@ def _repair(db: Path, say: Callable[[str], None]) -> None:
     from harness.store.write.writer import Writer
 
     with reading(db):
-        pass  # what is not there is not made
+        pass  # a missing database is not created
     with Writer.open(db, command=["harness", *sys.argv[1:]]) as writer:
         found = forget_lost(writer.db)
     if found.files:
         say(
-            f"forgot {found.images} kept images of {found.files} files that were gone or damaged:"
-            " a run of their suite makes them again"
+            f"deleted the entries of {found.images} saved adversarial examples in {found.files}"
+            " missing or damaged files: a run of their suite computes them again"
         )
     if found.removed:
-        say(f"removed {found.removed} files that belonged to nothing")
+        say(f"removed {found.removed} orphaned files")

@@ -257,10 +257,10 @@ def test_a_repair_forgets_what_is_lost_and_a_run_makes_it_again(
     assert "2 files are gone or damaged, 1 belong to nothing" in done.err
     idle = harness(*run)
     assert "nothing computed" in idle.err
-    assert "2 files of kept images are gone or damaged" in idle.err
+    assert "2 files of saved adversarial examples are missing or damaged" in idle.err
     repaired, checks = verify("--repair")
     assert "of 2 files that were gone or damaged" in repaired.err
-    assert "removed 1 files that belonged to nothing" in repaired.err
+    assert "removed 1 orphaned files" in repaired.err
     assert repaired.code == 0
     assert counts(checks["files", ""]) == (2, 0, 0, 0)
     again = harness(*run)

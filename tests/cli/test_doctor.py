@@ -80,7 +80,7 @@ def test_what_is_here_is_present(harness, mixed):
     assert (rows["here"]["kind"], rows["here"]["bytes"]) == ("model", size)
     assert rows["digits"]["kind"] == "data set"
     assert "UCI" in rows["digits"]["licence"]
-    assert "has all it needs" in harness("doctor", *mixed("here")).out
+    assert "has everything it needs" in harness("doctor", *mixed("here")).out
 
 
 def test_every_way_to_be_missing_has_its_row_and_its_remedy(harness, mixed, cloud, tmp_path):
@@ -110,7 +110,7 @@ def test_every_way_to_be_missing_has_its_row_and_its_remedy(harness, mixed, clou
     assert rows["photos"]["licence"] == "ask"
     said = harness("doctor", *options).out
     assert "to download: 2 files, 0.0 MB" in said
-    assert "5 of 8 needed things missing" in said
+    assert "5 of 8 requirements are missing" in said
     assert cloud.asked == []
     assert files(tmp_path) == before
 
@@ -130,7 +130,7 @@ def test_a_run_without_its_data_makes_nothing(harness, mixed, cloud, tmp_path, a
     done = harness("run", *options, *available)
     assert done.code == 3
     *table, error = done.err.strip().splitlines()
-    assert error.startswith("error: 2 of 4 needed things missing")
+    assert error.startswith("error: 2 of 4 requirements are missing")
     assert [line.split()[:2] for line in table[2:4]] == [["model", "gone"], ["data", "set"]]
     assert not any("far" in line for line in table)
     assert (files(tmp_path), cloud.asked, done.out) == (before, [], "")
@@ -145,7 +145,7 @@ def test_available_goes_on_with_what_is_there(harness, mixed, tmp_path):
     assert files(tmp_path) == before
     done = harness("run", *options, "--available")
     assert done.code == 0, done.err
-    assert "left out, for their weights are missing: gone" in done.err
+    assert "skipped because their weights are missing: gone" in done.err
     board = json.loads(harness("leaderboard", "--format", "json").out)
     assert {row["model"]: row["status"] for row in board} == {
         "here": "complete",
@@ -249,14 +249,16 @@ def test_what_no_plugin_offers_is_said_and_strict_makes_it_an_error(mixed, harne
     overlay.write_text(
         text.replace("      - {", "      - {attack: fgms, goals: [random]}\n      - {")
     )
-    lacking = "no installed plugin offers attack 'fgms', metric 'succes'"
+    lacking = (
+        "not provided by any installed plugin, and skipped by a run: attack 'fgms', metric 'succes'"
+    )
     done = harness("doctor", *where)
     assert (done.code, lacking in done.out) == (0, True)
     assert harness("doctor", *where, "--strict").code == 1
     done = harness("run", *where)
     assert done.code == 0
     ending = done.err[done.err.index("images computed in") :]
-    assert "done without 'fgms', 'succes', which no installed plugin offers" in ending
+    assert "done without 'fgms', 'succes': not provided by any installed plugin" in ending
     assert harness("run", *where, "--strict").code == 1
     overlay.write_text(text.replace(", succes", ""))
     assert harness("run", *where, "--strict").code == 0

@@ -59,8 +59,8 @@ def test_a_suite_says_which_attacks_have_it(harness, suite):
     count = sum(judged(found, "fgsm"))
     key = next(row[4] for (attack, _), row in found.items() if attack == "fgsm")
     shown = harness("show", key).out
-    value = f"{broken} of {count} ({100 * broken / count:.1f} %)"
-    assert " ".join(f"success after rounding to 8 bits {value}".split()) in " ".join(shown.split())
+    value = f"{broken} of {count} ({100 * broken / count:.1f}%)"
+    assert f"success rate after rounding to 8 bits {value}" in " ".join(shown.split())
     cell = json.loads(harness("show", key, "--format", "json").out)
     (score,) = [score for score in cell["scores"] if score["metric"] == "success_8bit"]
     assert (score["value"], score["images"]) == (pytest.approx(broken / count), count)

@@ -71,7 +71,7 @@ def test_plain_lines_come_now_and_then() -> None:
         display.say("batch size halved to 32")
 
     assert stream.getvalue().splitlines() == [
-        "2 cells, 40 images to do",
+        "2 cells, 40 images pending",
         "cells 0/2, images 10/40, 1.0 images/s, 10 forwards/s, 0:30 left: alexnet fgsm random",
         "cells 1/2, images 20/40, 1.0 images/s, 10 forwards/s, 0:20 left: alexnet fgsm random",
         "batch size halved to 32",

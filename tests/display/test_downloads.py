@@ -37,7 +37,7 @@ def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
         "downloading alex\\u001b[31mnet: 10.0 of 20.0 MB",
         "downloading alex\\u001b[31mnet: 20.0 of 20.0 MB",
         "downloading vgg: 1.0 MB",
-        "0 cells, 0 images to do",
+        "0 cells, 0 images pending",
     ]
 
 

@@ -76,7 +76,9 @@ def test_passes_flops_and_bytes(priced):
 
 def test_a_table_says_what_it_leaves_out(priced):
     out = priced().out
-    assert "at most 940 forwards and 680 backwards; 492 kB of adversarial images kept" in out
+    assert (
+        "at most 940 forward and 680 backward passes; 492 kB of saved adversarial examples" in out
+    )
     assert "no total of FLOPs and time without 1 model, whose loader builds nothing" in out
     markdown = priced("--format", "md").out
     assert markdown.count("|---|") == 2
@@ -91,7 +93,7 @@ def test_what_is_stored_costs_nothing(priced, harness):
     assert harness(*run).code == 0
     done = priced(*options)
     assert "measuring" not in done.err
-    assert "0 to do" in done.out
+    assert "0 pending" in done.out
     assert "at most" not in done.out
     (model,) = json.loads(priced(*options, "--format", "json").out)["models"]
     assert (model["pending"], model["forwards"], model["flops"]) == (0, 0, 0)

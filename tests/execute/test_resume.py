@@ -106,7 +106,7 @@ def test_busy_database_names_its_owner_and_a_dead_owner_is_taken_over(overlay, t
     third = harness("run", "--registry", overlay, "--suite", "small", "--db", path)
     assert third.code == 0, third.err
     assert f"pid {process.pid}" in third.err
-    assert "taking over" in third.err
+    assert "resuming" in third.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

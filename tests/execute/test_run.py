@@ -107,12 +107,12 @@ def test_fresh_forgets_and_dry_run_only_looks(harness, overlay):
     run = ("run", "--registry", overlay, "--suite", "small", "--limit", 4)
     dry = harness(*run, "--dry-run")
     assert dry.code == 0
-    assert "40 to do" in dry.out
+    assert "40 pending" in dry.out
     assert harness("status").code == 5, "a dry run makes no database"
     assert harness(*run).code == 0
     before = rows("harness.db")
-    assert "0 to do" in harness(*run, "--dry-run").out
-    assert "40 to do" in harness(*run, "--dry-run", "--fresh").out
+    assert "0 pending" in harness(*run, "--dry-run").out
+    assert "40 pending" in harness(*run, "--dry-run", "--fresh").out
     again = harness(*run, "--fresh")
     assert "40 images computed" in again.err
     assert rows("harness.db") == before

@@ -243,7 +243,7 @@ def test_candidates_that_were_not_kept_are_made_again(run):
     shutil.rmtree("harness.db.artifacts")
     idle = run("small", "large")
     assert "nothing computed" in idle.err
-    assert "6 files of kept images are gone or damaged" in idle.err
+    assert "6 files of saved adversarial examples are missing or damaged" in idle.err
     assert "`harness verify --repair` forgets them" in idle.err
     later = run("small", "large", "late")
     assert later.code == 0, later.err
@@ -354,12 +354,15 @@ def test_a_damaged_set_is_not_shown_and_made_again_after_a_repair(run, harness):
     later = run("small", "large", "late")
     assert later.code == 1
     assert f"{file.absolute()}: kept images: the file is damaged" in later.err
-    assert f"1 files of kept images are gone or damaged ({file.absolute()} is damaged)" in later.err
+    assert (
+        f"1 files of saved adversarial examples are missing or damaged ({file.absolute()} is"
+        in (later.err)
+    )
     assert before < transfers()
     everything = sum(map(attacked, ("small", "large", "late")))
     assert len(transfers()) == 3 * everything - count
     repaired = harness("verify", "--repair")
-    assert f"forgot {count} kept images of 1 files" in repaired.err
+    assert f"deleted the entries of {count} saved adversarial examples in 1 missing" in repaired.err
     assert not file.exists()
     again = run("small", "large", "late")
     assert again.code == 0, again.err

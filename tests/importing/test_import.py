@@ -182,4 +182,4 @@ def test_a_size_is_a_number_or_two(harness, tmp_path, size):
     path.write_bytes(b"")
     result = harness("models", "import", path, "--size", size)
     assert result.code == 2
-    assert "is no size" in result.err
+    assert "is not a size" in result.err

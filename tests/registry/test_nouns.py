@@ -223,7 +223,7 @@ def test_two_plugins_of_one_name(site: Path) -> None:
     done = command("plugins", "show", "broken", path=site)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: several plugins are called 'broken'; say zz-broken:broken or zz-odd:broken\n"
+        "error: several plugins are called 'broken'; use zz-broken:broken or zz-odd:broken\n"
     )
     assert command("plugins", "show", "zz-odd:broken", path=site).returncode == 0
 
@@ -261,7 +261,7 @@ def test_an_attack_with_required_parameters(site: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("wrong", "json:JSONDecoder is no attack"),
+        ("wrong", "json:JSONDecoder is not a subclass of AttackParameters"),
         ("gone", "attack 'gone' cannot be imported from odd_impl:Gone: AttributeError"),
     ],
 )

@@ -144,13 +144,13 @@ def test_show_a_cell(harness):
     assert fact(out, "key") == KEY
     assert fact(out, "parameters") == "epsilon=0.1"
     assert fact(out, "statuses") == "broken 5, clean_wrong 1, error 1, invalid 1, robust 2"
-    assert fact(out, "success") == "5 of 7 (71.4 %)"
+    assert fact(out, "success rate") == "5 of 7 (71.4%)"
     assert "rounding" not in out
     # Broken: 0.1, 0.101 ... 0.104; with two failures as infinite the fourth of seven.
     assert fact(out, "median linf") == "0.102 over successes, 0.103 with failures as infinite"
-    assert fact(out, "forwards an image") == "2"
-    assert fact(out, "metric success") == "71.4 % (of 7 images, run 1)"
-    assert "halved 1 times, 2.0 s, bad: oh no" in fact(out, "attempt 2")
+    assert fact(out, "forward passes per image") == "2"
+    assert fact(out, "metric success") == "71.4% (of 7 images, run 1)"
+    assert "halved 1 time(s), 2.0 s, bad: oh no" in fact(out, "attempt 2")
 
 
 def test_show_a_cell_that_was_judged_after_rounding_too(harness, path):
@@ -167,8 +167,8 @@ def test_show_a_cell_that_was_judged_after_rounding_too(harness, path):
             ],
         )
     _, out, _ = harness("show", KEY)
-    assert fact(out, "success") == "8 of 10 (80.0 %)"
-    assert fact(out, "success after rounding to 8 bits") == "1 of 3 (33.3 %)"
+    assert fact(out, "success rate") == "8 of 10 (80.0%)"
+    assert fact(out, "success rate after rounding to 8 bits") == "1 of 3 (33.3%)"
     _, out, _ = harness("show", KEY, toy.name(11))
     assert fact(out, "rounded_status") == "robust"
     assert (fact(out, "rounded_predicted"), fact(out, "rounded_margin")) == ("11", "-0.5")
@@ -176,7 +176,7 @@ def test_show_a_cell_that_was_judged_after_rounding_too(harness, path):
 
 def test_show_a_clean_cell(harness):
     _, out, _ = harness("show", CLEAN.upper())
-    assert fact(out, "accuracy") == "11 of 12 (91.7 %)"
+    assert fact(out, "accuracy") == "11 of 12 (91.7%)"
     _, out, _ = harness("show", CLEAN, toy.name(7))
     assert (fact(out, "label"), fact(out, "predicted")) == ("7", "8")
 
@@ -241,8 +241,8 @@ def test_the_curves_of_a_cell(harness, path):
             ]
     _, out, _ = harness("show", KEY)
     # Of seven the fourth is the first with half of them broken; only five are.
-    assert fact(out, "budget for 50 % success").startswith("linf 0.103, l2 ")
-    assert fact(out, "budget for 90 % success") == "linf none, l2 none, l1 none"
+    assert fact(out, "budget for 50% success").startswith("linf 0.103, l2 ")
+    assert fact(out, "budget for 90% success") == "linf none, l2 none, l1 none"
     assert "success within the linf budget (pixel space [0, 1]), 7 attacked images" in out
     for line in out.splitlines()[-14:]:
         assert len(line) <= 80
