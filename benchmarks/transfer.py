@@ -29,14 +29,17 @@ from harness.engine.forwards import exported, predicting
 from harness.engine.timing import random_images
 from harness.execute import transfer_target as targets
 from harness.execute.images import Images
+from harness.execute.journal import Journal
 from harness.execute.model_cache import ModelCache, load_model
-from harness.execute.pending import Keys, remaining
-from harness.execute.run import keys_of
+from harness.execute.pending import pending, plan_images
+from harness.execute.progress import ModelRow
+from harness.execute.session import Session, Settings
 from harness.execute.transfer import TransferWork
 from harness.planning import Cell, Plan, PlannedTransfer
 from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.prepare import Request, Resolved, resolve
+from harness.store.database import path_of
 from harness.store.read.candidates import candidates, read_pixels
 from harness.store.records import Outcome
 from harness.store.write.writer import Writer
@@ -53,6 +56,7 @@ class Silent:
     def say(self, text: str) -> None: ...
     def cell(self, label: str) -> None: ...
     def advance(self, *, images: int = 0, cells: int = 0, forwards: int = 0) -> None: ...
+    def completed(self, row: ModelRow) -> None: ...
 
 
 def planned(suite: str, model: str, limit: int) -> Resolved:
@@ -70,13 +74,12 @@ def planned(suite: str, model: str, limit: int) -> Resolved:
 
 def filled(writer: Writer, resolved: Resolved, sources: Sequence[Cell]) -> int:
     """Begin a run and keep noise as the candidates of ``sources``; returns the run."""
-    plan, images = resolved.plan, Images(resolved.dataset)
-    keys = keys_of(plan.cells, images)
+    plan, images = resolved.plan, identified(resolved)
     run = writer.begin_run(
         plan,
         environment={},
         command=["benchmark"],
-        images=list(keys.values()),
+        images=list(images.keys.values()),
     )
     draw = np.random.default_rng(0)
     for cell in sources:
@@ -97,14 +100,20 @@ def filled(writer: Writer, resolved: Resolved, sources: Sequence[Cell]) -> int:
     return run
 
 
+def identified(resolved: Resolved) -> Images:
+    """The images of the plan."""
+    images = Images(resolved.dataset)
+    images.identify(plan_images(resolved.plan))
+    return images
+
+
 def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: int) -> None:
     """Print how long transfers take, as a multiple of the forwards alone."""
     resolved = planned(suite, name, limit)
     sources = resolved.plan.sources[:sets]
     loaded = load_model(*resolved.models[name], CPU, fold_batch_norm=True)
     size = default_batch_size(CPU, loaded.model.shape)
-    images = Images(resolved.dataset)
-    keys = keys_of(resolved.plan.cells, images)
+    images = identified(resolved)
     forward = predicting(loaded.model)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         first = Path(folder, "0.db")
@@ -116,7 +125,7 @@ def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: in
 
         def work() -> Iterator[None]:
             with ModelCache(lambda _: loaded, lambda _: 0, limit=2**40) as models:
-                transfers(resolved, models, fresh.pop(), images, keys, run).do(sources)
+                transfers(resolved, models, fresh.pop(), images, run).do(sources)
             yield
 
         def bare() -> Iterator[None]:
@@ -143,25 +152,20 @@ def copied(database: Path, number: int) -> Writer:
 
 
 def transfers(
-    resolved: Resolved,
-    models: ModelCache,
-    writer: Writer,
-    images: Images,
-    keys: Keys,
-    run: int,
+    resolved: Resolved, models: ModelCache, writer: Writer, images: Images, run: int
 ) -> TransferWork:
     """The work as a run sets it up."""
-    return TransferWork(
-        *(resolved, models, writer, Silent()),
-        device=CPU,
-        batch_size=None,
+    session = Session(
+        resolved=resolved,
         images=images,
-        keys=keys,
+        writer=writer,
+        progress=Silent(),
+        journal=Journal(Path(f"{path_of(writer.db)}.calls")),
+        settings=Settings(device=CPU, batch_size=None),
         run=run,
-        announced=remaining(resolved.plan, keys, writer.db, retry_errors=False),
-        retry_errors=False,
-        fail_fast=False,
     )
+    left = pending(resolved.plan, images.keys, writer.db, retry_errors=False)
+    return TransferWork(session, models, left.transfers)
 
 
 def runtimes(suite: str, name: str, images: int, repeats: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.api import Passes
     from harness.estimate.calibrate import Calibration
     from harness.estimate.cost import Cost
-    from harness.execute.pending import Forwards
+    from harness.execute.pending import Forwards, Pending
     from harness.planning import Cell
     from harness.resolve.inventory import Inventory
     from harness.resolve.prepare import Request, Resolved
@@ -92,6 +92,7 @@ def show_plan(
 ) -> None:
     """Print one row per attack and goal, and one per model; the database is only read."""
     from harness.estimate.calibrate import calibrate
+    from harness.execute.pending import pending_in
     from harness.plugins import installed
     from harness.registry import load
     from harness.resolve.classes import misfits
@@ -103,13 +104,15 @@ def show_plan(
     if inventory.dataset is None:  # the images are part of the plan, the weights are not
         inventory = require(inventory, available=False)
     resolved = resolve(asked, registry, catalog, inventory, planning=True)
-    left, transfers = _left(resolved, None if fresh else db, retry_errors)
-    busy = {cell.model.name for cell in resolved.plan.cells if left[cell.key]}
-    busy |= {each.model.name for each, images in transfers if images}
+    left = pending_in(
+        None if fresh else db, resolved.plan, resolved.dataset, retry_errors=retry_errors
+    )
+    busy = {cell.model.name for cell in resolved.plan.cells if left.cells[cell.key]}
+    busy |= {each.model.name for each, images in left.transfers if images}
     calibration = calibrate(
         resolved, busy, device, measure=measure, say=lambda line: echo(line, err=True)
     )
-    priced = _priced(resolved, left, transfers, calibration)
+    priced = _priced(resolved, left, calibration)
     _print(resolved, priced, calibration, format)
     for line in (*_not_here(inventory), *misfits(inventory.choice.models, resolved.dataset)):
         echo(line, err=True)
@@ -119,8 +122,7 @@ def show_plan(
 
 def _priced(
     resolved: Resolved,
-    left: Mapping[str, int],
-    transfers: Sequence[tuple[Forwards, int]],
+    left: Pending,
     calibration: Calibration,
 ) -> list[_Priced]:
     """Every cell, and every part of the transfers, with the cost of its pending images."""
@@ -136,8 +138,8 @@ def _priced(
             measurement = resolved.measurements[cell.measurement.label]
             passes = measurement.passes(cell.goal, cell.model.identity["classes"])
         figures = calibration.figures.get(cell.model.name, PassCosts())
-        priced.append((cell, cell_cost(cell, left[cell.key], passes, figures)))
-    for each, images in transfers:
+        priced.append((cell, cell_cost(cell, len(left.cells[cell.key]), passes, figures)))
+    for each, images in left.transfers:
         figures = calibration.figures.get(each.model.name, PassCosts())
         priced.append((each, forwards_cost(each.model.name, images, figures)))
     return priced
@@ -219,30 +221,6 @@ def _not_here(inventory: Inventory) -> list[str]:
     if names := [row.name for row in inventory.all("missing")]:
         lines.append(f"missing weights, see `harness doctor`: {', '.join(names)}")
     return lines
-
-
-def _left(
-    resolved: Resolved, db: Path | None, retry_errors: bool
-) -> tuple[dict[str, int], list[tuple[Forwards, int]]]:
-    """How many images are pending, by the cells' keys, and for each part of the transfers.
-
-    ``db`` is None if stored results do not count.
-    """
-    from harness.execute.pending import remaining
-    from harness.store.database import is_file, reading
-
-    plan = resolved.plan
-    if db is None or not is_file(db):
-        whole = {cell.key: len(cell.images) for cell in plan.cells}
-        return whole, remaining(plan, {}, None, retry_errors=retry_errors)
-    from harness.execute.images import Images
-    from harness.execute.run import keys_of, todo_of
-
-    keys = keys_of(plan.cells, Images(resolved.dataset))
-    with reading(db) as connection:
-        todo = todo_of(plan, keys, connection, retry_errors=retry_errors)
-        transfers = remaining(plan, keys, connection, retry_errors=retry_errors)
-    return {key: len(ids) for key, ids in todo.items()}, transfers
 
 
 def _by_attack(priced: Sequence[_Priced]) -> list[dict[str, Any]]:

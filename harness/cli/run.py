@@ -243,8 +243,8 @@ def run(
     from harness.display import make_display
     from harness.engine import exact
     from harness.engine.device import resolve_device
-    from harness.execute.run import Settings
     from harness.execute.run import run as run_plan
+    from harness.execute.session import Settings
     from harness.plugins import installed
     from harness.registry import load
     from harness.resolve.inventory import check_requirements

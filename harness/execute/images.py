@@ -1,11 +1,13 @@
-"""The pictures of a run: decoded ahead of the device, and kept while memory allows."""
+"""The images of a run: decoded ahead of the device, and cached while memory allows."""
 
 from __future__ import annotations
 
 import itertools
+import time
 from collections import OrderedDict, deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +16,15 @@ from torch import Tensor
 
 from harness.api import Cut, DataError, Dataset
 from harness.cores import usable_cores
+from harness.planning import PlannedImage
+from harness.store.records import ImageKey
 
 CACHE_BYTES = 512 * 1024**2
 AHEAD_BYTES = 128 * 1024**2
 AHEAD_MOST = 256
 THREADS = min(8, usable_cores())
+SECONDS_BETWEEN_LINES = 5.0
+"""While images are hashed, which takes long where there are many."""
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,24 +36,28 @@ _Key = tuple[str, tuple[int, int], Cut | None]
 
 
 def look_ahead(size: tuple[int, int]) -> int:
-    """How many pictures of ``size`` (height, width) a stream holds ready at most.
+    """How many images of ``size`` (height, width) a stream holds ready at most.
 
     Enough for a batch: 222 at 224 x 224. In float32 they take `AHEAD_BYTES` at most, unless the
-    threads' own pictures take more.
+    threads' own images take more.
     """
     return max(THREADS, min(AHEAD_MOST, AHEAD_BYTES // (3 * size[0] * size[1] * 4)))
 
 
 class Images:
-    """Reads a data set's images as float32 tensors (3, height, width) in [0, 1], on the host.
+    """Reads a dataset's images as float32 tensors (3, height, width) in [0, 1], on the host.
 
-    Every tensor that it hands out is the caller's own. For one thread; those of its streams touch
-    nothing but the data set.
+    Every tensor that it returns is the caller's own. For one thread; those of its streams touch
+    nothing but the dataset.
+
+    Attributes:
+        keys: by image id, of the images given to `identify`, in their order.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._samples = {sample.id: sample for sample in dataset.samples()}
+        self.keys: dict[str, ImageKey] = {}
         self._cache: OrderedDict[_Key, _Packed] = OrderedDict()
         self._bytes = 0
 
@@ -65,6 +75,18 @@ class Images:
             yield from pool.map(self.digest, ids)
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def identify(
+        self, images: Sequence[PlannedImage], say: Callable[[str], None] | None = None
+    ) -> None:
+        """Read the sources of ``images`` for their `keys`; ``say`` is called with the progress."""
+        said = time.monotonic()
+        with closing(self.digests([image.id for image in images])) as digests:
+            for count, (image, digest) in enumerate(zip(images, digests, strict=True), 1):
+                self.keys[image.id] = ImageKey(image.id, digest, image.label)
+                if say and time.monotonic() - said > SECONDS_BETWEEN_LINES:
+                    said = time.monotonic()
+                    say(f"hashed {count:,} of {len(images):,} images")
 
     def read(self, image_id: str, size: tuple[int, int], cut: Cut | None = None) -> Tensor:
         """The image at ``size`` (height, width), cut as the model asks if the reader follows it.
@@ -120,10 +142,10 @@ class Images:
         return _unpacked(self._cache[key])
 
     def _keep(self, key: _Key, image: _Packed) -> Tensor:
-        """The picture, kept if there is room or if pictures of other sizes can go for it.
+        """The image, cached if there is room or if images of other sizes can be dropped for it.
 
-        Those of its own size stay: a run goes through them in the same order again and again, and
-        whichever was thrown out would be the next one to be wanted.
+        Those of its own size stay: a run reads them in the same order again and again, and
+        whichever was dropped would be the next one needed.
         """
         while key not in self._cache:
             if self._bytes + image.nbytes <= CACHE_BYTES:

@@ -1,14 +1,26 @@
-"""What is left of a plan's transfers, without torch: for the run, and for those who ask before."""
+"""What is left of a plan: the one place that says so, for a run and for those who ask before.
+
+Without torch, but where the database has to be compared with the images.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.api import Dataset
 from harness.planning import Adaptation, Cell, Component, Pair, Plan, PlannedImage
+from harness.store.database import is_file, reading
 from harness.store.read.candidates import candidates, unattacked
-from harness.store.read.pending import done_adapted, done_transfers
+from harness.store.read.pending import (
+    done_adapted,
+    done_clean,
+    done_measured,
+    done_outcomes,
+    done_transfers,
+)
 from harness.store.records import ImageKey
 
 if TYPE_CHECKING:
@@ -20,9 +32,9 @@ Keys = Mapping[str, ImageKey]
 
 @dataclass(frozen=True, slots=True)
 class AdaptedClean:
-    """Clean pictures of ``sources``' models, all of one size and cut, on the model of ``target``.
+    """Clean images of ``sources``' models, all of one size and crop, on the model of ``target``.
 
-    Needed where the pictures are not the target's own.
+    Needed where these are not the target's own images.
     """
 
     sources: tuple[Cell, ...]
@@ -40,11 +52,70 @@ class AdaptedClean:
 
 
 Forwards = Pair | AdaptedClean
-"""What targets are asked to predict."""
+"""What targets predict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What is left of a plan.
+
+    Attributes:
+        cells: the ids of each cell's images to compute, by the cell's key.
+        transfers: every part of the transfers, with the number of its images, at most: which
+            images have a candidate is known once they are attacked.
+    """
+
+    cells: Mapping[str, list[str]]
+    transfers: Sequence[tuple[Forwards, int]]
+
+    @property
+    def images(self) -> int:
+        """Of all cells."""
+        return sum(map(len, self.cells.values()))
+
+    def is_busy(self, cells: Sequence[Cell]) -> bool:
+        """Whether any of ``cells`` is not complete."""
+        return any(self.cells[cell.key] for cell in cells)
+
+
+def plan_images(plan: Plan) -> tuple[PlannedImage, ...]:
+    """All images of a plan, in its order: each cell has the first ones of them."""
+    return max((cell.images for cell in plan.cells), key=len, default=())
+
+
+def everything(plan: Plan) -> Pending:
+    """What is left where nothing is stored."""
+    return Pending(
+        cells={cell.key: [image.id for image in cell.images] for cell in plan.cells},
+        transfers=[(each, len(each.images)) for each in _forwards(plan)],
+    )
+
+
+def pending_in(db: Path | None, plan: Plan, dataset: Dataset, *, retry_errors: bool) -> Pending:
+    """What is left according to the database at ``db``, which need not exist."""
+    if db is None or not is_file(db):
+        return everything(plan)
+    from harness.execute.images import Images  # torch
+
+    images = Images(dataset)
+    images.identify(plan_images(plan))
+    with reading(db) as connection:
+        return pending(plan, images.keys, connection, retry_errors=retry_errors)
+
+
+def pending(plan: Plan, keys: Keys, db: Database, *, retry_errors: bool) -> Pending:
+    """What is left according to ``db``; with ``retry_errors`` failed images too.
+
+    Of attack cells also the images that have to be attacked again for their candidates.
+    """
+    cells = {cell.key: _pending(cell, keys, db, retry_errors=retry_errors) for cell in plan.cells}
+    for key, ids in _again(plan, keys, db, retry_errors=retry_errors).items():
+        cells[key] += ids
+    return Pending(cells, _transfers(plan, keys, db, retry_errors=retry_errors))
 
 
 def adapted_clean(pairs: Sequence[Pair]) -> list[AdaptedClean]:
-    """The clean pictures that targets have to see beside the candidates of ``pairs``."""
+    """The clean images that targets have to see next to the candidates of ``pairs``."""
     groups: dict[tuple[str, Adaptation], list[Pair]] = {}
     for pair in pairs:
         if pair.adaptation.border != "none":
@@ -55,24 +126,26 @@ def adapted_clean(pairs: Sequence[Pair]) -> list[AdaptedClean]:
     ]
 
 
-def remaining(
-    plan: Plan, keys: Keys, db: Database | None, *, retry_errors: bool
-) -> list[tuple[Forwards, int]]:
-    """Every pair, and every target's adapted clean pictures, with the images to do at most.
+def _pending(cell: Cell, keys: Keys, db: Database, *, retry_errors: bool) -> list[str]:
+    """The ids of the cell's images that have no stored result yet, in plan order."""
+    find = done_outcomes if cell.attack else done_measured if cell.measurement else done_clean
+    done: Collection[ImageKey] = find(db, cell.key, retry_errors=retry_errors)
+    return [image.id for image in cell.images if keys[image.id] not in done]
 
-    Which images have a candidate is known once they are attacked. ``db`` is None where nothing is
-    stored.
-    """
-    pairs = plan.pairs
-    work: list[Forwards] = [*pairs, *adapted_clean(pairs)]
-    if db is None:
-        return [(each, len(each.images)) for each in work]
+
+def _forwards(plan: Plan) -> list[Forwards]:
+    return [*plan.pairs, *adapted_clean(plan.pairs)]
+
+
+def _transfers(
+    plan: Plan, keys: Keys, db: Database, *, retry_errors: bool
+) -> list[tuple[Forwards, int]]:
     without = {
         key: unattacked(db, key, retry_errors=retry_errors)
-        for key in {pair.source.key for pair in pairs}
+        for key in {pair.source.key for pair in plan.pairs}
     }
     left: list[tuple[Forwards, int]] = []
-    for each in work:
+    for each in _forwards(plan):
         if isinstance(each, Pair):
             done = done_transfers(db, each, retry_errors=retry_errors)
             settled = done | without[each.source.key]
@@ -83,7 +156,7 @@ def remaining(
     return left
 
 
-def again(plan: Plan, keys: Keys, db: Database, *, retry_errors: bool) -> dict[str, list[str]]:
+def _again(plan: Plan, keys: Keys, db: Database, *, retry_errors: bool) -> dict[str, list[str]]:
     """The images to attack again, by attack cell: finished, but without their candidates.
 
     Those are images that the suite keeps and that were stored without, or forgotten; and, where

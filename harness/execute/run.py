@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
 
 import torch
 
@@ -21,47 +18,29 @@ from harness.execute.images import Images
 from harness.execute.journal import Journal, path_beside
 from harness.execute.model_cache import ModelCache, model_cache
 from harness.execute.model_run import ModelWork
-from harness.execute.pending import again, remaining
+from harness.execute.pending import pending, plan_images
 from harness.execute.progress import RunProgress
 from harness.execute.scoring import masked, score
+from harness.execute.session import Session, Settings
 from harness.execute.transfer import FailFast, TransferWork
-from harness.planning import Cell, Component, Plan
+from harness.planning import Component
 from harness.plugins import Catalog
 from harness.resolve.prepare import Resolved
 from harness.signals import asked
 from harness.store.database import path_of
 from harness.store.lost import Lost, lost_files
-from harness.store.read.pending import done_clean, done_measured, done_outcomes
-from harness.store.records import ImageKey
 from harness.store.write.writer import Writer
-
-HASHING_SAYS = 5.0
-"""Seconds between two lines that say how many images are hashed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How a run goes about its work; none of it changes results."""
-
-    device: torch.device
-    batch_size: int | None
-    """None: a default for the device and the image size."""
-    retry_errors: bool = False
-    fresh: bool = False
-    fail_fast: bool = False
-    workers: int | None = None
-    """Models at work at a time, in processes of their own; None: as many as help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run came to.
+    """The summary of a run.
 
     Attributes:
         computed: images computed now; ``found`` were stored before.
         transfers: predictions of transfers computed now.
         failures: one line for each cell that failed, is incomplete or holds invalid images.
-        notes: what is no failure, and should be known.
+        notes: what is not a failure, and should be known.
         lost: files with kept images of the plan that are gone or damaged.
     """
 
@@ -87,55 +66,58 @@ def run(
 ) -> Summary:
     """Compute every outcome of the plan that is not stored yet.
 
-    Outcomes are committed as images finish. An interrupt leaves the run resumable: the same call
-    goes on where it was.
+    Outcomes are committed as images finish. An interrupted run can be resumed: the same call
+    computes the rest.
     """
     with Journal(path_beside(path_of(writer.db))) as journal:
         if journal.last:
             progress.say(journal.last)
-        return _run(resolved, catalog, writer, progress, settings, journal, command)
+        journal.call(f"dataset {resolved.dataset.spec.name}")
+        images = Images(resolved.dataset)
+        images.identify(plan_images(resolved.plan), progress.say)
+        journal.idle()
+        number = writer.begin_run(
+            resolved.plan,
+            environment=environment(catalog),
+            command=command,
+            images=list(images.keys.values()),
+        )
+        writer.record_plugin_errors(number, catalog.broken)
+        if settings.fresh:
+            writer.forget(cell.key for cell in resolved.plan.cells)
+        session = Session(
+            resolved=resolved,
+            images=images,
+            writer=writer,
+            progress=progress,
+            journal=journal,
+            settings=settings,
+            run=number,
+        )
+        return _finished(session, catalog, _computed(session))
 
 
-def _run(
-    resolved: Resolved,
-    catalog: Catalog,
-    writer: Writer,
-    progress: RunProgress,
-    settings: Settings,
-    journal: Journal,
-    command: Sequence[str],
-) -> Summary:
-    plan = resolved.plan
-    journal.call(f"data set {resolved.dataset.spec.name}")
-    images = Images(resolved.dataset)
-    keys = keys_of(plan.cells, images, progress.say)
-    journal.idle()
-    number = writer.begin_run(
-        plan,
-        environment=environment(catalog),
-        command=command,
-        images=list(keys.values()),
-    )
-    writer.record_plugin_errors(number, catalog.broken)
-    if settings.fresh:
-        writer.forget(cell.key for cell in plan.cells)
-    # The run's end is written down before loads and workers that have begun are waited for.
-    with model_cache(resolved, settings.device) as models:
+def _computed(session: Session) -> _Done:
+    """Do the work; where it is broken off, the run's end is stored."""
+    # Before loads and workers that have begun are waited for.
+    with model_cache(session.resolved, session.settings.device) as models:
         try:
-            done = _Work(
-                *(resolved, models, writer, progress, settings),
-                images=images,
-                keys=keys,
-                run=number,
-                journal=journal,
-            ).do()
+            return _Work(session, models).do()
         except BaseException as error:
             code = _code_of(error)
             status = "interrupted" if code == ExitCode.INTERRUPTED else "failed"
-            writer.finish_run(number, status=status, exit_code=code)
+            session.writer.finish_run(session.run, status=status, exit_code=code)
             raise
-    failures = [*score(resolved, catalog, writer, journal, number), *done.failures]
-    code = _exit_code(failures, resolved, catalog)
+
+
+def _finished(session: Session, catalog: Catalog, done: _Done) -> Summary:
+    """Score the cells, and store the end of the run."""
+    writer, plan, number = session.writer, session.resolved.plan, session.run
+    failures = [
+        *score(session.resolved, catalog, writer, session.journal, number),
+        *done.failures,
+    ]
+    code = _exit_code(failures, session.resolved, catalog)
     writer.finish_run(number, status="failed" if code else "done", exit_code=code)
     kept = [cell.key for cell in plan.cells if cell.attack and cell.attack.keep]
     return Summary(
@@ -151,45 +133,6 @@ def _run(
     )
 
 
-def pending(cell: Cell, keys: Mapping[str, ImageKey], db: Any, *, retry_errors: bool) -> list[str]:
-    """The ids of the cell's images that have no stored result yet, in plan order."""
-    find = done_outcomes if cell.attack else done_measured if cell.measurement else done_clean
-    done: Collection[ImageKey] = find(db, cell.key, retry_errors=retry_errors)
-    return [image.id for image in cell.images if keys[image.id] not in done]
-
-
-def todo_of(
-    plan: Plan, keys: Mapping[str, ImageKey], db: Any, *, retry_errors: bool
-) -> dict[str, list[str]]:
-    """The ids of every cell's images to compute: the pending ones, and those that transfers need.
-
-    The latter were attacked without keeping their candidates.
-    """
-    todo = {cell.key: pending(cell, keys, db, retry_errors=retry_errors) for cell in plan.cells}
-    for key, ids in again(plan, keys, db, retry_errors=retry_errors).items():
-        todo[key] += ids
-    return todo
-
-
-def keys_of(
-    cells: Sequence[Cell], images: Images, say: Callable[[str], None] | None = None
-) -> dict[str, ImageKey]:
-    """The key of every image of the plan by its id, in plan order.
-
-    Every source is read for it: ``say`` hears how far that is, where it takes long.
-    """
-    longest = max((cell.images for cell in cells), key=len, default=())
-    keys: dict[str, ImageKey] = {}
-    said = time.monotonic()
-    with closing(images.digests([image.id for image in longest])) as digests:
-        for image, digest in zip(longest, digests, strict=True):
-            keys[image.id] = ImageKey(image.id, digest, image.label)
-            if say and time.monotonic() - said > HASHING_SAYS:
-                said = time.monotonic()
-                say(f"hashed {len(keys):,} of {len(longest):,} images")
-    return keys
-
-
 @dataclass(slots=True)
 class _Done:
     """What the work has come to; see `Summary`."""
@@ -203,45 +146,24 @@ class _Done:
 class _Work:
     """All that is computed in a run: the models' cells, then the transfers."""
 
-    def __init__(
-        self,
-        resolved: Resolved,
-        models: ModelCache,
-        writer: Writer,
-        progress: RunProgress,
-        settings: Settings,
-        *,
-        images: Images,
-        keys: Mapping[str, ImageKey],
-        run: int,
-        journal: Journal,
-    ) -> None:
-        self._journal = journal
-        self._resolved, self._models, self._plan = resolved, models, resolved.plan
-        self._writer, self._progress, self._settings = writer, progress, settings
-        self._images, self._keys, self._run = images, keys, run
-        retry = settings.retry_errors
-        self._todo = todo_of(self._plan, keys, writer.db, retry_errors=retry)
-        announced = remaining(self._plan, keys, writer.db, retry_errors=retry)
-        self._shown = sum(count for _, count in announced)
+    def __init__(self, session: Session, models: ModelCache) -> None:
+        self._session, self._models, self._plan = session, models, session.resolved.plan
+        self._progress, self._settings = session.progress, session.settings
+        left = pending(
+            self._plan,
+            session.images.keys,
+            session.writer.db,
+            retry_errors=session.settings.retry_errors,
+        )
+        self._left = left
+        self._shown = sum(count for _, count in left.transfers)
         # Where sets are not kept, other models see a model's candidates right after its cells.
         self._streaming = self._plan.transfer is not None and not self._plan.transfer.keep_sets
-        self._transfers = TransferWork(
-            *(resolved, models, writer, progress),
-            device=settings.device,
-            batch_size=settings.batch_size,
-            images=images,
-            keys=keys,
-            run=run,
-            announced=announced,
-            retry_errors=retry,
-            fail_fast=settings.fail_fast,
-        )
-        missing = sum(len(ids) for ids in self._todo.values())
-        self._done = _Done(sum(len(cell.images) for cell in self._plan.cells) - missing)
-        progress.start(
-            cells=sum(1 for ids in self._todo.values() if ids),
-            images=missing + (self._shown if self._streaming else 0),
+        self._transfers = TransferWork(session, models, left.transfers)
+        self._done = _Done(sum(len(cell.images) for cell in self._plan.cells) - left.images)
+        self._progress.start(
+            cells=sum(1 for ids in left.cells.values() if ids),
+            images=left.images + (self._shown if self._streaming else 0),
         )
 
     def do(self) -> _Done:
@@ -260,14 +182,15 @@ class _Work:
         return done
 
     def _do_models(self) -> None:
-        busy = [model for model in self._plan.models if self._is_busy(model)]
-        count = self._settings.workers or sensible(self._plan, self._todo, self._settings.device)
+        busy = [model for model in self._plan.models if self._left.is_busy(self._plan.of(model))]
+        todo = self._left.cells
+        count = self._settings.workers or sensible(self._plan, todo, self._settings.device)
         if self._streaming or min(count, len(busy)) < 2:
             self._one_by_one(self._plan.models if self._streaming else busy)
             return
         count = min(count, len(busy))
         turns = [
-            Turn(model.name, {c.key: self._todo[c.key] for c in self._plan.of(model)}, self._run)
+            Turn(model.name, {c.key: todo[c.key] for c in self._plan.of(model)}, self._session.run)
             for model in busy
         ]
         try:
@@ -277,7 +200,7 @@ class _Work:
             self._one_by_one(busy)
             return
         with crew:
-            for each in crew.work(turns, self._writer, self._progress):
+            for each in crew.work(turns, self._session.writer, self._progress):
                 if each.reason:
                     self._done.failures.append(f"{each.model}: {each.reason}")
                 self._count(each.model, each.computed, each.failed)
@@ -286,42 +209,42 @@ class _Work:
         with Workers() as workers:
             for model, after in zip_longest(models, models[1:]):
                 cells = self._plan.of(model)
-                if self._is_busy(model):
+                if self._left.is_busy(cells):
+                    session = self._session
                     work = ModelWork(
-                        *(self._resolved, self._models, self._writer, self._progress),
+                        *(session.resolved, self._models, session.writer, self._progress),
                         device=self._settings.device,
                         batch_size=self._settings.batch_size,
-                        images=self._images,
-                        keys=self._keys,
-                        run=self._run,
+                        images=session.images,
+                        keys=session.images.keys,
+                        run=session.run,
                         workers=workers,
-                        journal=self._journal,
+                        journal=session.journal,
                     )
                     # Where sets are streamed, other models come in between.
                     then = after.name if after and not self._streaming else None
-                    failed = work.do(cells, self._todo, then)
+                    failed = work.do(cells, self._left.cells, then)
                     self._count(model.name, work.computed, failed)
                 if self._streaming:
                     self._transfers.stream([c for c in self._plan.sources if c.model is model])
 
-    def _is_busy(self, model: Component) -> bool:
-        return any(self._todo[cell.key] for cell in self._plan.of(model))
-
     def _count(self, model: str, computed: int, failed: bool) -> None:
         self._done.computed += computed
-        if row := model_row(self._writer.db.conn, self._plan.suite, model):
-            self._progress.completed(row)
+        session = self._session
+        if row := model_row(session.writer.db.conn, self._plan.suite, model):
+            session.progress.completed(row)
         if failed and self._settings.fail_fast:
             raise FailFast(model)
 
     def _orders(self, count: int) -> Orders:
+        session = self._session
         return Orders(
-            self._resolved,
-            path_of(self._writer.db),
+            session.resolved,
+            path_of(session.writer.db),
             self._settings.device,
             self._settings.batch_size,
-            self._keys,
-            self._run,
+            session.images.keys,
+            session.run,
             threads=max(1, torch.get_num_threads() // count),
         )
 

@@ -6,18 +6,13 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 
-import torch
-
-from harness.execute.images import Images
 from harness.execute.model_cache import ModelCache
-from harness.execute.pending import AdaptedClean, Forwards, Keys, adapted_clean
-from harness.execute.progress import Progress
+from harness.execute.pending import AdaptedClean, Forwards, adapted_clean
+from harness.execute.session import Session
 from harness.execute.transfer_target import TargetWork, Task
 from harness.planning import Cell, Pair
-from harness.resolve.prepare import Resolved
 from harness.store.read.candidates import Candidate, candidates
 from harness.store.read.pending import done_adapted, done_transfers, failed_transfers
-from harness.store.write.writer import Writer
 
 
 class FailFast(Exception):
@@ -28,36 +23,21 @@ class TransferWork:
     """Finds out what targets have yet to see, and has them see it.
 
     Args:
-        announced: how many images each part of the plan's transfers was said to come to at most.
+        announced: the plan's transfers, with the images of each part as they were announced.
     """
 
     def __init__(
         self,
-        resolved: Resolved,
+        session: Session,
         models: ModelCache,
-        writer: Writer,
-        progress: Progress,
-        *,
-        device: torch.device,
-        batch_size: int | None,
-        images: Images,
-        keys: Keys,
-        run: int,
         announced: Sequence[tuple[Forwards, int]],
-        retry_errors: bool,
-        fail_fast: bool,
     ) -> None:
-        self._plan, self._models = resolved.plan, models
-        self._db, self._writer, self._progress = writer.db, writer, progress
-        self._keys, self._announced = keys, announced
-        self._retry, self._fail_fast = retry_errors, fail_fast
-        self._work = TargetWork(
-            *(resolved, models, writer, progress),
-            device=device,
-            batch_size=batch_size,
-            images=images,
-            run=run,
-        )
+        self._plan, self._models = session.resolved.plan, models
+        self._writer, self._progress = session.writer, session.progress
+        self._db, self._keys, self._announced = session.writer.db, session.images.keys, announced
+        self._retry = session.settings.retry_errors
+        self._fail_fast = session.settings.fail_fast
+        self._work = TargetWork(session, models)
         self._missing: Counter[str] = Counter()
         self._dropped: list[int] = []
 

@@ -21,16 +21,13 @@ from harness.errors import StoreError
 from harness.estimate.passes import cache_folder, figures_key
 from harness.execute.attempts import Attempts, failure
 from harness.execute.forward_choice import TimingCache, fastest
-from harness.execute.images import Images
 from harness.execute.model_cache import ModelCache
 from harness.execute.pending import AdaptedClean
-from harness.execute.progress import Progress
+from harness.execute.session import Session
 from harness.execute.trials import try_model
 from harness.planning import Adaptation, Cell, Pair
 from harness.resolve.classes import must_fit
-from harness.resolve.prepare import Resolved
 from harness.store.read.candidates import Candidate, is_intact, read_pixels
-from harness.store.write.writer import Writer
 
 _Row = tuple[int, Candidate]
 """A pair's number, and a candidate of its source."""
@@ -62,22 +59,11 @@ class TargetWork:
         computed: predictions that were stored.
     """
 
-    def __init__(
-        self,
-        resolved: Resolved,
-        models: ModelCache,
-        writer: Writer,
-        progress: Progress,
-        *,
-        device: torch.device,
-        batch_size: int | None,
-        images: Images,
-        run: int,
-    ) -> None:
-        self._resolved, self._models = resolved, models
-        self._writer, self._progress = writer, progress
-        self._device, self._asked_size, self._run = device, batch_size, run
-        self._images = images
+    def __init__(self, session: Session, models: ModelCache) -> None:
+        self._resolved, self._models = session.resolved, models
+        self._writer, self._progress = session.writer, session.progress
+        self._device, self._asked_size = session.settings.device, session.settings.batch_size
+        self._images, self._run = session.images, session.run
         self.computed = 0
 
     def do(self, task: Task, then: str | None) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +24,7 @@ from harness.engine.batches import attack_images
 from harness.engine.jobs import Job
 from harness.execute import images as images_module
 from harness.execute.images import Images, look_ahead
+from harness.planning import PlannedImage
 from harness.testing.fakes import linear_model
 
 PATIENCE = 30.0  # seconds until a hanging test fails; no result depends on it
@@ -246,14 +246,12 @@ def test_digests_come_in_order_and_end_their_threads() -> None:
 
 
 def test_hashing_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.execute import run
-    from harness.planning import PlannedImage
-
-    monkeypatch.setattr(run, "HASHING_SAYS", -1.0)
-    cell = SimpleNamespace(images=[PlannedImage(str(i), i % 2) for i in range(3)])
+    monkeypatch.setattr(images_module, "SECONDS_BETWEEN_LINES", -1.0)
     lines: list[str] = []
-    keys = run.keys_of([cell], Images(Plain(3)), lines.append)  # type: ignore[list-item]
-    assert [key.digest for key in keys.values()] == [f"{i:064d}" for i in range(3)]
+    images = Images(Plain(3))
+    images.identify([PlannedImage(str(i), i % 2) for i in range(3)], lines.append)
+    assert [key.digest for key in images.keys.values()] == [f"{i:064d}" for i in range(3)]
+    assert [key.label for key in images.keys.values()] == [0, 1, 0]
     assert lines == [f"hashed {i} of 3 images" for i in (1, 2, 3)]
 
 

@@ -1,0 +1,48 @@
+"""What the parts of one run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from harness.execute.images import Images
+from harness.execute.journal import Journal
+from harness.execute.progress import RunProgress
+from harness.resolve.prepare import Resolved
+from harness.store.write.writer import Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run does its work; none of it changes results.
+
+    Attributes:
+        batch_size: None: a default for the device and the image size.
+        workers: models run in parallel, each in a process of its own; None: as many as help.
+    """
+
+    device: torch.device
+    batch_size: int | None
+    retry_errors: bool = False
+    fresh: bool = False
+    fail_fast: bool = False
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One run: what it computes, where its results go, and who watches.
+
+    Attributes:
+        images: those of the plan, identified.
+        run: its number in the database.
+    """
+
+    resolved: Resolved
+    images: Images
+    writer: Writer
+    progress: RunProgress
+    journal: Journal
+    settings: Settings
+    run: int
