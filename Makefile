@@ -3,6 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# `make run CPU=1` installs PyTorch and ONNX Runtime without CUDA's libraries.
+CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH := torch torchvision
+# pip cannot be told to take onnxruntime where onnxruntime-gpu is asked for.
+define REQUIREMENTS
+import tomllib
+with open('pyproject.toml', 'rb') as file:
+    wanted = tomllib.load(file)['project']['dependencies']
+print(*(each for each in wanted if not each.startswith('onnxruntime')), 'onnxruntime', sep='\n')
+endef
+export REQUIREMENTS
 
 .PHONY: run test test-import check format docs bench peers chromium clean
 .DEFAULT_GOAL := test
@@ -47,7 +58,16 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.harness: $(VENV)/bin/python pyproject.toml constraints.txt
+ifeq ($(CPU),1)
+	@$(PIP) --retries 1 --dry-run --no-deps --index-url $(CPU_INDEX) $(TORCH) >/dev/null 2>&1 \
+	  || { echo 'CPU=1: $(CPU_INDEX) does not offer $(TORCH) at the pinned versions:' \
+	  'choose another index (CPU_INDEX=URL), or leave CPU=1 out' >&2; exit 3; }
+	$(PIP) --no-deps --index-url $(CPU_INDEX) $(TORCH)
+	$(BIN)/python -c "$$REQUIREMENTS" | $(PIP) -r /dev/stdin
+	$(PIP) --no-deps -e .
+else
 	$(PIP) -e .
+endif
 	@touch $@
 
 # Its own requirements are older than ours.
