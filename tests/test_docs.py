@@ -54,3 +54,34 @@ def test_the_plugin_in_the_docs_is_the_one_that_the_tests_install():
     text = (ROOT / "docs" / "plugins.md").read_text()
     source = (ROOT / "tests/thirdparty/good/src/acme_robustness/attack.py").read_text()
     assert source.strip() in text
+
+
+def test_one_version_everywhere():
+    import tomllib
+
+    import yaml
+
+    import harness
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == harness.__version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == harness.__version__
+    changes = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert changes[0] == harness.__version__
+
+
+def test_contributing_has_every_room():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rooms = {
+        path.name if path.is_file() else f"{path.name}/"
+        for path in (ROOT / "harness").iterdir()
+        if not path.name.startswith("__") and path.suffix != ".typed"
+    }
+    assert {room for room in rooms if f"`harness/{room}`" not in text} == set()
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_paths_exist(path):
+    folders = r"(?:harness|plugins|tests|benchmarks|docs|examples)"
+    for named in re.findall(rf"`({folders}/[\w./-]+)`", path.read_text()):
+        assert (ROOT / named).exists(), f"{path.name} names {named}"
