@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -23,7 +24,32 @@ LANGUAGES = {"sh", "python", "yaml", "toml", "sql", "text"}
 SLOW = {"run", "bench", "models import"}
 """Verbs that compute for minutes, or need what no test has; all others are run."""
 
-TOY = ["--models", "digits-resnet_v2_50,digits-vgg16,digits-mobilenet_v1_025", "--limit", "4"]
+TOY = """\
+suites:
+  digits18:
+    dataset: digits
+    models: [digits-resnet_v2_50, digits-vgg16, digits-mobilenet_v1_025]
+    images: 3
+    accuracy_images: 3
+    attacks:
+      - attack: ifgsm
+        goals: [random]
+        parameters: {epsilon: search, attempts: 4, steps: 2}
+      - attack: ifgsm
+        goals: [untargeted, random]
+        parameters: {epsilon: 0.3, steps: 2}
+        keep: true
+      - attack: cw
+        goals: [random]
+        preset: fast
+        parameters: {iterations: 4, search_steps: 3}
+        keep: true
+    transfer: {border: white}
+    measurements:
+      - {measurement: surface, images: 1, parameters: {points: 5}}
+    metrics: [accuracy, success, linf]
+"""
+"""What the commands read: the embedded suite's name, with less to compute."""
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -42,7 +68,7 @@ def inline(page: Path) -> list[list[str]]:
     """Commands in the running text, such as `harness show CELL`."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
     found = re.findall(r"`(harness [^`]+)`", text)
-    return [shlex.split(each) for each in found if re.match(r"harness [a-z]", each)]
+    return [shlex.split(each.partition(" | ")[0]) for each in found if re.match(r"\w+ [a-z]", each)]
 
 
 def leaf(words: list[str]) -> tuple[str, click.Context]:
@@ -67,14 +93,34 @@ def leaf(words: list[str]) -> tuple[str, click.Context]:
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the documentation's commands find: a database, overlays, a model."""
     folder = tmp_path_factory.mktemp("toy")
-    run = [sys.executable, "-m", "harness", "run", "--suite", "digits18", *TOY]
-    subprocess.run(run, cwd=folder, check=True, capture_output=True)
+    folder.joinpath("toy.yaml").write_text(TOY)
+    run = [sys.executable, "-m", "harness", "run", "--registry", "toy.yaml", "--suite", "digits18"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(run, cwd=folder, check=True, capture_output=True, env=environment)
     (folder / "examples").symlink_to(ROOT / "examples")
+    write_graph(folder / "mine.onnx")
     for page in PAGES:
         for language, text in blocks(page):
             if language == "yaml" and (named := re.match(r"# (\w+\.yaml)\n", text)):
                 folder.joinpath(named[1]).write_text(text)
     return folder
+
+
+def write_graph(path: Path) -> None:
+    """A network of one layer and 1,000 classes."""
+    from onnx import TensorProto, helper, save
+
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["means"]),
+        helper.make_node("Conv", ["means", "weight"], ["sums"]),
+        helper.make_node("Flatten", ["sums"], ["logits"]),
+    ]
+    floats = TensorProto.FLOAT
+    image = helper.make_tensor_value_info("image", floats, ["n", 3, 32, 32])
+    logits = helper.make_tensor_value_info("logits", floats, ["n", 1000])
+    weight = helper.make_tensor("weight", floats, [1000, 3, 1, 1], [i / 3000 for i in range(3000)])
+    graph = helper.make_graph(nodes, "one-layer", [image], [logits], [weight])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
 
 
 @pytest.fixture
