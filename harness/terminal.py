@@ -15,7 +15,10 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode's categories of what is not shown as it is: escapes, bidi marks, lone surrogates ..."""
@@ -51,6 +54,23 @@ def one_line(text: str) -> str:
 def output() -> TextIO:
     """The stdout for data."""
     return _state.out or sys.stdout
+
+
+def console() -> Console:
+    """Where data is laid out for `output`: a terminal's width, or as wide as it has to be.
+
+    Always with styles, unless NO_COLOR forbids them: `echo` removes them for files and pipes.
+    """
+    from rich.console import Console
+
+    out = output()
+    return Console(
+        file=out,
+        width=None if out.isatty() else 10_000,
+        force_terminal=True,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+    )
 
 
 def echo(text: str, *, err: bool = False, coloured: bool = False) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from harness.api import AttackParameters, Goal, Measurement, Metric, PluginError
-from harness.plugins import Registration
+from harness.plugins import Kind, Registration
 
 _BOUNDS = {
     "exclusiveMinimum": ">",
@@ -20,47 +20,40 @@ _BOUNDS = {
 """JSON schema's words for bounds."""
 
 
-def attack_facts(registration: Registration) -> dict[str, Any]:
-    """Capabilities and hyper-parameters of an attack.
+def described(registration: Registration) -> dict[str, Any]:
+    """What a component declares.
 
     Raises:
-        PluginError: the class cannot be imported, or is not an attack.
+        PluginError: the class cannot be imported, or is not of the registered kind.
     """
-    attack = _class(registration, AttackParameters)
+    facts, base = _DESCRIBED[registration.kind]
+    return facts(_class(registration, base))
+
+
+def _attack_facts(attack: type[AttackParameters]) -> dict[str, Any]:
+    return {"norm": attack.norm.value, "kind": _kind(attack), **_task_facts(attack)}
+
+
+def _task_facts(task: type[AttackParameters] | type[Measurement]) -> dict[str, Any]:
+    """What attacks and measurements have in common: capabilities and hyper-parameters."""
     return {
-        "norm": attack.norm.value,
-        "kind": _kind(attack),
-        "goals": [goal.value for goal in Goal if goal in attack.goals],
-        "access": attack.access.value,
-        "stochastic": attack.stochastic,
-        "presets": {name: dict(values) for name, values in attack.presets.items()},
-        "hyper_parameters": _hyper_parameters(attack),
+        "goals": [goal.value for goal in Goal if goal in task.goals],
+        "access": task.access.value,
+        "stochastic": task.stochastic,
+        "presets": {name: dict(values) for name, values in task.presets.items()},
+        "hyper_parameters": _hyper_parameters(task),
     }
 
 
-def measurement_facts(registration: Registration) -> dict[str, Any]:
-    """Capabilities and hyper-parameters of a measurement.
-
-    Raises:
-        PluginError: the class cannot be imported, or is not a measurement.
-    """
-    measurement = _class(registration, Measurement)
-    return {
-        "goals": [goal.value for goal in Goal if goal in measurement.goals],
-        "access": measurement.access.value,
-        "stochastic": measurement.stochastic,
-        "presets": {name: dict(values) for name, values in measurement.presets.items()},
-        "hyper_parameters": _hyper_parameters(measurement),
-    }
+def _metric_facts(metric: type[Metric]) -> dict[str, Any]:
+    return {"unit": metric.unit}
 
 
-def metric_facts(registration: Registration) -> dict[str, Any]:
-    """A metric's unit.
-
-    Raises:
-        PluginError: the class cannot be imported, or is not a metric.
-    """
-    return {"unit": _class(registration, Metric).unit}
+_DESCRIBED: dict[Kind, tuple[Callable[[Any], dict[str, Any]], type]] = {
+    Kind.ATTACK: (_attack_facts, AttackParameters),
+    Kind.MEASUREMENT: (_task_facts, Measurement),
+    Kind.METRIC: (_metric_facts, Metric),
+}
 
 
 def _class(registration: Registration, base: type) -> Any:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import click
 
 from harness.cli.options import database, option
 from harness.cli.verbs import verb
 from harness.errors import ConfigError
+from harness.store import export as exports
 from harness.terminal import echo
 
-if TYPE_CHECKING:
-    from harness.store.export import Format
-
-FORMATS = ("parquet", "csv", "jsonl")
 STDOUT = Path("-")
 
 
 @verb("export")
 @option(
     "--what",
-    type=click.Choice(["outcomes", "clean", "readings", "transfers", "pairs", "leaderboard"]),
+    type=click.Choice(list(exports.VIEWS)),
     default="outcomes",
     help="View to export. One row per: image and attack cell; image and model; image, measurement"
     " and value; image and transfer; pair of models; attack cell.",
@@ -31,7 +28,7 @@ STDOUT = Path("-")
     "--format",
     "format",
     # No variable of the environment: HARNESS_FORMAT is that of the tables.
-    type=click.Choice(FORMATS),
+    type=click.Choice(exports.FORMATS),
     help="Default: the extension of FILE.",
 )
 @option(
@@ -44,29 +41,25 @@ STDOUT = Path("-")
     help="Output file, created when it is complete; - is standard output.",
 )
 @database()
-def export(db: Path, what: str, format: Format | None, output: Path) -> None:
+def export(db: Path, what: str, format: str | None, output: Path) -> None:
     """The columns are listed in docs/database.md. Rows are in no particular order."""
-    format = format or _by_name(output)
-    if output == STDOUT and format == "parquet":
-        raise ConfigError("Parquet is a binary format", where="--output -", hint="name a file")
-    import sys
-
-    from harness.store import export as exports
     from harness.store.database import reading
 
+    format = format or _by_name(output)
+    if output == STDOUT and format not in exports.TEXT:
+        raise ConfigError(f"{format} is a binary format", where="--output -", hint="name a file")
     with reading(db) as stored:
-        if format != "parquet" and output == STDOUT:
+        if output == STDOUT:
             rows = exports.write_text(stored, what, format, sys.stdout)
         else:
             rows = exports.export(stored, what, format, output)
     echo(f"{rows} rows of {exports.VIEWS[what]}", err=True)
 
 
-def _by_name(output: Path) -> Format:
+def _by_name(output: Path) -> str:
     """The format that the file's name ends with."""
     format = output.suffix.lstrip(".")
-    if format not in FORMATS:
-        raise ConfigError(
-            f"{str(output)!r} has no known extension", hint=f"--format {'|'.join(FORMATS)}"
-        )
-    return cast("Format", format)
+    if format not in exports.FORMATS:
+        known = "|".join(exports.FORMATS)
+        raise ConfigError(f"{str(output)!r} has no known extension", hint=f"--format {known}")
+    return format

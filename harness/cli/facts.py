@@ -1,35 +1,30 @@
-"""Printing one thing: its facts as a table of two columns, or the whole of it as JSON."""
+"""One thing as a table of its facts, or as one JSON object; and how facts are written."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from harness.report.tables import Column, Format, render
-from harness.terminal import echo
+from harness.report.presentation import Drawing, Field, Presentation, present
 
-COLUMNS = (Column("fact", ""), Column("value", ""))
+Fact = tuple[str, str | None]
 
-Facts = Sequence[tuple[str, str | None]]
+FIELDS: tuple[Field[Fact], ...] = (
+    Field("fact", "", value=itemgetter(0)),
+    Field("value", "", value=itemgetter(1)),
+)
 
 
-def print_facts(
-    facts: Facts,
+def listed(
+    facts: Sequence[Fact],
     whole: Mapping[str, Any],
-    format: Format,
     *,
     title: str,
-    below: Sequence[str] = (),
-) -> None:
-    """Print ``facts``, the lines ``below`` under their table, or ``whole`` as one JSON object."""
-    if format == "json":
-        echo(json.dumps(whole, indent=2, allow_nan=False))
-        return
-    rows = [{"fact": name, "value": value} for name, value in facts]
-    echo(render(rows, COLUMNS, format, title=title))
-    if below and format == "table":
-        echo("\n" + "\n".join(below))
+    parts: Iterable[Drawing] = (),
+) -> Presentation:
+    """``facts`` for people and CSV; ``whole`` for JSON."""
+    return present(FIELDS, facts, title=title, parts=parts, document=whole)
 
 
 def number(value: float | None) -> str | None:

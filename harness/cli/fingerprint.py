@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.cli.printing import show
 from harness.cli.verbs import verb
-from harness.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.analysis.transfer.matrix import Border
-    from harness.report.tables import Format
+    from harness.report.presentation import Format
 
 
 @verb("fingerprint")
@@ -35,17 +35,8 @@ def fingerprint(
     """
     from harness.analysis.transfer.fingerprint import fingerprint as analysed
     from harness.report import fingerprint as report
-    from harness.report.tables import render
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
         found = analysed(stored.conn, model, suite=suite, border=border)
-    notes = report.footnotes(found)
-    rows = report.records(found)
-    if format in ("json", "csv"):
-        echo(render(rows, report.csv_columns(), format))
-        echo("\n".join(notes), err=True)
-        return
-    bullet = "- " if format == "md" else ""
-    text = render(rows, report.COLUMNS, format)
-    echo(f"{report.title(found)}\n\n{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))
+    show(report.presentation(found), format)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import database, output_format
+from harness.cli.printing import show
 from harness.cli.verbs import verb
 from harness.errors import ExitCode
-from harness.report.tables import Column, render
+from harness.report.presentation import Field, present
 from harness.terminal import echo
 
 if TYPE_CHECKING:
-    from harness.report.tables import Format
+    from harness.report.presentation import Format
+    from harness.store.merge.merge import Count
 
-COLUMNS = (
-    Column("table", "table"),
-    Column("added", "added", right=True),
-    Column("replaced", "replaced failures", right=True),
-    Column("equal", "equal", right=True),
-    Column("noise", "equal within tolerance", right=True),
-    Column("conflicts", "conflicts", right=True),
-    Column("left", "skipped", right=True),
+FIELDS: tuple[Field[Count], ...] = (
+    Field("table", "table"),
+    Field("added", "added", numeric=True),
+    Field("replaced", "replaced failures", numeric=True),
+    Field("equal", "equal", numeric=True),
+    Field("noise", "equal within tolerance", numeric=True),
+    Field("conflicts", "conflicts", numeric=True),
+    Field("left", "skipped", numeric=True),
 )
 
 
@@ -42,7 +43,7 @@ def merge(other: Path, db: Path, format: Format) -> int:
     from harness.store.merge.merge import merge as merge_databases
 
     merged = merge_databases(db, other, command=["harness", *sys.argv[1:]])
-    echo(render([asdict(row) for row in merged.counts], COLUMNS, format))
+    show(present(FIELDS, merged.counts), format)
     for conflict in merged.conflicts:
         echo(f"conflict: {conflict}", err=True)
     return ExitCode.CELLS_FAILED if merged.conflicts else ExitCode.OK

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from harness.cli import printing
 from harness.cli.options import output_format, registries
 from harness.cli.verbs import group
-from harness.report.tables import Column, Format, render
-from harness.terminal import echo
+from harness.report.presentation import Field, Format, Presentation, present
 
 Source = TypeVar("Source")
 Row = Mapping[str, Any]
@@ -20,26 +21,25 @@ Row = Mapping[str, Any]
 
 def noun(
     name: str,
-    columns: Sequence[Column],
+    fields: Sequence[Field[Row]],
     source: Callable[[Sequence[Path]], Source],
     rows: Callable[[Source], Sequence[Row]],
     facts: Callable[[Source, str], Row],
     *,
     overlays: bool = False,
 ) -> click.Group:
-    """The group ``name``: ``list`` (``rows`` as ``columns``) and ``show`` (the ``facts`` of one).
+    """The group ``name``: ``list`` (``rows`` as ``fields``) and ``show`` (the ``facts`` of one).
 
     With ``overlays`` both take ``--registry``, and ``source`` receives its files.
     """
 
     def list_(format: Format, registry_files: Sequence[Path] = ()) -> None:
         found = rows(source(registry_files))
-        if format != "json":  # the others have no lists within rows
-            found = [{key: _flat(value) for key, value in row.items()} for row in found]
-        echo(render(found, columns, format))
+        flat = [{key: _flat(value) for key, value in row.items()} for row in found]
+        printing.show(present(fields, flat, document=found), format)
 
     def show(name: str, format: Format, registry_files: Sequence[Path] = ()) -> None:
-        echo(describe(facts(source(registry_files), name), format))
+        printing.show(describe(facts(source(registry_files), name)), format)
 
     noun = group(name)
     options = [output_format(), *([registries()] if overlays else [])]
@@ -53,25 +53,26 @@ def noun(
     return noun
 
 
-def describe(facts: Row, format: Format) -> str:
-    """``facts`` as text: names and values, then a table for each list of mappings.
+FACT: tuple[Field[Row], ...] = (Field("field", "field"), Field("value", "value"))
+
+
+def describe(facts: Row) -> Presentation:
+    """``facts``: names and values, then a table for each list of mappings.
 
     JSON is one object; CSV has no further tables, the lists are JSON there.
     """
-    if format == "json":
-        return json.dumps(dict(facts), indent=2, allow_nan=False)
-    tables = {key: value for key, value in facts.items() if _is_table(value) and format != "csv"}
-    plain = [
-        {"field": _spaced(key), "value": _spell(value)}
-        for key, value in facts.items()
-        if key not in tables
-    ]
-    parts = [render(plain, [Column("field", "field"), Column("value", "value")], format)]
-    for key, rows in tables.items():
-        columns = [Column(name, _spaced(name)) for name in rows[0]]
-        spelled = [{name: _spell(value) for name, value in row.items()} for row in rows]
-        parts += [f"{_spaced(key)}:", render(spelled, columns, format)]
-    return "\n\n".join(parts)
+    tables = {key: value for key, value in facts.items() if _is_table(value)}
+    parts = [
+        present([Field(name, _spaced(name)) for name in rows[0]], map(_spelled, rows),
+                title=f"{_spaced(key)}:")
+        for key, rows in tables.items()
+    ]  # fmt: skip
+    spelled = {
+        key: {"field": _spaced(key), "value": value} for key, value in _spelled(facts).items()
+    }
+    plain = [row for key, row in spelled.items() if key not in tables]
+    found = present(FACT, plain, parts=parts, document=facts)
+    return replace(found, records=tuple(spelled.values()))
 
 
 def _spaced(key: str) -> str:
@@ -80,6 +81,10 @@ def _spaced(key: str) -> str:
 
 def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _spelled(row: Row) -> dict[str, str | None]:
+    return {key: _spell(value) for key, value in row.items()}
 
 
 def _flat(value: Any) -> Any:

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.models_import import import_models
 from harness.cli.noun import Row, noun
 from harness.errors import ConfigError
-from harness.report.tables import Column
+from harness.report.presentation import Field
 from harness.terminal import echo
 
 if TYPE_CHECKING:
+    import click
+
     from harness.plugins import Catalog, PluginReport, Registration
     from harness.registry import Registry
-    from harness.registry.entries import Entry
+    from harness.registry.entries import Entry, ModelEntry, SuiteEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A noun of the registry.
+
+    Attributes:
+        entries: all of them; ``get`` returns one by name.
+        row: an entry in a list; ``facts`` are the whole of it.
+    """
+
+    fields: Sequence[Field[Row]]
+    entries: Callable[[Registry], Iterable[Any]]
+    get: Callable[[Registry, str], Any]
+    row: Callable[[Registry, Any], Row]
+    facts: Callable[[Registry, Any], Row]
+
+    def group(self, name: str) -> click.Group:
+        return noun(
+            name,
+            self.fields,
+            _registry,
+            lambda registry: [self.row(registry, each) for each in self.entries(registry)],
+            lambda registry, wanted: self._whole(registry, self.get(registry, wanted)),
+            overlays=True,
+        )
+
+    def _whole(self, registry: Registry, entry: Entry) -> Row:
+        return {**self.facts(registry, entry), "source": entry.source}
 
 
 def _registry(files: Sequence[Path]) -> Registry:
@@ -24,7 +56,100 @@ def _registry(files: Sequence[Path]) -> Registry:
     return load(files)
 
 
-def _plugins(files: Sequence[Path]) -> Catalog:
+def _entry(registry: Registry, entry: Entry) -> dict[str, Any]:
+    """An entry as the registry file would spell it in full."""
+    return {"name": entry.name, **entry.model_dump(mode="json", by_alias=True)}
+
+
+def _model_row(registry: Registry, model: ModelEntry) -> Row:
+    return {
+        "name": model.name,
+        "family": model.family,
+        "year": model.year,
+        "layers": model.layers,
+        "parameters": model.parameters,
+        "published_top1": model.published.top1,
+        "classes": model.classes,
+        "loader": model.loader,
+        "sources": [f"{name} ({source.fidelity})" for name, source in model.sources.items()],
+    }
+
+
+def _model_facts(registry: Registry, model: ModelEntry) -> Row:
+    facts = _entry(registry, model)
+    if model.sources:
+        facts["sources"] = [{"name": name, **source} for name, source in facts["sources"].items()]
+    else:
+        facts["architecture"] = model.architecture
+    return facts
+
+
+def _suite_row(registry: Registry, suite: SuiteEntry) -> Row:
+    return {
+        "name": suite.name,
+        "dataset": suite.dataset,
+        "models": len(registry.match_models(suite.models)),
+        "images": suite.images,
+        "attacks": list(dict.fromkeys(attack.attack for attack in suite.attacks)),
+        "measurements": [each.measurement for each in suite.measurements],
+        "metrics": list(suite.metrics),
+        "summary": suite.summary,
+    }
+
+
+def _suite_facts(registry: Registry, suite: SuiteEntry) -> Row:
+    matching = [model.name for model in registry.match_models(suite.models)]
+    return {**_entry(registry, suite), "matching_models": matching}
+
+
+models = Registered(
+    [
+        Field("name", "model"),
+        Field("family", "family"),
+        Field("layers", "layers", numeric=True),
+        Field("parameters", "parameters", show="{:,}".format, numeric=True),
+        Field("published_top1", "published top-1 (%)", numeric=True),
+        Field("loader", "loader"),
+        Field("sources", "sources"),
+    ],
+    lambda registry: registry.models.values(),
+    lambda registry, name: registry.get_model(name),
+    _model_row,
+    _model_facts,
+).group("models")
+models.add_command(import_models)
+
+datasets = Registered(
+    [
+        Field("name", "dataset"),
+        Field("reader", "reader"),
+        Field("version", "version"),
+        Field("classes", "classes", numeric=True),
+        Field("summary", "summary"),
+    ],
+    lambda registry: registry.datasets.values(),
+    lambda registry, name: registry.get_dataset(name),
+    _entry,
+    _entry,
+).group("datasets")
+
+suites = Registered(
+    [
+        Field("name", "suite"),
+        Field("dataset", "dataset"),
+        Field("models", "models", numeric=True),
+        Field("images", "images", numeric=True),
+        Field("attacks", "attacks"),
+        Field("summary", "summary"),
+    ],
+    lambda registry: registry.suites.values(),
+    lambda registry, name: registry.get_suite(name),
+    _suite_row,
+    _suite_facts,
+).group("suites")
+
+
+def _installed(files: Sequence[Path]) -> Catalog:
     from harness.plugins import installed
 
     return installed()
@@ -32,74 +157,11 @@ def _plugins(files: Sequence[Path]) -> Catalog:
 
 def _components(files: Sequence[Path]) -> Catalog:
     """The components; broken plugins, whose components are missing, are named on stderr."""
-    catalog = _plugins(files)
+    catalog = _installed(files)
     for report in catalog.broken:
         where = f"plugin {report.name} ({report.distribution} {report.version})"
         echo(f"warning: {where} is {report.status}", err=True)
     return catalog
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    """An entry as the registry file would spell it in full."""
-    return {"name": entry.name, **entry.model_dump(mode="json", by_alias=True)}
-
-
-def _model_rows(registry: Registry) -> list[Row]:
-    return [
-        {
-            "name": model.name,
-            "family": model.family,
-            "year": model.year,
-            "layers": model.layers,
-            "parameters": model.parameters,
-            "published_top1": model.published.top1,
-            "classes": model.classes,
-            "loader": model.loader,
-            "sources": [f"{name} ({source.fidelity})" for name, source in model.sources.items()],
-        }
-        for model in registry.models.values()
-    ]
-
-
-def _model_facts(registry: Registry, name: str) -> Row:
-    model = registry.get_model(name)
-    facts = _entry(model)
-    if model.sources:
-        facts["sources"] = [{"name": name, **source} for name, source in facts["sources"].items()]
-    else:
-        facts["architecture"] = model.architecture
-    return {**facts, "source": model.source}
-
-
-def _dataset_rows(registry: Registry) -> list[Row]:
-    return [_entry(dataset) for dataset in registry.datasets.values()]
-
-
-def _dataset_facts(registry: Registry, name: str) -> Row:
-    dataset = registry.get_dataset(name)
-    return {**_entry(dataset), "source": dataset.source}
-
-
-def _suite_rows(registry: Registry) -> list[Row]:
-    return [
-        {
-            "name": suite.name,
-            "dataset": suite.dataset,
-            "models": len(registry.match_models(suite.models)),
-            "images": suite.images,
-            "attacks": list(dict.fromkeys(attack.attack for attack in suite.attacks)),
-            "measurements": [each.measurement for each in suite.measurements],
-            "metrics": list(suite.metrics),
-            "summary": suite.summary,
-        }
-        for suite in registry.suites.values()
-    ]
-
-
-def _suite_facts(registry: Registry, name: str) -> Row:
-    suite = registry.get_suite(name)
-    matching = [model.name for model in registry.match_models(suite.models)]
-    return {**_entry(suite), "matching_models": matching, "source": suite.source}
 
 
 def _component(registration: Registration) -> dict[str, Any]:
@@ -112,46 +174,34 @@ def _component(registration: Registration) -> dict[str, Any]:
     }
 
 
-def _attack_rows(catalog: Catalog) -> list[Row]:
-    from harness.plugins import Kind
+def _provided(name: str) -> click.Group:
+    """The noun of the components whose kind is the singular of ``name``."""
+    word = name.removesuffix("s")
 
-    return [_component(attack) for attack in catalog.all(Kind.ATTACK)]
+    def rows(catalog: Catalog) -> list[Row]:
+        from harness.plugins import Kind
 
+        return [_component(each) for each in catalog.all(Kind(word))]
 
-def _measurement_rows(catalog: Catalog) -> list[Row]:
-    from harness.plugins import Kind
+    def facts(catalog: Catalog, wanted: str) -> Row:
+        from harness.cli.describe import described
+        from harness.plugins import Kind
 
-    return [_component(measurement) for measurement in catalog.all(Kind.MEASUREMENT)]
+        registration = catalog.get(Kind(word), wanted)
+        return {**_component(registration), **described(registration)}
 
-
-def _measurement_facts(catalog: Catalog, name: str) -> Row:
-    from harness.cli.describe import measurement_facts
-    from harness.plugins import Kind
-
-    registration = catalog.get(Kind.MEASUREMENT, name)
-    return {**_component(registration), **measurement_facts(registration)}
-
-
-def _metric_rows(catalog: Catalog) -> list[Row]:
-    from harness.plugins import Kind
-
-    return [_component(metric) for metric in catalog.all(Kind.METRIC)]
-
-
-def _attack_facts(catalog: Catalog, name: str) -> Row:
-    from harness.cli.describe import attack_facts
-    from harness.plugins import Kind
-
-    registration = catalog.get(Kind.ATTACK, name)
-    return {**_component(registration), **attack_facts(registration)}
+    fields: list[Field[Row]] = [
+        Field("name", word),
+        Field("version", "version"),
+        Field("plugin", "plugin"),
+        Field("summary", "summary"),
+    ]
+    return noun(name, fields, _components, rows, facts)
 
 
-def _metric_facts(catalog: Catalog, name: str) -> Row:
-    from harness.cli.describe import metric_facts
-    from harness.plugins import Kind
-
-    registration = catalog.get(Kind.METRIC, name)
-    return {**_component(registration), **metric_facts(registration)}
+attacks = _provided("attacks")
+measurements = _provided("measurements")
+metrics = _provided("metrics")
 
 
 def _plugin(report: PluginReport) -> dict[str, Any]:
@@ -193,88 +243,16 @@ def _plugin_facts(catalog: Catalog, name: str) -> Row:
     return {**_plugin(found[0]), "registered": registered}
 
 
-models = noun(
-    "models",
-    [
-        Column("name", "model"),
-        Column("family", "family"),
-        Column("layers", "layers", right=True),
-        Column("parameters", "parameters", "{:,}".format, right=True),
-        Column("published_top1", "published top-1 %", right=True),
-        Column("loader", "loader"),
-        Column("sources", "sources"),
-    ],
-    _registry,
-    _model_rows,
-    _model_facts,
-    overlays=True,
-)
-models.add_command(import_models)
-datasets = noun(
-    "datasets",
-    [
-        Column("name", "dataset"),
-        Column("reader", "reader"),
-        Column("version", "version"),
-        Column("classes", "classes", right=True),
-        Column("summary", "summary"),
-    ],
-    _registry,
-    _dataset_rows,
-    _dataset_facts,
-    overlays=True,
-)
-suites = noun(
-    "suites",
-    [
-        Column("name", "suite"),
-        Column("dataset", "dataset"),
-        Column("models", "models", right=True),
-        Column("images", "images", right=True),
-        Column("attacks", "attacks"),
-        Column("summary", "summary"),
-    ],
-    _registry,
-    _suite_rows,
-    _suite_facts,
-    overlays=True,
-)
-_COMPONENT_COLUMNS = [
-    Column("version", "version"),
-    Column("plugin", "plugin"),
-    Column("summary", "summary"),
-]
-attacks = noun(
-    "attacks",
-    [Column("name", "attack"), *_COMPONENT_COLUMNS],
-    _components,
-    _attack_rows,
-    _attack_facts,
-)
-measurements = noun(
-    "measurements",
-    [Column("name", "measurement"), *_COMPONENT_COLUMNS],
-    _components,
-    _measurement_rows,
-    _measurement_facts,
-)
-metrics = noun(
-    "metrics",
-    [Column("name", "metric"), *_COMPONENT_COLUMNS],
-    _components,
-    _metric_rows,
-    _metric_facts,
-)
 plugins = noun(
     "plugins",
     [
-        Column("name", "plugin"),
-        Column("distribution", "distribution"),
-        Column("version", "version"),
-        Column("registers", "registers"),
-        Column("status", "status"),
+        Field("name", "plugin"),
+        Field("distribution", "distribution"),
+        Field("version", "version"),
+        Field("registers", "registers"),
+        Field("status", "status"),
     ],
-    _plugins,
+    _installed,
     _plugin_rows,
     _plugin_facts,
 )

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from harness.report.presentation import FORMATS
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -65,7 +67,7 @@ def output_format() -> Decorator:
     return option(
         "--format",
         "format",
-        type=click.Choice(["table", "json", "csv", "md"]),
+        type=click.Choice(FORMATS),
         default="table",
         help="Output format.",
     )

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.facts import pairs, print_facts
+from harness.cli.facts import Fact, listed, pairs
 from harness.cli.options import database, output_format
+from harness.cli.printing import show
 from harness.cli.status import total
 from harness.cli.verbs import group
-from harness.report.tables import Column, Format, render
-from harness.terminal import echo
+from harness.report.presentation import Field, Format, present
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-COLUMNS = (
-    Column("run", "run", right=True),
-    Column("suite", "suite"),
-    Column("status", "status"),
-    Column("exit_code", "exit code", right=True),
-    Column("cells", "cells", right=True),
-    Column("images", "images", right=True),
-    Column("seed", "seed", right=True),
-    Column("started", "started"),
-    Column("finished", "finished"),
+FIELDS: tuple[Field[Mapping[str, Any]], ...] = (
+    Field("run", "run", numeric=True),
+    Field("suite", "suite"),
+    Field("status", "status"),
+    Field("exit_code", "exit code", numeric=True),
+    Field("cells", "cells", numeric=True),
+    Field("images", "images", numeric=True),
+    Field("seed", "seed", numeric=True),
+    Field("started", "started"),
+    Field("finished", "finished"),
 )
 
 
@@ -43,7 +44,7 @@ def list_runs(db: Path, format: Format) -> None:
 
     with reading(db) as connection:
         rows = views.runs(connection)
-    echo(render(rows, COLUMNS, format))
+    show(present(FIELDS, rows, document=rows), format)
 
 
 @runs.command("show")
@@ -57,7 +58,7 @@ def show_run(db: Path, number: int, format: Format) -> None:
 
     with reading(db) as connection:
         run = views.run_detail(connection, number)
-    facts = [
+    facts: list[Fact] = [
         ("suite", run["suite"]),
         ("command", shlex.join(run["command"])),
         ("status", run["status"]),
@@ -74,7 +75,7 @@ def show_run(db: Path, number: int, format: Format) -> None:
             for error in run["plugin_errors"]
         ),
     ]  # fmt: skip
-    print_facts(facts, run, format, title=f"run {number}")
+    show(listed(facts, run, title=f"run {number}"), format)
 
 
 def _text(value: object) -> str | None:

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.analysis.security import SecurityCurve, security_curve
-from harness.cli.facts import Facts, counts, number, pairs, print_facts
+from harness.cli import printing
+from harness.cli.facts import Fact, counts, listed, number, pairs
 from harness.cli.options import database, output_format
 from harness.cli.verbs import verb
 from harness.errors import ConfigError
-from harness.report.curve import glyphs_for, plot
-from harness.report.tables import Column, Format, render
-from harness.terminal import echo
+from harness.report.curve import Plot, glyphs_for
+from harness.report.presentation import Field, Format, present
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COLUMNS = (
-    Column("key", "cell", lambda key: str(key)[:8]),
-    Column("model", "model"),
-    Column("attack", "attack"),
-    Column("goal", "goal"),
-    Column("dataset", "dataset"),
-    Column("images", "images", right=True),
+FIELDS: tuple[Field[Mapping[str, Any]], ...] = (
+    Field("key", "cell", text=lambda row: row["key"][:8]),
+    Field("model", "model"),
+    Field("attack", "attack"),
+    Field("goal", "goal"),
+    Field("dataset", "dataset"),
+    Field("images", "images", numeric=True),
 )
 
 CURVES = ("linf", "l2", "l1")
@@ -70,7 +70,8 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
         raise ConfigError("'surface' comes first", hint="harness show surface [OPTIONS] ...")
     with snapshot(db) as connection:
         if cell is None:
-            echo(render(details.cells(connection), COLUMNS, format))
+            cells = details.cells(connection)
+            printing.show(present(FIELDS, cells, document=cells), format)
             return
         found = details.find_cell(connection, cell)
         curves: list[SecurityCurve] = []
@@ -88,8 +89,8 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
             whole = details.image_detail(connection, found, image)
             facts = image_facts(whole)
     own = next((curve for curve in curves if curve.norm == whole["norm"]), None)
-    below = plot(own, glyphs_for(sys.stdout.encoding)) if own and own.attacked else ()
-    print_facts(facts, whole, format, title=_title(whole, image), below=below)
+    parts = [Plot(own, glyphs_for(sys.stdout.encoding))] if own and own.attacked else []
+    printing.show(listed(facts, whole, title=_title(whole, image), parts=parts), format)
 
 
 def curve_data(curve: SecurityCurve) -> dict[str, list[float]]:
@@ -103,9 +104,9 @@ def _title(whole: Mapping[str, Any], image: str | None) -> str:
     return " ".join(part for part in parts if part)
 
 
-def cell_facts(cell: Mapping[str, Any], curves: Sequence[SecurityCurve]) -> Facts:
+def cell_facts(cell: Mapping[str, Any], curves: Sequence[SecurityCurve]) -> list[Fact]:
     """The lines of ``harness show CELL``."""
-    facts: list[tuple[str, str | None]] = [
+    facts: list[Fact] = [
         ("key", cell["key"]),
         ("model", cell["model"]),
         ("dataset", cell["dataset"]),
@@ -128,7 +129,7 @@ def cell_facts(cell: Mapping[str, Any], curves: Sequence[SecurityCurve]) -> Fact
     return facts
 
 
-def _attack_facts(cell: Mapping[str, Any]) -> Facts:
+def _attack_facts(cell: Mapping[str, Any]) -> list[Fact]:
     finite, infinite = cell["median_of_successes"], cell["median_failures_infinite"]
     return [
         ("attack", f"{cell['attack']} (version {cell['version']})"),
@@ -151,14 +152,14 @@ def _attack_facts(cell: Mapping[str, Any]) -> Facts:
     ]  # fmt: skip
 
 
-def _rounded(cell: Mapping[str, Any]) -> Facts:
+def _rounded(cell: Mapping[str, Any]) -> list[Fact]:
     if not cell["rounded"]:
         return []
     rounded = rate(cell["rounded_broken"], cell["rounded"])
     return [("success rate after rounding to 8 bits", rounded)]
 
 
-def _measurement_facts(cell: Mapping[str, Any]) -> Facts:
+def _measurement_facts(cell: Mapping[str, Any]) -> list[Fact]:
     return [
         ("measurement", f"{cell['attack']} (version {cell['version']})"),
         ("parameters", pairs(cell["parameters"]) or "all default"),
@@ -171,7 +172,7 @@ def _measurement_facts(cell: Mapping[str, Any]) -> Facts:
     ]
 
 
-def _curve_facts(curves: Sequence[SecurityCurve]) -> Facts:
+def _curve_facts(curves: Sequence[SecurityCurve]) -> list[Fact]:
     """The budgets that break half and nearly all of the attacked images."""
     return [
         (
@@ -184,9 +185,9 @@ def _curve_facts(curves: Sequence[SecurityCurve]) -> Facts:
     ]
 
 
-def image_facts(row: Mapping[str, Any]) -> Facts:
+def image_facts(row: Mapping[str, Any]) -> list[Fact]:
     """The lines of ``harness show CELL IMAGE``: everything but what the title says."""
-    facts: list[tuple[str, str | None]] = []
+    facts: list[Fact] = []
     for name, value in row.items():
         if name in ("numbers", "arrays", "clean", "kept"):
             facts += [(f"{name} {part}", _text(item)) for part, item in (value or {}).items()]

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from harness.cli.options import database, output_format
+from harness.cli.printing import show
 from harness.cli.run import listed
-from harness.report.tables import Column, Format, render
-from harness.terminal import echo
+from harness.report.presentation import Field, Format, present
 
-WRITTEN = (Column("png", "image"), Column("json", "JSON"))
+WRITTEN: tuple[Field[dict[str, str]], ...] = (Field("png", "image"), Field("json", "JSON"))
 
 
 @click.command("surface")
@@ -51,8 +51,7 @@ def surface(
     with snapshot(db) as connection:
         every = stored.surfaces(connection.conn)
         if output is None:
-            rows = [report.row(each) for each in chosen(every, wanted, image)]
-            echo(render(rows, report.COLUMNS, format))
+            show(report.presentation(chosen(every, wanted, image)), format)
             return
         written = []
         for group in side_by_side(every, wanted, image):
@@ -65,4 +64,4 @@ def surface(
                 for each in group
             ]
             written.append(report.write(drawn, output))
-    echo(render(written, WRITTEN, format))
+    show(present(WRITTEN, written), format)

@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.facts import counts
 from harness.cli.options import database, option, output_format
+from harness.cli.printing import show
 from harness.cli.verbs import verb
-from harness.report.tables import Column, Format, render
-from harness.terminal import echo
+from harness.report.presentation import Field, Format, present
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-COLUMNS = (
-    Column("key", "cell", lambda key: str(key)[:8]),
-    Column("model", "model"),
-    Column("attack", "attack"),
-    Column("goal", "goal"),
-    Column("done", "done", right=True),
-    Column("images", "of", right=True),
-    Column("statuses", "statuses", counts),
-    Column("attempts", "attempts", right=True),
-    Column("error", "last error"),
+Row = Mapping[str, Any]
+
+CELLS: tuple[Field[Row], ...] = (
+    Field("key", "cell", text=lambda row: row["key"][:8]),
+    Field("model", "model"),
+    Field("attack", "attack"),
+    Field("goal", "goal"),
+    Field("done", "done", numeric=True),
+    Field("images", "of", numeric=True),
+    Field("statuses", "statuses", value=lambda row: counts(row["statuses"])),
+    Field("attempts", "attempts", numeric=True),
+    Field("error", "last error"),
 )
 
-
-MODELS = (
-    Column("model", "model"),
-    Column("cells", "cells", right=True),
-    Column("complete", "complete", right=True),
-    Column("done", "done", right=True),
-    Column("images", "of", right=True),
-    Column("statuses", "statuses", counts),
+MODELS: tuple[Field[Row], ...] = (
+    Field("model", "model"),
+    Field("cells", "cells", numeric=True),
+    Field("complete", "complete", numeric=True),
+    Field("done", "done", numeric=True),
+    Field("images", "of", numeric=True),
+    Field("statuses", "statuses", value=lambda row: counts(row["statuses"])),
 )
 
 
@@ -57,18 +59,18 @@ def status(db: Path, number: int | None, cells: bool, format: Format) -> None:
         run = find_run(connection, number)
         rows = run_cells(connection, run["run"])
     title = f"run {run['run']} · suite {run['suite']} · {run['status']}"
+    notes = [total(run, rows)]
     if cells or format in ("json", "csv"):
-        echo(render(_flat(rows) if format == "csv" else rows, COLUMNS, format, title=title))
-    else:
-        echo(render(_by_model(rows), MODELS, format, title=title))
-        if wanting := [row for row in rows if row["error"] or row["done"] < row["images"]]:
-            echo("\n" + render(wanting, COLUMNS, format))
-    echo(total(run, rows), err=format in ("json", "csv"))
+        show(present(CELLS, rows, title=title, notes=notes, document=rows), format)
+        return
+    wanting = [row for row in rows if row["error"] or row["done"] < row["images"]]
+    parts = [present(CELLS, wanting)] if wanting else []
+    show(present(MODELS, _by_model(rows), title=title, notes=notes, parts=parts), format)
 
 
-def _by_model(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What is common to a model's cells."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+def _by_model(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One row per model: the sums over its cells."""
+    groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row["model"], []).append(row)
     return [
@@ -84,7 +86,7 @@ def _by_model(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def total(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+def total(run: Row, rows: Sequence[Row]) -> str:
     """One line over all cells."""
     done, images = sum(row["done"] for row in rows), sum(row["images"] for row in rows)
     complete = sum(row["done"] == row["images"] for row in rows)
@@ -93,7 +95,3 @@ def total(run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     line += f"{complete} of {len(rows)} cells complete"
     found = {name: count for name, count in bad.items() if count}
     return f"{line}; {counts(found)} (`harness run --retry-errors`)" if found else line
-
-
-def _flat(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{**row, "statuses": counts(row["statuses"])} for row in rows]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.cli.printing import show
 from harness.cli.verbs import verb
-from harness.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.analysis.transfer.matrix import Border, Denominator
-    from harness.report.tables import Format
+    from harness.report.presentation import Format
 
 
 @verb("transfer")
@@ -70,7 +70,6 @@ def transfer(
     """
     from harness.analysis.transfer.matrix import transfer_matrix
     from harness.report import transfer as report
-    from harness.report.tables import render
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
@@ -84,9 +83,4 @@ def transfer(
             denominator=denominator,
             border=border,
         )
-    if format in ("json", "csv"):
-        rows = report.records(matrix)
-        echo(render(rows, report.columns(rows), format))
-        echo("\n".join(report.footnotes(matrix, intervals=intervals)), err=True)
-        return
-    echo(report.text(matrix, format, intervals=intervals), coloured=True)
+    show(report.presentation(matrix, intervals=intervals), format)

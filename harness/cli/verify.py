@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import data_places, database, option, output_format, registries
+from harness.cli.printing import show
 from harness.cli.verbs import verb
 from harness.errors import ExitCode
-from harness.report.tables import Column, render
+from harness.report.presentation import Field, present
 from harness.terminal import echo
 
 if TYPE_CHECKING:
-    from harness.report.tables import Format
+    from harness.audit.verify import Check
+    from harness.report.presentation import Format
 
-COLUMNS = (
-    Column("what", "check"),
-    Column("of", "of"),
-    Column("agree", "agree", right=True),
-    Column("hair", "within tolerance", right=True),
-    Column("wrong", "wrong", right=True),
-    Column("skipped", "skipped", right=True),
+FIELDS: tuple[Field[Check], ...] = (
+    Field("what", "check"),
+    Field("of", "of"),
+    Field("agree", "agree", numeric=True),
+    Field("hair", "within tolerance", numeric=True),
+    Field("wrong", "wrong", numeric=True),
+    Field("skipped", "skipped", numeric=True),
 )
 
 
@@ -91,7 +92,7 @@ def verify(
         _repair(db, say)
     with reading(db) as stored:
         checks = verification.verify(stored, registry, installed(), scope, say)
-    echo(render([asdict(check) for check in checks], COLUMNS, format))
+    show(present(FIELDS, checks), format)
     return ExitCode.CELLS_FAILED if any(check.wrong for check in checks) else ExitCode.OK
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import Literal
 
 from harness.analysis.security import SecurityCurve
 
 COLUMNS, ROWS = 64, 12
-"""The plotting area. A quarter of the success is a whole number of rows."""
+"""The plotting area. A quarter of the success rate is a whole number of rows."""
 
 MOST_TICKS = 8
 
 LONG_TAIL = 3.0
-"""The axis leaves out the farthest 5 % of the broken images where they would make it this much
+"""The axis leaves out the farthest 5% of the broken images where they would make it this much
 longer."""
 
 
@@ -43,10 +44,23 @@ def glyphs_for(encoding: str | None) -> Glyphs:
     return BLOCKS
 
 
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A curve below a cell's facts; in Markdown there is none."""
+
+    curve: SecurityCurve
+    glyphs: Glyphs
+
+    def drawn(self, format: Literal["table", "md"]) -> str:
+        return "" if format == "md" else "\n".join(plot(self.curve, self.glyphs))
+
+
 def plot(curve: SecurityCurve, glyphs: Glyphs) -> list[str]:
     """The curve's lines; a column's height is the success at the budget under it."""
     unit = "changed values" if curve.norm == "l0" else "pixel space [0, 1]"
-    title = f"success within the {curve.norm} budget ({unit}), {curve.attacked} attacked images"
+    title = (
+        f"success rate within the {curve.norm} budget ({unit}), {curve.attacked} attacked images"
+    )
     if not curve.budgets or not curve.budgets[-1]:
         return [title, f"{len(curve.budgets)} broken, none of them at a distance above 0"]
     limit = _limit(curve.budgets)
@@ -87,7 +101,7 @@ def _eighths(success: float) -> int:
 def _row(row: int, heights: Sequence[int], glyphs: Glyphs) -> str:
     """One row of the plot, the lowest being 0; a label names the success at its upper edge."""
     labelled = 4 * (row + 1) % ROWS == 0
-    label = f"{100 * (row + 1) // ROWS:3} % {glyphs.tick}" if labelled else f"{glyphs.side:>7}"
+    label = f"{100 * (row + 1) // ROWS:4}% {glyphs.tick}" if labelled else f"{glyphs.side:>7}"
     cells = (glyphs.fill[max(0, min(8, height - 8 * row))] for height in heights)
     return f"{label}{''.join(cells)}".rstrip()
 
@@ -103,4 +117,4 @@ def _axis(step: float, intervals: int, glyphs: Glyphs) -> list[str]:
         text = f"{tick * step:.4g}"
         start = margin + place - len(text) // 2
         numbers[start : start + len(text)] = text
-    return [f"  0 % {glyphs.corner}{''.join(line)}", "".join(numbers).rstrip()]
+    return [f"   0% {glyphs.corner}{''.join(line)}", "".join(numbers).rstrip()]

@@ -1,38 +1,57 @@
-"""The findings as text or data: columns for people, records for programs, and footnotes."""
+"""The findings: a verdict on each claim, and what it rests on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from harness.analysis.findings import Finding, Verdict
-from harness.report.tables import Column
+from harness.report.presentation import Cell, Field, Presentation, present
 
 MARKS: dict[Verdict, str] = {"holds": "✓", "does not hold": "✗", "not enough data": "?"}
 """Before the words, so that a column of them is read at a glance."""
 
-TABLE = (
-    Column("number", "#", right=True),
-    Column("title", "claim"),
-    Column("verdict", "verdict", right=True),
-    Column("figure", "figure"),
-    Column("interval", "95 %"),
+COLOURS: dict[Verdict, str] = {
+    "holds": "green",
+    "does not hold": "red",
+    "not enough data": "yellow",
+}
+
+Numbered = tuple[int, Finding]
+
+FIELDS: tuple[Field[Numbered], ...] = (
+    Field("number", "#", text=lambda row: str(row[0]), numeric=True, data=False),
+    Field("name", value=lambda row: row[1].name),
+    Field("title", "claim", value=lambda row: row[1].title),
+    Field("claim", value=lambda row: row[1].claim),
+    Field("source", value=lambda row: row[1].source),
+    Field(
+        "verdict",
+        "verdict",
+        value=lambda row: row[1].verdict,
+        text=lambda row: _verdict(row[1].verdict),
+        numeric=True,
+    ),
+    Field("figure", "figure", value=lambda row: row[1].figure),
+    Field("interval", "95% CI", text=lambda row: _interval(row[1]), data=False),
+    Field("low", value=lambda row: row[1].interval[0] if row[1].interval else None),
+    Field("high", value=lambda row: row[1].interval[1] if row[1].interval else None),
+    Field("details", value=lambda row: list(row[1].details)),
 )
-"""What people see; `text_rows` has these keys."""
+"""Rates are in [0, 1]; the numbers are those of the footnotes."""
 
 
-def text_rows(found: Sequence[Finding]) -> list[dict[str, str | None]]:
-    """The rows for tables and Markdown; the numbers are those of the footnotes."""
-    return [
-        {
-            "number": str(number),
-            "title": finding.title,
-            "verdict": f"{MARKS[finding.verdict]} {finding.verdict}",
-            "figure": finding.figure,
-            "interval": _interval(finding),
-        }
-        for number, finding in enumerate(found, 1)
-    ]
+def presentation(suite: str, found: Sequence[Finding]) -> Presentation:
+    """One row per claim; in the footnotes the claims in full."""
+    return present(
+        FIELDS,
+        enumerate(found, 1),
+        title=f"{suite}: the study's claims",
+        notes=footnotes(found),
+    )
+
+
+def _verdict(verdict: Verdict) -> Cell:
+    return Cell(f"{MARKS[verdict]} {verdict}", verdict, style=COLOURS[verdict])
 
 
 def _interval(finding: Finding) -> str | None:
@@ -42,34 +61,11 @@ def _interval(finding: Finding) -> str | None:
     return f"{low:.3g} to {high:.3g}"
 
 
-def records(found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """The findings as JSON-like data; rates in [0, 1]."""
-    return [
-        {
-            "name": finding.name,
-            "title": finding.title,
-            "claim": finding.claim,
-            "source": finding.source,
-            "verdict": finding.verdict,
-            "figure": finding.figure,
-            "low": finding.interval[0] if finding.interval else None,
-            "high": finding.interval[1] if finding.interval else None,
-            "details": list(finding.details),
-        }
-        for finding in found
-    ]
-
-
-def csv_columns(rows: Sequence[dict[str, Any]]) -> list[Column]:
-    """A column for each plain value of the records; the details are footnotes."""
-    return [Column(key, key) for key in (rows[0] if rows else ()) if key != "details"]
-
-
 def footnotes(found: Sequence[Finding]) -> list[str]:
-    """The claims in full, where they stand, what decides, and the parts: one line each."""
+    """The claims in full, their sources, the rules and their parts: one line each."""
     lines = [
-        "rates are in [0, 1]; the interval, 95 %, is that of the number that decides; not enough"
-        " data: results are missing, or the interval lies on both sides of the claim",
+        "rates are in [0, 1]; the 95% interval is that of the number that decides; not enough data:"
+        " results are missing, or the interval lies on both sides of the claim",
         "",
     ]
     for number, finding in enumerate(found, 1):

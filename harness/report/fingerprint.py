@@ -1,55 +1,53 @@
-"""A fingerprint as text or data: the families ranked, and how far to trust the ranking."""
+"""A fingerprint: the families ranked, and how far to trust the ranking."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from harness.analysis.transfer.fingerprint import FamilyScore, Fingerprint
-from harness.report.tables import Column
+from harness.report.presentation import Field, Presentation, present
+from harness.report.values import percent
 
-COLUMNS = (
-    Column("rank", "#", right=True),
-    Column("family", "family"),
-    Column("members", "members", right=True),
-    Column("log_likelihood", "Δ log-lik.", lambda value: f"{value:.2f}", right=True),
-    Column("probability", "probability", lambda value: f"{100 * value:.1f} %", right=True),
-)
-"""What people see; `records` has these keys too."""
+Ranked = tuple[int, FamilyScore]
 
 
-def title(found: Fingerprint) -> str:
-    return f"{found.suite}: families by how {found.model} is fooled, labels only"
+def presentation(found: Fingerprint) -> Presentation:
+    """One row per family, likeliest first, each with the accuracy over the suite."""
+    return present(
+        _fields(found),
+        enumerate(found.ranking, 1),
+        title=f"{found.suite}: families by how {found.model} is fooled, from labels alone",
+        notes=footnotes(found),
+    )
 
 
-def records(found: Fingerprint) -> list[dict[str, Any]]:
-    """One record a family, likeliest first, each with the accuracy over the suite."""
-    return [_record(found, place, score) for place, score in enumerate(found.ranking, 1)]
-
-
-def _record(found: Fingerprint, place: int, score: FamilyScore) -> dict[str, Any]:
-    return {
-        "suite": found.suite,
-        "model": found.model,
-        "model_family": found.family,
-        "rank": place,
-        "family": score.family,
-        "members": score.members,
-        "log_likelihood": score.log_likelihood,
-        "probability": score.probability,
-        "temper": found.temperature,
-        "entries": found.entries,
-        "leave_one_out_right": found.accuracy.right,
-        "leave_one_out_models": found.accuracy.models,
-        "leave_one_out_ceiling": found.accuracy.ceiling,
-    }
-
-
-def csv_columns() -> list[Column]:
-    """A column for each value of the records."""
-    keys = FamilyScore.__dataclass_fields__
-    about = ("suite", "model", "model_family", "rank")
-    rest = ("temper", "entries", "leave_one_out_right", "leave_one_out_models")
-    return [Column(key, key) for key in (*about, *keys, *rest, "leave_one_out_ceiling")]
+def _fields(found: Fingerprint) -> list[Field[Ranked]]:
+    accuracy = found.accuracy
+    return [
+        Field("suite", value=lambda _: found.suite),
+        Field("model", value=lambda _: found.model),
+        Field("model_family", value=lambda _: found.family),
+        Field("rank", "rank", value=lambda ranked: ranked[0], numeric=True),
+        Field("family", "family", value=lambda ranked: ranked[1].family),
+        Field("members", "members", value=lambda ranked: ranked[1].members, numeric=True),
+        Field(
+            "log_likelihood",
+            "Δ log-likelihood",
+            value=lambda ranked: ranked[1].log_likelihood,
+            show="{:.2f}".format,
+            numeric=True,
+        ),
+        Field(
+            "probability",
+            "probability",
+            value=lambda ranked: ranked[1].probability,
+            show=percent,
+            numeric=True,
+        ),
+        Field("temper", value=lambda _: found.temperature),
+        Field("entries", value=lambda _: found.entries),
+        Field("leave_one_out_right", value=lambda _: accuracy.right),
+        Field("leave_one_out_models", value=lambda _: accuracy.models),
+        Field("leave_one_out_ceiling", value=lambda _: accuracy.ceiling),
+    ]
 
 
 def footnotes(found: Fingerprint) -> list[str]:
@@ -61,18 +59,20 @@ def footnotes(found: Fingerprint) -> list[str]:
         f" {accuracy.ceiling} of {accuracy.models}, the models whose family has another member",
     ]
     if accuracy.wrong:
-        wrong = ", ".join(f"{model} (taken for {first})" for model, first in accuracy.wrong.items())
+        wrong = ", ".join(
+            f"{model} (mistaken for {first})" for model, first in accuracy.wrong.items()
+        )
         notes.append(f"not recognised: {wrong}")
     if found.family is not None:
         alone = "" if found.family in known else ", of which no other member has transfers"
-        notes.append(f"the suite's own entry says {found.family}{alone}")
+        notes.append(f"family in the registry: {found.family}{alone}")
     notes += [
         f"profile: {found.entries} rates, of {len(found.panels)} panels ({'; '.join(found.panels)})"
-        f" and all sources but the model itself; top-1, {found.border} border",
-        "log-likelihood: binomial, its mean over these rates, which share their images; the"
-        " model itself is never among a family's members",
-        f"probability: from equal odds, the log-likelihoods times {found.temperature:g}, at which"
-        " the other models' own families are most probable, and one more is taken to be mistaken",
-        "a model of a family that the suite lacks is given to one of these too",
+        f" and all sources but the model itself; top-1, {found.border} padding",
+        "log-likelihood: binomial, averaged over these rates, which share their images; the model"
+        " itself is never among a family's members",
+        f"probability: from equal odds, with the log-likelihoods times {found.temperature:g}, which"
+        " makes the other models' own families most probable, one more error assumed",
+        "a model of a family that the suite lacks is assigned to one of these too",
     ]
     return notes

@@ -1,13 +1,14 @@
-"""A square map of rates for a terminal: whole percents on coloured cells, groups set apart."""
+"""A square map of rates: whole percentages on coloured cells, with lines between groups."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from harness.report.tables import Column
-from harness.terminal import output, visible
+from harness.report.presentation import Field, Presentation, present
+from harness.report.text import render
+from harness.terminal import console, visible
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -40,20 +41,19 @@ class HeatMap:
         """Whether a group other than the first begins at ``place``."""
         return place > 0 and self.groups[place] != self.groups[place - 1]
 
+    def drawn(self, format: Literal["table", "md"]) -> str:
+        """In colours where the terminal has them, always with numbers.
 
-def text(heat: HeatMap) -> str:
-    """The map for the terminal on stdout: in colours where it has them, always with numbers.
-
-    Columns are headed by the rows' numbers. Where the labels do not fit beside the cells, rows
-    have numbers alone and the labels come below.
-    """
-    from rich.console import Console
-
-    console = Console(file=output(), width=None if output().isatty() else 10_000, highlight=False)
-    with console.capture() as capture:
-        for line in lines(heat, console.width):
-            console.print(line, soft_wrap=True)
-    return capture.get().rstrip("\n")
+        Columns are headed by the rows' numbers. Where the labels do not fit beside the cells, rows
+        have numbers alone and the labels come below.
+        """
+        if format == "md":
+            return render(table(self), "md")
+        wide = console()
+        with wide.capture() as capture:
+            for line in lines(self, wide.width):
+                wide.print(line, soft_wrap=True)
+        return capture.get().rstrip("\n")
 
 
 def lines(heat: HeatMap, width: int) -> list[Text]:
@@ -80,26 +80,25 @@ def lines(heat: HeatMap, width: int) -> list[Text]:
     return found if beside else [*found, *map(Text, names)]
 
 
-def rows(heat: HeatMap) -> list[dict[str, Any]]:
-    """The map as rows for a table in Markdown; `columns` are its columns."""
-    return [
-        {"number": number, "label": label}
-        | {str(place): heat.values.get((label, head)) for place, head in enumerate(heat.labels, 1)}
-        for number, label in enumerate(heat.labels, 1)
+def table(heat: HeatMap) -> Presentation:
+    """The map as a plain table."""
+
+    def rates(head: str) -> Callable[[tuple[int, str]], str]:
+        return lambda row: percent(heat.values.get((row[1], head)))
+
+    fields: list[Field[tuple[int, str]]] = [
+        Field("number", "#", text=lambda row: str(row[0]), numeric=True, data=False),
+        Field("label", "", text=lambda row: row[1], data=False),
     ]
-
-
-def columns(heat: HeatMap) -> Sequence[Column]:
-    places = map(str, range(1, len(heat.labels) + 1))
-    return (
-        Column("number", "#", right=True),
-        Column("label", "", str),
-        *(Column(place, place, percent, right=True) for place in places),
-    )
+    fields += [
+        Field(str(place), str(place), text=rates(head), numeric=True, data=False)
+        for place, head in enumerate(heat.labels, 1)
+    ]
+    return present(fields, enumerate(heat.labels, 1), title=heat.title)
 
 
 def percent(value: float | None) -> str:
-    """Whole percents; only exact values are shown as 0 or 100."""
+    """Whole percentages; only exact values are shown as 0 or 100."""
     if value is None:
         return "–"
     if 0 < value < 1:

@@ -1,4 +1,4 @@
-"""Surfaces as a picture, models side by side, and as a JSON document."""
+"""Surfaces as an image, models side by side, and as a JSON document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.analysis.surface import levels, signed_levels
 from harness.errors import ConfigError, MissingError
-from harness.report.tables import Column
+from harness.report.presentation import Field, Presentation, present
 from harness.store.read.surfaces import StoredSurface
 
 COUNT = 12
@@ -42,22 +42,27 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-COLUMNS = (
-    Column("cell", "cell", lambda key: str(key)[:8]),
-    Column("model", "model"),
-    Column("measurement", "measurement"),
-    Column("goal", "goal"),
-    Column("image", "image"),
-    Column("points", "points", number, right=True),
-    Column("loss", "loss", number, right=True),
-    Column("margin", "margin", number, right=True),
-    Column("crossing", "S = 0 at a", number, right=True),
-    Column("attack_distance", "attack's l2", number, right=True),
+FIELDS: tuple[Field[Mapping[str, Any]], ...] = (
+    Field("cell", "cell", text=lambda row: row["cell"][:8]),
+    Field("model", "model"),
+    Field("measurement", "measurement"),
+    Field("goal", "goal"),
+    Field("image", "image"),
+    Field("points", "points", show=number, numeric=True),
+    Field("loss", "loss", show=number, numeric=True),
+    Field("margin", "margin", show=number, numeric=True),
+    Field("crossing", "S = 0 at a", show=number, numeric=True),
+    Field("attack_distance", "attack's l2", show=number, numeric=True),
 )
 
 
-def row(surface: StoredSurface) -> dict[str, Any]:
-    """A line of the list of surfaces."""
+def presentation(surfaces: Sequence[StoredSurface]) -> Presentation:
+    """The list of surfaces."""
+    rows = [_row(surface) for surface in surfaces]
+    return present(FIELDS, rows, document=rows)
+
+
+def _row(surface: StoredSurface) -> dict[str, Any]:
     names = ("cell", "model", "measurement", "goal", "seed", "dataset", "image", "label", "target")
     return {name: getattr(surface, name) for name in names} | dict(surface.numbers)
 
@@ -69,18 +74,18 @@ def stem(group: Sequence[StoredSurface]) -> str:
 
 
 def write(group: Sequence[Drawn], folder: Path) -> dict[str, str]:
-    """Write the picture and the document of a group into ``folder``; the paths of both.
+    """Write the image and the document of a group into ``folder``; the paths of both.
 
     Raises:
         MissingError: matplotlib is not installed. ConfigError: the files cannot be written.
     """
     name = stem([each.about for each in group])
     paths = {kind: folder / f"{name}.{kind}" for kind in ("png", "json")}
-    picture = draw(group)
+    figure = draw(group)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         title = f"surfaces {', '.join(each.about.cell for each in group)}"
-        picture.savefig(paths["png"], dpi=DPI, metadata={"Title": title})
+        figure.savefig(paths["png"], dpi=DPI, metadata={"Title": title})
         text = json.dumps(document(group), indent=1, allow_nan=False)
         paths["json"].write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
@@ -127,7 +132,7 @@ def draw(group: Sequence[Drawn]) -> Any:
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise MissingError(
-            "the picture needs matplotlib, which is not installed",
+            "the image needs matplotlib, which is not installed",
             where="harness show surface",
             hint="pip install 'frontier-harness[report]'",
         ) from error
@@ -182,7 +187,7 @@ def draw(group: Sequence[Drawn]) -> Any:
 
 
 def _mark(ax: Any, drawn: Drawn) -> None:
-    """The line S = 0, the image, the attack's candidate, and where the line is crossed."""
+    """The line S = 0, the image, the adversarial image, and where the line is crossed."""
     from matplotlib.patheffects import withStroke
 
     margin = drawn.rows("margin")
@@ -206,7 +211,7 @@ _IMAGE = {
     "label": "the image",
 }
 _CROSSING = _IMAGE | {"marker": "D", "markersize": 6, "label": "first S = 0 along a"}
-_ATTACK = _IMAGE | {"marker": "X", "markersize": 10, "label": "the attack's candidate"}
+_ATTACK = _IMAGE | {"marker": "X", "markersize": 10, "label": "the adversarial image"}
 
 
 def _points(numbers: Mapping[str, float]) -> list[tuple[dict[str, Any], tuple[float, float]]]:
@@ -214,7 +219,7 @@ def _points(numbers: Mapping[str, float]) -> list[tuple[dict[str, Any], tuple[fl
     if "attack_distance" in numbers:
         points.append((_ATTACK, (1.0, 0.0)))
     elif "crossing" in numbers:
-        # Beside a candidate the two would hide each other.
+        # Next to an adversarial image the two would hide each other.
         points.append((_CROSSING, (numbers["crossing"], 0.0)))
     return points
 
@@ -223,7 +228,7 @@ def _unit(surface: StoredSurface) -> str:
     distance = surface.numbers.get("attack_distance")
     if distance is None:
         return "a  (linf, along the gradient's sign)"
-    return f"a  (1: the attack's candidate, l2 {distance:.3g})"
+    return f"a  (1: the adversarial image, l2 {distance:.3g})"
 
 
 def _explain(figure: Any, group: Sequence[Drawn]) -> None:

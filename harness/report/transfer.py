@@ -1,42 +1,40 @@
-"""A transfer matrix as text or data: heat maps, its summary, records for programs, footnotes."""
+"""A transfer matrix: heat maps, their summary, one record per pair of models, and footnotes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from harness.analysis.transfer.matrix import UNTARGETED, Matrix, Rate
-from harness.analysis.transfer.summary import Mean, Summary, summary
-from harness.report import heatmap
+from harness.analysis.transfer.summary import Asymmetry, Mean, SourceMean, Summary, summary
 from harness.report.heatmap import HeatMap
-from harness.report.tables import Column, Format, render
-from harness.terminal import visible
+from harness.report.presentation import Field, Presentation, present
+from harness.report.values import percent
+
+Row = TypeVar("Row")
 
 SHOWN = 8
 """The most sources and pairs that a summary lists."""
 
 COUNTS = {
-    "paper": "all attacked images, those of failed attacks too",
-    "code": "attacked images whose adapted clean original the target classifies correctly",
+    "paper": "all attacked images, including those of failed attacks",
+    "code": "attacked images whose resized clean original the target classifies correctly",
 }
 
 
-def text(matrix: Matrix, format: Format, *, intervals: bool) -> str:
-    """The matrix for people, as tables or as Markdown; `visible`, with colours of its own."""
+def presentation(matrix: Matrix, *, intervals: bool) -> Presentation:
+    """The matrix; with ``intervals`` people see those of the summary."""
     short = summary(matrix)
-    parts = [_map(heat, format) for heat in _maps(matrix, short)]
-    sources, pairs = _sources(matrix, short), _pairs(short)
-    parts += [
-        _listed("strongest sources: mean over the other models", sources, format, intervals),
-        _listed("most asymmetric pairs", pairs, format, intervals),
-    ]
-    bullet = "- " if format == "md" else ""
-    notes = [visible(f"{bullet}{note}") for note in footnotes(matrix, intervals=intervals)]
-    return "\n\n".join([*(part for part in parts if part), "\n".join(notes)])
+    lists = (_sources(matrix, short, intervals), _pairs(short, intervals))
+    return Presentation(
+        records=tuple(records(matrix)),
+        notes=tuple(footnotes(matrix, intervals=intervals)),
+        parts=(*_maps(matrix, short), *(part for part in lists if part.rows)),
+    )
 
 
 def records(matrix: Matrix) -> list[dict[str, Any]]:
-    """One record for each pair of models, the diagonal too; rates in [0, 1].
+    """One record per pair of models, including the diagonal; rates in [0, 1].
 
     A pair without transfers has None for all its numbers.
     """
@@ -73,13 +71,8 @@ def records(matrix: Matrix) -> list[dict[str, Any]]:
     return found
 
 
-def columns(rows: list[dict[str, Any]]) -> list[Column]:
-    """A column for each value of the records."""
-    return [Column(key, key) for key in (rows[0] if rows else ())]
-
-
 def footnotes(matrix: Matrix, *, intervals: bool) -> list[str]:
-    """All that the maps do not say, one line each."""
+    """What the maps do not say, one line each."""
     return [*_about(matrix), *_means(summary(matrix), intervals), *matrix.notes]
 
 
@@ -100,9 +93,9 @@ def _maps(matrix: Matrix, short: Summary) -> Iterable[HeatMap]:
     name = f"{matrix.suite}: {matrix.attack.label}, goal {matrix.goal}"
     groups = tuple(matrix.families[model] or model for model in matrix.models)
     for title, values in (
-        (f"{name}: {what} in %, rows: sources, columns: targets",
+        (f"{name}: {what} in %, rows: source models, columns: target models",
          {pair: cell.rate.value for pair, cell in matrix.cells.items()}),
-        ("error rate on the adapted clean originals in %",
+        ("error rate on the resized clean originals in %",
          {pair: cell.clean_error.value for pair, cell in matrix.cells.items()}),
     ):  # fmt: skip
         yield HeatMap(title, matrix.models, groups, values)
@@ -113,86 +106,56 @@ def _maps(matrix: Matrix, short: Summary) -> Iterable[HeatMap]:
         yield HeatMap(title, families, ("",) * len(families), means)
 
 
-def _map(heat: HeatMap, format: Format) -> str:
-    if format == "md":
-        return f"{heat.title}\n\n{render(heatmap.rows(heat), heatmap.columns(heat), 'md')}"
-    return heatmap.text(heat)
-
-
-Row = dict[str, Any]
-
-
-def _sources(matrix: Matrix, short: Summary) -> tuple[list[Row], list[Column]]:
-    rows: list[Row] = [
-        {
-            "source": each.source,
-            "family": matrix.families[each.source],
-            "mean": each.mean.value,
-            "interval": each.mean.interval,
-            "targets": each.mean.pairs,
-        }
-        for each in short.sources[:SHOWN]
+def _sources(matrix: Matrix, short: Summary, intervals: bool) -> Presentation:
+    fields: list[Field[SourceMean]] = [
+        Field("source", "source"),
+        Field("family", "family", value=lambda each: matrix.families[each.source]),
+        Field("mean", "mean", value=lambda each: each.mean.value, show=percent, numeric=True),
+        *([_interval("interval", lambda each: each.mean.interval)] if intervals else []),
+        Field("targets", "targets", value=lambda each: each.mean.pairs, numeric=True),
     ]
-    return rows, [
-        Column("source", "source"),
-        Column("family", "family"),
-        Column("mean", "mean", _percent, right=True),
-        Column("interval", "95 %", _range, right=True),
-        Column("targets", "targets", right=True),
-    ]
+    title = "strongest sources: mean over the other models"
+    return present(fields, short.sources[:SHOWN], title=title)
 
 
-def _pairs(short: Summary) -> tuple[list[Row], list[Column]]:
-    rows: list[Row] = [
-        {
-            "a": each.forth.source,
-            "b": each.forth.target,
-            "forth": each.forth.rate.value,
-            "forth_interval": each.forth.rate.interval,
-            "back": each.back.rate.value,
-            "back_interval": each.back.rate.interval,
-            "difference": each.difference,
-        }
-        for each in short.asymmetries[:SHOWN]
-    ]
-    return rows, [
-        Column("a", "A"),
-        Column("b", "B"),
-        Column("forth", "A → B", _percent, right=True),
-        Column("forth_interval", "95 %", _range, right=True),
-        Column("back", "B → A", _percent, right=True),
-        Column("back_interval", "95 %", _range, right=True),
-        Column("difference", "difference", _percent, right=True),
-    ]
+def _pairs(short: Summary, intervals: bool) -> Presentation:
+    fields: list[Field[Asymmetry]] = [
+        Field("a", "A", value=lambda each: each.forth.source),
+        Field("b", "B", value=lambda each: each.forth.target),
+        Field("forth", "A → B", value=lambda each: each.forth.rate.value, show=percent,
+              numeric=True),
+        *([_interval("forth_interval", lambda each: each.forth.rate.interval)]
+          if intervals else []),
+        Field("back", "B → A", value=lambda each: each.back.rate.value, show=percent,
+              numeric=True),
+        *([_interval("back_interval", lambda each: each.back.rate.interval)]
+          if intervals else []),
+        Field("difference", "difference", show=percent, numeric=True),
+    ]  # fmt: skip
+    return present(fields, short.asymmetries[:SHOWN], title="most asymmetric pairs")
 
 
-def _listed(
-    title: str, table: tuple[list[Row], list[Column]], format: Format, intervals: bool
-) -> str:
-    rows, every = table
-    if not rows:
-        return ""
-    shown = [column for column in every if intervals or not column.key.endswith("interval")]
-    return title + ("\n\n" if format == "md" else "\n") + render(rows, shown, format)
+def _interval(key: str, of: Callable[[Row], tuple[float, float] | None]) -> Field[Row]:
+    return Field(key, "95% CI", value=of, show=_range, numeric=True)
 
 
 def _about(matrix: Matrix) -> Iterable[str]:
     if matrix.goal == UNTARGETED:
-        yield f"rate: wrong predictions of the target; of {COUNTS[matrix.denominator]}"
+        yield f"rate: wrong predictions of the target model; of {COUNTS[matrix.denominator]}"
     else:
-        among = "first" if matrix.k == 1 else f"first {matrix.k}"
+        among = "top 1" if matrix.k == 1 else f"top {matrix.k}"
         yield (
-            f"rate: the goal's class is the target's {among} (k = {matrix.k}); of"
+            f"rate: the target class is among the target model's {among} (k = {matrix.k}); of"
             f" {COUNTS[matrix.denominator]}"
         )
     yield (
-        "diagonal: the stored success of the attack itself"
+        "diagonal: the stored success rate of the attack itself"
         if matrix.k == 1
         else "diagonal: the source itself, computed like any other target"
     )
     yield (
-        f"sizes: larger pictures are cut at the centre, smaller ones get a {matrix.border} border;"
-        " clean originals are adapted alike, and their error is over the attacked images"
+        f"sizes: larger images are cropped at the centre, smaller ones get {matrix.border} padding;"
+        " clean originals are resized in the same way, and their error is over the attacked images"
     )
     yield f"{len(matrix.cells)} of {len(matrix.models) ** 2} pairs, the diagonal included"
 
@@ -207,18 +170,14 @@ def _means(short: Summary, intervals: bool) -> Iterable[str]:
         yield f"mean rate of pairs: {', '.join(parts)}"
     if intervals:
         yield (
-            "95 % intervals: Wilson for a pair; for a mean, Wilson as if it were one pair's rate"
+            "95% intervals: Wilson for a pair; for a mean, Wilson as if it were one pair's rate"
             " (the pairs share their images), over images and not over other models"
         )
 
 
 def _mean(mean: Mean, intervals: bool) -> str:
     bounds = f"; {_range(mean.interval)}" if intervals and mean.interval else ""
-    return f"{_percent(mean.value)} ({mean.pairs} pairs{bounds})"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{percent(mean.value)} ({mean.pairs} pairs{bounds})"
 
 
 def _range(interval: tuple[float, float]) -> str:

@@ -20,7 +20,7 @@ def marked(text: str | None, marked: bool, mark: str) -> str | None:
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}%"
 
 
 def finite(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The documented views as files: Parquet, CSV or JSON lines, in batches, whole or not at all."""
+"""The documented views as files: Parquet, CSV or JSON Lines, in batches, whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.errors import ConfigError, MissingError
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-Format = Literal["parquet", "csv", "jsonl"]
 Row = Sequence[Any]
 
 VIEWS = MappingProxyType(
@@ -53,39 +52,47 @@ def _computed(name: str) -> str:
     return "REAL" if name in _REAL else "TEXT" if name in _TEXT else "INTEGER"
 
 
-def export(db: Database, what: str, format: Format, path: Path) -> int:
+def export(db: Database, what: str, format: str, path: Path) -> int:
     """Write the view of ``what`` (a key of `VIEWS`) to the file ``path``; returns its rows.
 
     The file appears when it is complete, in the place of any earlier one. Floats keep every bit;
     NULL is empty in CSV, where nothing tells it from an empty text.
 
+    Args:
+        format: one of `FORMATS`.
+
     Raises:
         MissingError: Parquet without pyarrow. ConfigError: the file cannot be written.
     """
-    types = columns(db, VIEWS[what])
-    with _replacing(path) as partial, ExitStack() as stack:
-        if format == "parquet":
-            return _parquet(_batches(db, VIEWS[what]), types, partial)
-        newline = "" if format == "csv" else "\n"
-        file = stack.enter_context(partial.open("w", encoding="utf-8", newline=newline))
-        return write_text(db, what, format, file)
+    with _replacing(path) as partial:
+        if format in BINARY:
+            types = columns(db, VIEWS[what])
+            return BINARY[format](types, _batches(db, VIEWS[what]), partial)
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            return write_text(db, what, format, file)
 
 
-def write_text(db: Database, what: str, format: Literal["csv", "jsonl"], file: TextIO) -> int:
-    """As `export`, to an open text file."""
-    view, rows = VIEWS[what], 0
-    names = list(columns(db, view))
-    table = csv.writer(file, lineterminator="\n")
-    if format == "csv":
-        table.writerow(names)
-    for batch in _batches(db, view):
-        if format == "csv":
-            table.writerows(batch)
-        else:
-            file.writelines(
-                json.dumps(dict(zip(names, row, strict=True)), allow_nan=False) + "\n"
-                for row in batch
-            )
+def write_text(db: Database, what: str, format: str, file: TextIO) -> int:
+    """As `export`, to an open text file, in one of the formats of `TEXT`."""
+    names = list(columns(db, VIEWS[what]))
+    return TEXT[format](names, _batches(db, VIEWS[what]), file)
+
+
+def _csv(names: Sequence[str], batches: Iterator[list[Row]], file: TextIO) -> int:
+    table, rows = csv.writer(file, lineterminator="\n"), 0
+    table.writerow(names)
+    for batch in batches:
+        table.writerows(batch)
+        rows += len(batch)
+    return rows
+
+
+def _jsonl(names: Sequence[str], batches: Iterator[list[Row]], file: TextIO) -> int:
+    rows = 0
+    for batch in batches:
+        file.writelines(
+            json.dumps(dict(zip(names, row, strict=True)), allow_nan=False) + "\n" for row in batch
+        )
         rows += len(batch)
     return rows
 
@@ -99,7 +106,7 @@ def _batches(db: Database, view: str) -> Iterator[list[Row]]:
     db.conn.execute("COMMIT")
 
 
-def _parquet(batches: Iterator[list[Row]], types: dict[str, str], path: Path) -> int:
+def _parquet(types: Mapping[str, str], batches: Iterator[list[Row]], path: Path) -> int:
     try:
         import pyarrow
         from pyarrow.parquet import ParquetWriter
@@ -122,6 +129,12 @@ def _parquet(batches: Iterator[list[Row]], types: dict[str, str], path: Path) ->
             writer.write_batch(pyarrow.record_batch(arrays, schema=schema))
             rows += len(batch)
     return rows
+
+
+BINARY = MappingProxyType({"parquet": _parquet})
+TEXT = MappingProxyType({"csv": _csv, "jsonl": _jsonl})
+FORMATS = (*BINARY, *TEXT)
+"""What a file can be, and what its name then ends with."""
 
 
 @contextmanager

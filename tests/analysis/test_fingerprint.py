@@ -179,7 +179,7 @@ def test_a_model_without_a_family_can_be_asked_for(filled: Any) -> None:
 
 def test_a_single_member_is_judged_against_the_others_alone(filled: Any, harness: Any) -> None:
     done = harness("fingerprint", "a1", "--db", filled.path)
-    assert "the suite's own entry says A, of which no other member has transfers" in done.out
+    assert "family in the registry: A, of which no other member has transfers" in done.out
     assert "A" not in {score.family for score in fingerprint(filled.sql, "a1").ranking}
 
 

@@ -85,9 +85,9 @@ def test_a_plot_fits_and_ends_at_the_right_height(sizes, robust, glyphs) -> None
 def test_the_labels_name_the_success_at_their_height() -> None:
     """Half of the images at 1, the others at 2: the first step is in the middle of both axes."""
     lines = plot(security_curve("l2", [1, 1, 2, 2], attacked=4), ASCII)
-    assert lines[0] == "success within the l2 budget (pixel space [0, 1]), 4 attacked images"
+    assert lines[0] == "success rate within the l2 budget (pixel space [0, 1]), 4 attacked images"
     rows = dict(zip(range(ROWS, 0, -1), lines[1:], strict=False))
-    assert [rows[row][:7] for row in (12, 9, 6, 3)] == ["100 % +", " 75 % +", " 50 % +", " 25 % +"]
+    assert [rows[row][:7] for row in (12, 9, 6, 3)] == [" 100% +", "  75% +", "  50% +", "  25% +"]
     assert rows[7].count("#") == 1
     assert rows[6].count("#") == COLUMNS // 2
     assert rows[6].index("#") == rows[1].index("#") == 7 + COLUMNS // 2

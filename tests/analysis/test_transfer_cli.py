@@ -87,13 +87,13 @@ def test_csv_is_the_json(filled: Any, harness: Any) -> None:
 def test_people_see_maps_summary_and_notes(filled: Any, harness: Any, format: str) -> None:
     done = transfer(filled, harness, "--format", format, "--goal", "random", "--k", 2)
     assert (done.code, done.err) == (0, "")
-    for text in (*MODELS, "top-2 matching rate", "adapted clean originals", "mean rate by family",
+    for text in (*MODELS, "top-2 matching rate", "resized clean originals", "mean rate by family",
                  "strongest sources", "most asymmetric pairs", "[red]G", "k = 2", "failed attacks",
-                 "white border", "diagonal", "missing pairs (1): beta → alpha", "15 of 16",
+                 "white padding", "diagonal", "missing pairs (1): beta → alpha", "15 of 16",
                  "within families"):  # fmt: skip
         assert text in done.out
-    assert "95 %" not in done.out
-    assert "95 % intervals: Wilson" in transfer(filled, harness, "--intervals").out
+    assert "95%" not in done.out
+    assert "95% intervals: Wilson" in transfer(filled, harness, "--intervals").out
 
 
 def test_wrong_names_are_one_line_and_exit_code_2(filled: Any, harness: Any) -> None:

@@ -243,16 +243,16 @@ def test_the_curves_of_a_cell(harness, path):
     # Of seven the fourth is the first with half of them broken; only five are.
     assert fact(out, "budget for 50% success").startswith("linf 0.103, l2 ")
     assert fact(out, "budget for 90% success") == "linf none, l2 none, l1 none"
-    assert "success within the linf budget (pixel space [0, 1]), 7 attacked images" in out
+    assert "success rate within the linf budget (pixel space [0, 1]), 7 attacked images" in out
     for line in out.splitlines()[-14:]:
         assert len(line) <= 80
 
 
 def test_the_plot_is_for_people_alone(harness):
     for arguments in (("--format", "csv"), ("--format", "md"), (toy.name(1),)):
-        assert "success within" not in harness("show", KEY, *arguments)[1]
+        assert "success rate within" not in harness("show", KEY, *arguments)[1]
     assert "curves" not in json.loads(harness("show", CLEAN, "--format", "json")[1])
-    assert "success within" not in harness("show", CLEAN)[1]
+    assert "success rate within" not in harness("show", CLEAN)[1]
 
 
 @pytest.mark.parametrize(("encoding", "block"), [("utf-8", "█"), ("ascii", "#")])
@@ -260,7 +260,7 @@ def test_a_plot_takes_what_the_encoding_has(children, path, monkeypatch, encodin
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     done = children.python("-m", "harness", "show", KEY[:8], "--db", str(path))
     assert done.returncode == 0, done.stderr
-    plot = done.stdout[done.stdout.index("success within") :]
+    plot = done.stdout[done.stdout.index("success rate within") :]
     assert block in plot
     assert plot.isascii() == (encoding == "ascii")
 
