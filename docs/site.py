@@ -11,10 +11,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
+import harness
 from harness.cli.main import cli
 
 PROJECT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
-COMMANDS = "<!-- commands -->"
+COMMANDS, LIBRARY = "<!-- commands -->", "<!-- library -->"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -26,6 +27,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in decisions:  # reached from their list, not from the menu
         files.src_uris[f"decisions/{path.name}"].inclusion = InclusionLevel.NOT_IN_NAV
     files.append(File.generated(config, "decisions/index.md", content=_index(decisions)))
+    files.append(File.generated(config, "llms.txt", content=_summary(config)))
     return files
 
 
@@ -35,13 +37,24 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if COMMANDS in markdown:
         with click.Context(cli, info_name="harness") as context:
             markdown = markdown.replace(COMMANDS, "\n".join(_reference(cli, context, 2)))
-    return markdown
+    names = (name for name in harness.__all__ if not name.startswith("_"))
+    return markdown.replace(LIBRARY, "\n".join(f"::: harness.{name}\n" for name in names))
 
 
 def _index(decisions: list[Path]) -> str:
     titles = (path.read_text().partition("\n")[0].lstrip("# ") for path in decisions)
     entries = (f"- [{title}]({path.name})\n" for title, path in zip(titles, decisions, strict=True))
     return "# Decisions\n\nWhy some things are as they are.\n\n" + "".join(entries)
+
+
+def _summary(config: MkDocsConfig) -> str:
+    """The file llms.txt: what the site is, and its pages with their titles."""
+    folder = Path(config.docs_dir)
+    titles = {
+        path: path.read_text().partition("\n")[0].lstrip("# ") for path in folder.glob("*.md")
+    }
+    pages = (f"- [{title}]({path.stem}.html)" for path, title in sorted(titles.items()))
+    return "\n".join([f"# {config.site_name}", "", f"> {config.site_description}", "", *pages, ""])
 
 
 def _reference(command: click.Command, context: click.Context, depth: int) -> Iterator[str]:

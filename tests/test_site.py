@@ -68,6 +68,7 @@ def test_nothing_is_loaded_from_elsewhere(site):
 
 
 def test_commands_and_api_are_on_their_pages(site):
+    import harness
     from harness import api
     from harness.cli.main import VERBS
 
@@ -75,3 +76,4 @@ def test_commands_and_api_are_on_their_pages(site):
     assert {f"harness-{verb}" for verb in VERBS} <= pages["cli.html"].anchors
     documented = {anchor.rpartition(".")[2] for anchor in pages["api.html"].anchors}
     assert set(api.__all__) <= documented
+    assert {name for name in harness.__all__ if not name.startswith("_")} <= documented
