@@ -56,6 +56,15 @@ def test_the_plugin_in_the_docs_is_the_one_that_the_tests_install():
     assert source.strip() in text
 
 
+def test_every_hook_is_in_the_plugin_guide():
+    from harness import hookspecs
+
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    hooks = [name for name in vars(hookspecs) if name.startswith("register_")]
+    assert hooks
+    assert [hook for hook in hooks if hook not in text] == []
+
+
 def test_one_version_everywhere():
     import tomllib
 

@@ -208,6 +208,14 @@ def test_other_commands(words):
         assert words[0] in {".venv/bin/pre-commit", "cat", "datasette", "sqlite3"}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_queries(page, toy):
+    with closing(sqlite3.connect(toy / "harness.db")) as db:
+        for language, text in blocks(page):
+            if language == "sql":
+                db.execute(text).fetchall()
+
+
 def test_verbs_are_all_documented():
     named = {words[1] for page in PAGES for words in [*commands(page), *inline(page)]
              if words[0] == "harness" and len(words) > 1}  # fmt: skip
