@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.cli.printing import show
 from harness.cli.verbs import verb
-from harness.terminal import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.tables import Format
+    from harness.report.presentation import Format
 
 
 @verb("compare")
@@ -41,18 +41,9 @@ def compare(
     McNemar's test. With --format json or csv the footnotes go to stderr.
     """
     from harness.analysis.compare import compare as compared
-    from harness.report import compare as report
-    from harness.report.tables import render
+    from harness.report.compare import presentation
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
         found = compared(stored.conn, first, second, suite=suite, attack=attack, goal=goal)
-    notes = report.footnotes(found)
-    if format in ("json", "csv"):
-        rows = report.records(found)
-        echo(render(rows, report.csv_columns(rows), format))
-        echo("\n".join(notes), err=True)
-        return
-    text = render(report.text_rows(found), report.columns(found), format, title=report.title(found))
-    bullet = "- " if format == "md" else ""
-    echo(f"{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))
+    show(presentation(found), format)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import database, option, output_format
+from harness.cli.printing import show
 from harness.cli.verbs import verb
 from harness.errors import ConfigError
 from harness.terminal import echo
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from harness.analysis.board import Board, ImagesOf, SortBy
     from harness.analysis.entry import AccuracyOf
     from harness.analysis.joint import JointBoard
-    from harness.analysis.optimality import Contest
     from harness.report.tables import Format
 
 
@@ -157,15 +157,15 @@ def _refuse(context: click.Context, *names: str, because: str) -> None:
 
 def _compare_attacks(db: Path, suite: str | None, goal: str | None, format: Format) -> None:
     from harness.analysis.optimality import contest
-    from harness.report import attacks as report
+    from harness.report.attacks import presentation
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
         found = contest(stored.conn, suite=suite, goal=goal)
-    _print(report, found, format)
+    show(presentation(found), format)
 
 
-def _print(report: ModuleType, found: Board | Contest, format: Format) -> None:
+def _print(report: ModuleType, found: Board, format: Format) -> None:
     """Print what was found as its module of `harness.report` shows it."""
     from harness.report.tables import render
 

@@ -1,59 +1,64 @@
-"""The comparison of attacks as text or data: columns for people, records for programs, notes."""
+"""A suite's attacks compared with one another."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from harness.analysis.optimality import Contest, Quality
-from harness.report.tables import Column
+from harness.report.presentation import Cell, Field, Presentation, present
+from harness.report.values import finite, number, percent, shown
 
 FIXED, INCOMPLETE = "§", "‡"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def presentation(contest: Contest) -> Presentation:
+    """One row per attack and goal; shares in [0, 1].
+
+    What does not exist is None, and so is an infinite median: a flag next to it says so.
+    """
+    return present(
+        _fields(contest),
+        contest.rows,
+        title=f"{contest.suite}: its attacks",
+        notes=footnotes(contest),
+    )
 
 
-def _number(value: float) -> str:
-    """Three significant digits; large numbers whole."""
-    if math.isinf(value):
-        return "∞"
-    return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}"
-
-
-TABLE = (
-    Column("attack", "attack"),
-    Column("norm", "norm"),
-    Column("goal", "goal"),
-    Column("images", "images", right=True),
-    Column("success", "success", _percent, right=True),
-    Column("median", "med. all", _number, right=True),
-    Column("optimality", "optimality", _percent, right=True),
-    Column("best", "best", _percent, right=True),
-    Column("forwards", "fwd.", _number, right=True),
-    Column("backwards", "bwd.", _number, right=True),
-)
-"""What people see; `text_rows` has these keys."""
-
-
-def text_rows(contest: Contest) -> list[dict[str, Any]]:
-    """The rows for tables and Markdown, with their marks."""
+def _fields(contest: Contest) -> list[Field[Quality]]:
     return [
-        {
-            "attack": _marked(row),
-            "norm": row.attack.norm,
-            "goal": row.goal,
-            "images": f"{row.attacked}/{row.images}",
-            "success": row.success,
-            "median": row.median,
-            "optimality": row.optimality,
-            "best": row.best_share,
-            "forwards": row.forwards,
-            "backwards": row.backwards,
-        }
-        for row in contest.rows
+        Field("attack", "attack", value=lambda row: row.attack.label, text=_marked),
+        Field("norm", "norm", value=lambda row: row.attack.norm),
+        Field("goal", "goal"),
+        Field("budget", value=lambda row: row.attack.budget),
+        Field("images", "images", text=lambda row: f"{row.attacked}/{row.images}", numeric=True),
+        Field("attacked"),
+        Field("broken"),
+        Field("without_verdict", value=lambda row: row.without),
+        Field("success", "success rate", show=percent, numeric=True),
+        Field("success_at_least", value=lambda row: (row.success_bounds or (None, None))[0]),
+        Field("success_at_most", value=lambda row: (row.success_bounds or (None, None))[1]),
+        Field(
+            "distortion_median_all",
+            "median (failures = ∞)",
+            value=lambda row: finite(row.median),
+            text=lambda row: Cell(shown(row.median, number), row.median),
+            numeric=True,
+        ),
+        Field("distortion_median_all_infinite", value=lambda row: row.median == math.inf),
+        Field("optimality", "optimality", show=percent, numeric=True),
+        Field("best", "best", value=lambda row: row.best_share, show=percent, numeric=True),
+        Field("compared"),
+        Field("unsolved"),
+        Field("rivals"),
+        Field("without_rival", value=lambda row: row.alone),
+        Field("forwards", "forward passes", show=number, numeric=True),
+        Field("backwards", "backward passes", show=number, numeric=True),
+        Field("complete"),
+        Field("models_not_run", value=lambda row: len(row.not_run)),
+        Field("suite", value=lambda _: contest.suite),
+        Field("dataset"),
+        Field("seed"),
     ]
 
 
@@ -62,67 +67,12 @@ def _marked(row: Quality) -> str:
     return " ".join([row.attack.label, *(mark for mark, meant in marks if meant)])
 
 
-def records(contest: Contest) -> list[dict[str, Any]]:
-    """The rows as JSON-like data; shares in [0, 1].
-
-    What does not exist is None, and so is an infinite median: a flag beside it tells.
-    """
-    return [_record(contest, row) for row in contest.rows]
-
-
-def _record(contest: Contest, row: Quality) -> dict[str, Any]:
-    least, most = row.success_bounds or (None, None)
-    return {
-        "attack": row.attack.label,
-        "norm": row.attack.norm,
-        "goal": row.goal,
-        "budget": row.attack.budget,
-        "images": row.images,
-        "attacked": row.attacked,
-        "broken": row.broken,
-        "without_verdict": row.without,
-        "success": row.success,
-        "success_at_least": least,
-        "success_at_most": most,
-        "distortion_median_all": None if row.median == math.inf else row.median,
-        "distortion_median_all_infinite": row.median == math.inf,
-        "optimality": row.optimality,
-        "best": row.best_share,
-        "compared": row.compared,
-        "unsolved": row.unsolved,
-        "rivals": row.rivals,
-        "without_rival": row.alone,
-        "forwards": row.forwards,
-        "backwards": row.backwards,
-        "complete": row.complete,
-        "models_not_run": len(row.not_run),
-        "suite": contest.suite,
-        "dataset": row.dataset,
-        "seed": row.seed,
-    }
-
-
-def csv_columns(rows: list[dict[str, Any]]) -> list[Column]:
-    """A column for each value of the records."""
-    return [Column(key, key) for key in (rows[0] if rows else ())]
-
-
-def title(contest: Contest) -> str:
-    """What the rows are of, on one line."""
-    return f"{contest.suite}: its attacks"
-
-
-def columns(contest: Contest) -> tuple[Column, ...]:
-    """`TABLE`."""
-    return TABLE
-
-
 def footnotes(contest: Contest) -> list[str]:
-    """All that the columns do not say, one line each."""
+    """What the columns do not say, one line each."""
     return [
-        "over the (model, image) pairs of the suite; images: attacked/all; med. all: median"
-        " distortion in the attack's norm, pixel space [0, 1], failures are infinite; fwd., bwd.:"
-        " mean passes an attacked image",
+        "over the (model, image) pairs of the suite; images: attacked/all; median: distortion in"
+        " the attack's norm, in pixel space [0, 1], failures counted as infinite; passes: mean per"
+        " attacked image",
         "optimality: 1 - the mean of 1 - d*/d, 1 for a failure; d* is the smallest distortion that"
         " any stored attack of the same norm, goal and target found for the image on the same"
         " weights; best: where d = d*. Only rows of one norm and goal compare",
@@ -148,17 +98,17 @@ def _rival_notes(rows: Iterable[Quality]) -> Iterable[str]:
 def _compared(row: Quality) -> str:
     text = f"{row.rivals} other attack{'' if row.rivals == 1 else 's'} on {row.compared} images"
     if row.unsolved:
-        text += f"; {row.unsolved} that none broke are left out"
+        text += f"; {row.unsolved} that none broke are excluded"
     if row.alone:
-        text += f"; {row.alone} that no other tried, so its successes there are trivially optimal"
+        text += f"; {row.alone} that no other tried, where its successes are trivially optimal"
     return text
 
 
 def _fixed_notes(rows: Iterable[Quality]) -> Iterable[str]:
     if any(row.attack.budget is not None for row in rows):
         yield (
-            f"{FIXED} fixed budget: every success lies about at the budget, so that median and"
-            " optimality tell how well the budget was chosen"
+            f"{FIXED} fixed budget: all successes lie close to the budget, so median and optimality"
+            " only show how well the budget was chosen"
         )
 
 
@@ -170,12 +120,12 @@ def _incomplete(row: Quality) -> str:
         parts.append(f"{row.without} of {row.images} images without a verdict")
     if row.without and row.success_bounds:
         low, high = row.success_bounds
-        parts.append(f"success between {_percent(low)} and {_percent(high)}")
+        parts.append(f"success rate between {percent(low)} and {percent(high)}")
     return ", ".join(parts)
 
 
 def _selection_notes(rows: Sequence[Quality]) -> Iterable[str]:
-    """What the choice of cells left aside; without names where it is the same for all rows."""
+    """What the choice of cells leaves out; without names where it is the same for all rows."""
     named: dict[str, list[str]] = {}
     for row in rows:
         for note in row.notes:

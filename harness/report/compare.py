@@ -1,57 +1,103 @@
-"""Two models beside each other as text or data."""
+"""Two models on the same images: paired differences."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from harness.analysis.bootstrap import Range
-from harness.analysis.compare import EXACT, Compared, Comparison
-from harness.report.tables import Column
+from harness.analysis.compare import EXACT, Compared, Comparison, Difference
+from harness.report.presentation import Field, Presentation, present
 from harness.report.values import number, percent, shown
 
 
-def columns(found: Comparison) -> list[Column]:
-    """What people see; `text_rows` has these keys."""
+def presentation(found: Comparison) -> Presentation:
+    """One row per number of both models; rates in [0, 1], differences are first minus second."""
+    return present(
+        _fields(found),
+        found.rows,
+        title=f"{found.suite}: {found.first} and {found.second}",
+        notes=footnotes(found),
+    )
+
+
+def _fields(found: Comparison) -> list[Field[Compared]]:
     return [
-        Column("what", "what"),
-        Column("goal", "goal"),
-        Column("images", "images", right=True),
-        Column("first", found.first, right=True),
-        Column("second", found.second, right=True),
-        Column("difference", "difference (95 %)", right=True),
-        Column("median", "median difference (95 %)", right=True),
-        Column("discordant", "only one", right=True),
-        Column("p", "p", right=True),
+        Field("what", "metric", text=_what, data=False),
+        Field("kind"),
+        Field("title"),
+        Field("goal", "goal"),
+        Field("norm"),
+        Field("images", "images", numeric=True),
+        Field("first_model", value=lambda _: found.first),
+        Field("second_model", value=lambda _: found.second),
+        Field("first", found.first, text=lambda row: _value(row, row.first), numeric=True),
+        Field("second", found.second, text=lambda row: _value(row, row.second), numeric=True),
+        Field(
+            "difference",
+            "difference (95% CI)",
+            value=lambda row: shown(row.difference, lambda gap: gap.mean),
+            text=_mean,
+            numeric=True,
+        ),
+        *_range_fields("difference", lambda gap: gap.mean_range),
+        Field(
+            "median_difference",
+            "median difference (95% CI)",
+            value=lambda row: shown(row.difference, lambda gap: gap.median),
+            text=_median,
+            numeric=True,
+        ),
+        *_range_fields("median_difference", lambda gap: gap.median_range),
+        Field("discordant", "only one", text=_discordant, numeric=True, data=False),
+        Field("only_first", value=lambda row: shown(row.discordant, lambda only: only.first)),
+        Field("only_second", value=lambda row: shown(row.discordant, lambda only: only.second)),
+        Field(
+            "p",
+            "p",
+            value=lambda row: shown(row.discordant, lambda only: only.p),
+            show="{:.2g}".format,
+            numeric=True,
+        ),
+        Field("suite", value=lambda _: found.suite),
+        Field("dataset", value=lambda _: found.dataset),
     ]
 
 
-def text_rows(found: Comparison) -> list[dict[str, str | None]]:
-    """The rows for tables and Markdown."""
-    return [_text_row(row) for row in found.rows]
+def _range_fields(key: str, of: Callable[[Difference], Range | None]) -> list[Field[Compared]]:
+    def bound(row: Compared, end: int) -> float | None:
+        interval = of(row.difference) if row.difference else None
+        return interval[end] if interval else None
+
+    return [
+        Field(f"{key}_low", value=lambda row: bound(row, 0)),
+        Field(f"{key}_high", value=lambda row: bound(row, 1)),
+    ]
 
 
-def _text_row(row: Compared) -> dict[str, str | None]:
-    rate, only = row.discordant is not None, row.discordant
-    show = percent if rate else number
-    return {
-        "what": _what(row),
-        "goal": row.goal,
-        "images": str(row.images),
-        "first": shown(row.first, show),
-        "second": shown(row.second, show),
-        "difference": shown(row.difference, lambda gap: _ranged(gap.mean, gap.mean_range, rate)),
-        "median": None
-        if rate
-        else shown(row.difference, lambda gap: _ranged(gap.median, gap.median_range, rate)),
-        "discordant": shown(only, lambda only: f"{only.first} / {only.second}"),
-        "p": shown(only, lambda only: f"{only.p:.2g}"),
-    }
+def _value(row: Compared, value: float | None) -> str | None:
+    return shown(value, percent if row.discordant else number)
+
+
+def _mean(row: Compared) -> str | None:
+    rate = row.discordant is not None
+    return shown(row.difference, lambda gap: _ranged(gap.mean, gap.mean_range, rate))
+
+
+def _median(row: Compared) -> str | None:
+    """Of rates there is none."""
+    if row.discordant is not None:
+        return None
+    return shown(row.difference, lambda gap: _ranged(gap.median, gap.median_range, False))
+
+
+def _discordant(row: Compared) -> str | None:
+    return shown(row.discordant, lambda only: f"{only.first} / {only.second}")
 
 
 def _what(row: Compared) -> str:
     if row.kind == "accuracy":
         return "top-1"
-    return f"{row.title} {'success' if row.kind == 'success' else row.norm or ''}".rstrip()
+    return f"{row.title} {'success rate' if row.kind == 'success' else row.norm or ''}".rstrip()
 
 
 def _ranged(value: float, interval: Range | None, rate: bool) -> str:
@@ -65,55 +111,12 @@ def _ranged(value: float, interval: Range | None, rate: bool) -> str:
     return text if interval is None else f"{text} ({signed(interval[0])} to {signed(interval[1])})"
 
 
-def records(found: Comparison) -> list[dict[str, Any]]:
-    """The rows as JSON-like data; rates in [0, 1], differences are first minus second."""
-    return [_record(found, row) for row in found.rows]
-
-
-def _record(found: Comparison, row: Compared) -> dict[str, Any]:
-    gap, only = row.difference, row.discordant
-    low, high = (gap.mean_range if gap else None) or (None, None)
-    less, more = (gap.median_range if gap else None) or (None, None)
-    return {
-        "kind": row.kind,
-        "title": row.title,
-        "goal": row.goal,
-        "norm": row.norm,
-        "images": row.images,
-        "first_model": found.first,
-        "second_model": found.second,
-        "first": row.first,
-        "second": row.second,
-        "difference": gap.mean if gap else None,
-        "difference_low": low,
-        "difference_high": high,
-        "median_difference": gap.median if gap else None,
-        "median_difference_low": less,
-        "median_difference_high": more,
-        "only_first": only.first if only else None,
-        "only_second": only.second if only else None,
-        "p": only.p if only else None,
-        "suite": found.suite,
-        "dataset": found.dataset,
-    }
-
-
-def csv_columns(rows: list[dict[str, Any]]) -> list[Column]:
-    """A column for each value of the records."""
-    return [Column(key, key) for key in (rows[0] if rows else ())]
-
-
-def title(found: Comparison) -> str:
-    """What the rows are of, on one line."""
-    return f"{found.suite}: {found.first} and {found.second}"
-
-
 def footnotes(found: Comparison) -> list[str]:
-    """All that the columns do not say, one line each."""
+    """What the columns do not say, one line each."""
     return [
-        f"data set {found.dataset}; images: those that both models have: with a prediction, with a"
+        f"dataset {found.dataset}; images: those that both models have: with a prediction, with a"
         " verdict, broken (distortions), or measured; distortions in pixel space [0, 1]",
-        f"differences: {found.first} minus {found.second}, of rates in percentage points; 95 %"
+        f"differences: {found.first} minus {found.second}, of rates in percentage points; 95%"
         " percentile intervals of a bootstrap over the images",
         "only one: images that only the first, only the second classifies correctly, or breaks"
         f" under the attack; p: McNemar's test on these, exact up to {EXACT} of them",

@@ -9,9 +9,11 @@ from typing import TypeVar
 EXTRAPOLATED, FEW_SUCCESSES, INCOMPLETE, DOUBTFUL = "*", "†", "‡", "¶"
 
 Value = TypeVar("Value")
+Shown = TypeVar("Shown")
 
 
-def shown(value: Value | None, show: Callable[[Value], str]) -> str | None:
+def shown(value: Value | None, show: Callable[[Value], Shown]) -> Shown | None:
+    """What ``show`` makes of a value, if there is one."""
     return None if value is None else show(value)
 
 

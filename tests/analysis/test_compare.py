@@ -172,7 +172,7 @@ def test_measurements_of_both_are_compared(two: Any) -> None:
 def test_the_command_prints_all_formats(two: Any, harness: Any) -> None:
     done = harness("compare", "a", "b", "--db", two.path)
     assert done.code == 0, done.err
-    for text in ("toy: a and b", "top-1", "ifgsm linf", "3 / 1", "McNemar", "difference (95 %)"):
+    for text in ("toy: a and b", "top-1", "ifgsm linf", "3 / 1", "McNemar", "difference (95% CI)"):
         assert text in done.out
     rows = json.loads(harness("compare", "a", "b", "--db", two.path, "--format", "json").out)
     assert (rows[0]["kind"], rows[0]["only_first"], rows[0]["only_second"]) == ("accuracy", 3, 1)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from harness.analysis.optimality import Contest, Quality, contest, relative_gap
 from harness.errors import ConfigError
-from harness.report.attacks import footnotes, records
+from harness.report.attacks import footnotes, presentation
 
 
 def attack(label: str, norm: str = "linf", budget: float | None = None, **more: Any) -> Any:
@@ -91,7 +91,7 @@ def test_by_hand(two: Any) -> None:
     assert [row.attack.label for row in found.rows] == ["near", "far"]
     text = notes(found)
     assert "linf, goal random: near: compared with 1 other attack on 6 images; 1 that" in text
-    assert "1 that no other tried, so its successes there are trivially optimal" in text
+    assert "1 that no other tried, where its successes are trivially optimal" in text
 
 
 def test_an_attack_alone_is_optimal_where_it_succeeds(bench: Any, define: Any) -> None:
@@ -169,7 +169,7 @@ def test_images_without_a_verdict_count_for_nobody(bench: Any, define: Any, row:
     assert (half.complete, full.complete, full.alone) == (False, True, 3)
     assert (
         "‡ half, random: not run on 1 of the suite's models, 1 of 2 images without a verdict,"
-        " success between 50.0 % and 100.0 %" in notes(found)
+        " success rate between 50.0% and 100.0%" in notes(found)
     )
 
 
@@ -182,7 +182,7 @@ def test_an_attack_that_never_ran_has_an_empty_row(bench: Any, define: Any) -> N
         0, None, None, None,
     )  # fmt: skip
     assert (ran.success, ran.median, ran.optimality) == (0, math.inf, None)
-    json.dumps(records(found), allow_nan=False)
+    json.dumps(presentation(found).records, allow_nan=False)
     assert "§ fixed budget" in notes(found)
 
 
@@ -253,7 +253,7 @@ def test_every_format_of_the_command(two: Any) -> None:
     done = leaderboard(two, "--format", "json")
     assert (done.returncode, "optimality: 1 - the mean" in done.stderr) == (0, True)
     rows = json.loads(done.stdout)
-    assert rows == json.loads(json.dumps(records(contest(two.sql))))
+    assert rows == json.loads(json.dumps(presentation(contest(two.sql)).records))
     table = list(csv.DictReader(io.StringIO(leaderboard(two, "--format", "csv").stdout)))
     assert [float(row["optimality"]) for row in table] == [row["optimality"] for row in rows]
     assert list(table[0]) == list(rows[0])
@@ -264,8 +264,8 @@ def test_every_format_of_the_command(two: Any) -> None:
             "near",
             "far",
             "7/8",
-            "85.7 %",
-            "83.3 %",
+            "85.7%",
+            "83.3%",
             "0.500",
             "10.0",
             "d* is the smallest",
