@@ -20,7 +20,7 @@ from harness.api import Goal, Norm, Status
 from harness.errors import HarnessError
 from harness.planning import Component, NumericPolicy, Plan, PlannedAttack, PlannedImage, plan_cells
 from harness.store import artifacts
-from harness.store.merge.merge import merge as merging
+from harness.store.merge import merge as merging
 from harness.store.records import CleanResult, ImageKey, Outcome
 from harness.store.write.writer import Writer
 
