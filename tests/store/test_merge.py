@@ -21,8 +21,8 @@ from harness.errors import ConfigError, StoreError
 from harness.planning import Component, PlannedMeasurement, plan_cells
 from harness.store.artifacts import folder_of, load
 from harness.store.database import reading
-from harness.store.merge.merge import EPISODES, RELATIONS, merge
 from harness.store.merge import merge as merging
+from harness.store.merge.merge import EPISODES, RELATIONS, merge
 from harness.store.merge.rows import KEYS, RESULTS
 from harness.store.records import Measured
 from harness.store.schema.migrations import migrations
