@@ -121,15 +121,28 @@ class Catalog:
 
 
 def unknown(
-    what: str, name: str, names: Iterable[str], where: str | None = None, see: str | None = None
+    what: str,
+    name: str,
+    names: Iterable[str],
+    where: str | None = None,
+    see: str | None = None,
+    *,
+    listed: bool = False,
 ) -> ConfigError:
     """The error for a name that does not exist, with the nearest one that does.
 
-    ``see`` is the command that lists the names, by default the noun's own.
+    Args:
+        see: the command that lists the names, by default the noun's own.
+        listed: the error lists them itself; for a few.
     """
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    see = see or f"`harness {what.split()[-1]}s list`"
-    hint = f"did you mean {near[0]!r}?" if near else f"see {see}"
+    names = list(names)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    others = (
+        f"there are: {', '.join(names)}"
+        if listed
+        else f"see {see or f'`harness {what.split()[-1]}s list`'}"
+    )
+    hint = f"did you mean {near[0]!r}?" if near else others
     return ConfigError(f"unknown {what} {name!r}", where=where, hint=hint)
 
 

@@ -1,8 +1,7 @@
-"""Bootstrap intervals of frontier distances: images are resampled, models stay paired.
+"""Bootstrap intervals of frontier residuals: images are resampled, models stay paired.
 
-DESIGN section 8: each replicate draws as many images as there are, the same ones for all models,
-and selects and fits the frontier anew. numpy is imported inside, for boards without intervals are
-to start without it.
+Each replicate draws as many images as there are, the same ones for all models, and selects and fits
+the frontier anew.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.frontier import FEWEST_FOR_FIT
-from harness.analysis.statistics import CONFIDENCE
+from harness.analysis.statistics import Range, quantiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +26,6 @@ FEWEST_SHARE = 0.5
 """Below this share of replicates with a distance there is no interval."""
 BLOCK = 4_000_000
 """Image weights in memory at once."""
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class Spread:
     """One model over the replicates.
 
     Attributes:
-        distance: the 95 % interval of its frontier distance; None where under half of the
+        distance: the 95% interval of its frontier residual; None where under half of the
             replicates have one.
         on_frontier: the share of replicates in which it was Pareto-optimal.
     """
@@ -62,11 +59,11 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """What resampling says of a board.
+    """The spread of a leaderboard's numbers over the replicates.
 
     Attributes:
         fits: the replicates with a fit.
-        a, b: 95 % intervals of the fit's; None where under half have a fit, or it is given.
+        a, b: 95% intervals of the fit's; None where under half have a fit, or it is given.
         spreads: by model.
     """
 
@@ -84,7 +81,7 @@ def intervals(
     seed: int = 0,
     fit: Fit | None = None,
 ) -> Intervals:
-    """The intervals of a board of models, each with an accuracy and at least one value.
+    """The intervals of models, each with an accuracy and at least one value.
 
     Args:
         fit: a given fit to measure distances from; None: each replicate's own.
@@ -96,10 +93,10 @@ def intervals(
     images = _Images.of(samples)
     distances, members, fits = [], [], []
     for weights in _weights(len(images.ids), replicates, seed):
-        board = _board(images, weights)
-        optimal = _pareto(board)
-        lines = _lines(board, optimal) if fit is None else np.array([[fit.a, fit.b]])
-        distances.append(board.robustness - lines[:, :1] - lines[:, 1:] * board.logs)
+        drawn = _replicates(images, weights)
+        optimal = _pareto(drawn)
+        lines = _lines(drawn, optimal) if fit is None else np.array([[fit.a, fit.b]])
+        distances.append(drawn.robustness - lines[:, :1] - lines[:, 1:] * drawn.logs)
         members.append(optimal)
         fits.append(lines)
     distance, member = np.concatenate(distances), np.concatenate(members)
@@ -147,8 +144,8 @@ class _Images:
 
 
 @dataclass(frozen=True, slots=True)
-class _Board:
-    """Replicates of a board, each (replicates, models); NaN where a model has no place.
+class _Replicates:
+    """Replicates of a leaderboard, each (replicates, models); NaN where a model has no place.
 
     Attributes:
         logs: ln(1 - accuracy), zero errors counted as a half.
@@ -173,7 +170,7 @@ def _weights(images: int, replicates: int, seed: int) -> Iterator[Array]:
         yield counts.reshape(rows, images).astype(np.float64)
 
 
-def _board(images: _Images, weights: Array) -> _Board:
+def _replicates(images: _Images, weights: Array) -> _Replicates:
     import numpy as np
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -186,21 +183,21 @@ def _board(images: _Images, weights: Array) -> _Board:
         logs = np.log(np.where(given, published, errors))
         robustness = (weights @ images.values) / (weights @ images.has)
     nowhere = ~(np.isfinite(logs) & np.isfinite(robustness))
-    return _Board(*(np.where(nowhere, np.nan, each) for each in (accuracy, logs, robustness)))
+    return _Replicates(*(np.where(nowhere, np.nan, each) for each in (accuracy, logs, robustness)))
 
 
-def _pareto(board: _Board) -> NDArray[np.bool_]:
+def _pareto(drawn: _Replicates) -> NDArray[np.bool_]:
     """Which models no other beats, (replicates, models)."""
     import numpy as np
 
-    x, y = board.accuracy[:, :, None], board.robustness[:, :, None]
-    other_x, other_y = board.accuracy[:, None, :], board.robustness[:, None, :]
+    x, y = drawn.accuracy[:, :, None], drawn.robustness[:, :, None]
+    other_x, other_y = drawn.accuracy[:, None, :], drawn.robustness[:, None, :]
     beaten = (other_x >= x) & (other_y >= y) & ((other_x > x) | (other_y > y))
-    optimal: NDArray[np.bool_] = ~beaten.any(axis=2) & np.isfinite(board.robustness)
+    optimal: NDArray[np.bool_] = ~beaten.any(axis=2) & np.isfinite(drawn.robustness)
     return optimal
 
 
-def _lines(board: _Board, members: NDArray[np.bool_]) -> Array:
+def _lines(drawn: _Replicates, members: NDArray[np.bool_]) -> Array:
     """Each replicate's least-squares (a, b), (replicates, 2); NaN where no fit is possible."""
     import numpy as np
 
@@ -208,12 +205,12 @@ def _lines(board: _Board, members: NDArray[np.bool_]) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         x, y = (
             np.where(members, each, 0).sum(axis=1) / count
-            for each in (board.logs, board.robustness)
+            for each in (drawn.logs, drawn.robustness)
         )
-        across = np.where(members, board.logs - x[:, None], 0)
-        b = (across * np.where(members, board.robustness, 0)).sum(axis=1) / (across**2).sum(axis=1)
+        across = np.where(members, drawn.logs - x[:, None], 0)
+        b = (across * np.where(members, drawn.robustness, 0)).sum(axis=1) / (across**2).sum(axis=1)
     lines = np.stack([y - b * x, b], axis=1)
-    flat = _equal(board.accuracy, members) | _equal(board.logs, members)
+    flat = _equal(drawn.accuracy, members) | _equal(drawn.logs, members)
     lines[(count < FEWEST_FOR_FIT) | flat] = np.nan
     return lines
 
@@ -235,6 +232,4 @@ def _range(values: Array) -> Range | None:
     finite = values[np.isfinite(values)]
     if len(finite) < FEWEST_SHARE * len(values) or not len(finite):
         return None
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(finite, [tail, 1 - tail])
-    return float(low), float(high)
+    return quantiles(finite)

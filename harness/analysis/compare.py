@@ -1,25 +1,23 @@
 """Two models on the same images: paired differences with intervals, and McNemar's test.
 
-Intervals are 95 % percentiles of a bootstrap over the images that both models have.
+Intervals are 95% percentiles of a bootstrap over the images that both models have.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from sqlite3 import Connection
 from statistics import fmean, median
 from typing import Literal
 
-from harness.analysis.bootstrap import REPLICATES, Range
-from harness.analysis.selection import Selection, chosen_suite, select
-from harness.analysis.statistics import CONFIDENCE
-from harness.analysis.stored import Rows
+from harness.analysis.bootstrap import REPLICATES
+from harness.analysis.results import SuiteResults, Trial
+from harness.analysis.statistics import Range, quantiles
 from harness.errors import ConfigError
 from harness.plugins import unknown
-from harness.store.read import cells as queries
-from harness.store.read import measurements as measured
+from harness.store.read.cells import StoredCell
+from harness.store.read.rows import values
 
 EXACT = 1000
 """Up to so many discordant images McNemar's test is the exact binomial one."""
@@ -41,7 +39,7 @@ class Discordant:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """First minus second over the images of both, and the 95 % intervals.
+    """First minus second over the images of both, and the 95% intervals.
 
     Attributes:
         mean_range, median_range: None under two images.
@@ -89,15 +87,14 @@ class Comparison:
 
 
 def compare(
-    db: Connection,
+    suite: SuiteResults,
     first: str,
     second: str,
     *,
-    suite: str | None = None,
     attack: str | None = None,
     goal: str | None = None,
 ) -> Comparison:
-    """Two models of a suite, by default the latest run's.
+    """Two models of a suite.
 
     Args:
         attack: the only attack, by name, label or glob; None: all of the suite, and the scores of
@@ -105,147 +102,123 @@ def compare(
         goal: the only goal; None: all.
 
     Raises:
-        ConfigError: there are no runs, or no such suite, model, attack or goal.
+        ConfigError: there is no such model, attack or goal.
     """
-    suite = chosen_suite(queries.suites(db), suite)
-    selections = _selections(db, suite, attack, goal)
-    base = selections[0]
+    trials = suite.trials(attack, goal)
+    if not trials:
+        raise suite.no_attacks()
     for name in (first, second):
-        if name not in base.models:
-            raise unknown("model", name, base.models, where=name, see=", ".join(base.models))
+        if name not in suite.models:
+            raise unknown("model", name, suite.models, where=name, listed=True)
     if first == second:
         raise ConfigError("a model cannot be compared with itself", where=first)
-    rows = Rows(db)
-    pair = first, second
-    found = [_accuracy(rows, base, pair)]
-    for selection in selections:
-        found += _attacked(rows, selection, pair)
+    pair, base = (first, second), trials[0]
+    rows = [_accuracy(base, pair)]
+    for trial in trials:
+        rows += _attacked(trial, pair)
     if attack is None:
-        found += _scores(rows, base, pair, goal)
-    notes = dict.fromkeys(note for selection in selections for note in selection.notes)
-    return Comparison(suite, base.dataset, first, second, tuple(found), tuple(notes))
-
-
-def _selections(
-    db: Connection, suite: str, attack: str | None, goal: str | None
-) -> list[Selection]:
-    """The cells of the attacks asked for, under each goal asked for."""
-    definition, cells = queries.definition(db, suite), queries.suite_cells(db, suite)
-    labels = dict.fromkeys(
-        [entry["label"] for entry in definition["attacks"]]
-        + [cell.label for cell in cells if cell.attack is not None]
-    )
-    if not labels:
-        raise ConfigError(f"suite {suite!r} has no attacks", hint="a comparison needs one")
-
-    def chosen(attack: str, goal: str | None) -> Selection:
-        return select(suite, definition, cells, attack=attack, goal=goal)
-
-    wanted = list(labels) if attack is None else [chosen(attack, None).attack.label]
-    goals = {label: chosen(label, None).attack.goals for label in wanted}
-    every = dict.fromkeys(each for those in goals.values() for each in those)
-    if goal is not None and goal not in every:
-        raise unknown("goal", goal, every, where="--goal", see=", ".join(every))
-    return [
-        chosen(label, each) for label in wanted for each in goals[label] if goal in (None, each)
-    ]
+        rows += _scores(base, pair, goal)
+    notes = dict.fromkeys(note for trial in trials for note in trial.notes)
+    return Comparison(suite.name, base.dataset, first, second, tuple(rows), tuple(notes))
 
 
 Pair = tuple[str, str]
 
 
-def _accuracy(rows: Rows, selection: Selection, pair: Pair) -> Compared:
-    sides = [rows.predictions(selection.clean.get(model)) for model in pair]
-    first, second = ({i: bool(r) for i, r in side.items() if r is not None} for side in sides)
-    return _rates("accuracy", "", None, None, first, second)
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a row of the comparison is of; the fields are those of `Compared`."""
+
+    kind: Kind
+    title: str = ""
+    goal: str | None = None
+    norm: str | None = None
 
 
-def _attacked(rows: Rows, selection: Selection, pair: Pair) -> Iterator[Compared]:
+def _accuracy(trial: Trial, pair: Pair) -> Compared:
+    first, second = (
+        {image: right for image, right in trial.predictions(model).items() if right is not None}
+        for model in pair
+    )
+    return _rates(_Subject("accuracy"), first, second)
+
+
+def _attacked(trial: Trial, pair: Pair) -> Iterator[Compared]:
     """The success, and under no fixed budget the distortion; nothing where one did not run."""
-    attack, goal = selection.attack, selection.goal
-    if not all(model in selection.cells for model in pair):
+    attack, goal = trial.attack, trial.goal
+    if not all(model in trial.cells for model in pair):
         return
-    sides = [rows.outcomes(selection.cells[model], attack.norm) for model in pair]
-    ended = [
-        {i: row for i, row in side.items() if row and row[0] in ("broken", "robust")}
-        for side in sides
+    judged = [
+        {image: row for image, row in trial.outcomes(model).items() if row and row.judged}
+        for model in pair
     ]
-    success = [{i: row[0] == "broken" for i, row in side.items()} for side in ended]
-    yield _rates("success", attack.label, goal, attack.norm, *success)
+    first, second = (
+        {image: row.status == "broken" for image, row in side.items()} for side in judged
+    )
+    yield _rates(_Subject("success", attack.label, goal, attack.norm), first, second)
     if attack.budget is None:
-        sizes = [
-            {i: row[1] for i, row in side.items() if row[0] == "broken" and row[1] is not None}
-            for side in ended
-        ]
-        yield _numbers("distortion", attack.label, goal, attack.norm, *sizes)
+        less, more = (
+            {
+                image: size
+                for image, row in side.items()
+                if (size := row.distortion(attack.norm)) is not None
+            }
+            for side in judged
+        )
+        yield _compared(_Subject("distortion", attack.label, goal, attack.norm), less, more)
 
 
-def _scores(rows: Rows, base: Selection, pair: Pair, goal: str | None) -> Iterator[Compared]:
+def _scores(base: Trial, pair: Pair, goal: str | None) -> Iterator[Compared]:
     """The scores of the measurements that both models have, with the same parameters."""
-    latest: dict[tuple[str, str, str], measured.MeasuredCell] = {}
-    twins = [base.cells.get(model) or base.clean.get(model) for model in pair]
-    for cell in sorted(measured.measured_cells(rows.db, base.suite), key=lambda c: c.runs[-1]):
-        for model, twin in zip(pair, twins, strict=True):
-            if twin and (cell.model_id, cell.dataset_id, cell.policy, cell.seed) == (
-                *(twin.model_id, twin.dataset_id, twin.policy),
-                base.seed,
-            ):
-                latest[model, cell.label, cell.goal] = cell
-    for model, label, its_goal in list(latest):
-        other = latest.get((pair[1], label, its_goal))
-        if model != pair[0] or other is None or goal not in (None, its_goal):
+    results = base.results
+    first, second = (_newest(base.measured(model)) for model in pair)
+    for subject, cell in first.items():
+        other = second.get(subject)
+        label, its_goal = subject
+        if other is None or goal not in (None, its_goal):
             continue
-        cell = latest[model, label, its_goal]
-        for score in cell.scores:
-            sides = [
+        for score in results.scores.get(cell.id, ()):
+            mine, its = (
                 {
                     image: value
-                    for image, value in measured.values(rows.db, each.id, score).items()
-                    if image in rows.images(each.runs)
+                    for image, value in values(results.db, each.id, score).items()
+                    if image in results.images(each.runs)
                 }
                 for each in (cell, other)
-            ]
-            yield _numbers("score", f"{label} {score}", its_goal, None, *sides)
+            )
+            yield _compared(_Subject("score", f"{label} {score}", its_goal), mine, its)
 
 
-def _rates(
-    kind: Kind,
-    title: str,
-    goal: str | None,
-    norm: str | None,
-    first: Mapping[int, bool],
-    second: Mapping[int, bool],
-) -> Compared:
+def _newest(cells: Iterable[StoredCell]) -> dict[tuple[str, str | None], StoredCell]:
+    """By label and goal the cell of the latest run."""
+    return {
+        (cell.task.label, cell.goal): cell
+        for cell in sorted(cells, key=lambda cell: cell.runs[-1])
+        if cell.task is not None
+    }
+
+
+def _rates(subject: _Subject, first: Mapping[int, bool], second: Mapping[int, bool]) -> Compared:
     both = first.keys() & second.keys()
     discordant = Discordant(
         sum(first[i] and not second[i] for i in both), sum(second[i] and not first[i] for i in both)
     )
-    return _compared(kind, title, goal, norm, first, second, discordant)
-
-
-def _numbers(
-    kind: Kind,
-    title: str,
-    goal: str | None,
-    norm: str | None,
-    first: Mapping[int, float],
-    second: Mapping[int, float],
-) -> Compared:
-    return _compared(kind, title, goal, norm, first, second, None)
+    return _compared(subject, first, second, discordant)
 
 
 def _compared(
-    kind: Kind,
-    title: str,
-    goal: str | None,
-    norm: str | None,
+    subject: _Subject,
     first: Mapping[int, float],
     second: Mapping[int, float],
-    discordant: Discordant | None,
+    discordant: Discordant | None = None,
 ) -> Compared:
     both = sorted(first.keys() & second.keys())
     return Compared(
-        *(kind, title, goal, norm, len(both)),
+        kind=subject.kind,
+        title=subject.title,
+        goal=subject.goal,
+        norm=subject.norm,
+        images=len(both),
         first=fmean(first[image] for image in both) if both else None,
         second=fmean(second[image] for image in both) if both else None,
         difference=difference([first[image] - second[image] for image in both]) if both else None,
@@ -268,16 +241,8 @@ def difference(
             drawn = sizes[random.integers(len(sizes), size=len(sizes))]
             means.append(drawn.mean())
             medians.append(np.median(drawn))
-        mean_range, median_range = _range(means), _range(medians)
+        mean_range, median_range = quantiles(means), quantiles(medians)
     return Difference(fmean(values), mean_range, median(values), median_range)
-
-
-def _range(values: Sequence[float]) -> Range:
-    import numpy as np
-
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 def mcnemar(first: int, second: int) -> float:

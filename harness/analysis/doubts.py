@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.analysis.entry import Accuracy
+from harness.analysis.place import Accuracy
 from harness.api.trial import Trial
 
 ENOUGH = 20
@@ -14,7 +14,7 @@ _CHECK = "check its preprocessing and the order of its classes"
 
 
 def doubts(trial: Trial | None, accuracy: Accuracy, classes: int | None) -> tuple[str, ...]:
-    """All that is doubtful about a model of a board."""
+    """All that is doubtful about a model of a leaderboard."""
     counts = (accuracy.correct, accuracy.images, classes, accuracy.published)
     return (*([] if trial is None else of_trial(trial)), *of_accuracy(*counts))
 

@@ -73,6 +73,10 @@ class Placing:
     extrapolated: bool
 
 
+NOWHERE = Placing(on_frontier=False, fitted=None, distance=None, extrapolated=False)
+"""Of a model without an accuracy or a robustness."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frontier:
     """The Pareto-optimal models, by rising accuracy, and the fit through them.

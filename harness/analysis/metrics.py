@@ -1,19 +1,16 @@
-"""The metrics of a board's cells over the board's images: plugins compute them from stored rows."""
+"""The metrics of a leaderboard's cells over its images: plugins compute them from stored rows."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from sqlite3 import Connection
 
 from harness.analysis.common import Common
-from harness.analysis.selection import Selection
-from harness.analysis.stored import Rows
+from harness.analysis.results import Results, SuiteResults, Trial
 from harness.api import Metric
 from harness.contained import cause, contained, scored
 from harness.errors import PluginError
 from harness.plugins import Catalog, Kind
-from harness.store.read import cells as queries
 from harness.store.read.cells import StoredCell
 from harness.store.read.metrics import cell_rows, stored_scores
 
@@ -33,29 +30,32 @@ class Metrics:
 
 
 def metrics_of(
-    db: Connection, selection: Selection, catalog: Catalog, common: Common | None
+    suite: SuiteResults, trial: Trial, catalog: Catalog, common: Common | None
 ) -> Metrics:
-    """The metrics of the suite, over the images of a board.
+    """The metrics of the suite, over the images of a leaderboard.
 
     One that no plugin offers any more, or that fails, has its stored value where that is over the
     same images.
 
     Args:
-        common: the only images whose outcomes count; None: all of the board.
+        common: the only images whose outcomes count; None: all.
     """
-    rows = Rows(db)
-    asked = queries.definition(db, selection.suite).get("metrics", ())
-    stored = {model: stored_scores(db, cell) for model, cell in selection.cells.items()}
-    names = sorted({*map(str, asked), *(name for scores in stored.values() for name in scores)})
+    results = suite.results
+    stored = {model: stored_scores(results.db, cell) for model, cell in trial.cells.items()}
+    asked = map(str, suite.definition.get("metrics", ()))
+    names = sorted({*asked, *(name for scores in stored.values() for name in scores)})
     if not names:
         return Metrics({}, ())
     metrics, reasons = _usable(names, catalog)
     values: dict[str, dict[str, float | None]] = {}
     without: dict[str, list[str]] = {}
-    for model, cell in selection.cells.items():
-        clean = selection.clean.get(model)
-        images = rows.images(cell.runs) & (common.images if common else rows.images(cell.runs))
-        own = cell_rows(db, cell, images, clean, rows.images(clean.runs) if clean else frozenset())
+    for model, cell in trial.cells.items():
+        clean = trial.clean.get(model)
+        images = results.images(cell.runs)
+        if common is not None:
+            images &= common.images
+        among = results.images(clean.runs) if clean else frozenset()
+        own = cell_rows(results.db, cell, images, clean, among)
         values[model] = {}
         for name in names:
             if name in metrics:
@@ -65,7 +65,7 @@ def metrics_of(
                 except Exception as error:
                     reasons[name] = cause("it", error)
             score = stored[model].get(name)
-            if score is not None and _same(rows, cell, clean, score.run, images):
+            if score is not None and _same(results, cell, clean, score.run, images):
                 values[model][name] = score.value
             else:
                 values[model][name] = None
@@ -94,14 +94,14 @@ def _usable(names: Iterable[str], catalog: Catalog) -> tuple[dict[str, Metric], 
 
 
 def _same(
-    rows: Rows, cell: StoredCell, clean: StoredCell | None, run: int, images: Collection[int]
+    results: Results, cell: StoredCell, clean: StoredCell | None, run: int, images: Collection[int]
 ) -> bool:
-    """Whether a score of ``run`` is over the board's images, clean ones too."""
+    """Whether a score of ``run`` is over these images, and over the clean cell's."""
 
     def of_run(each: StoredCell) -> frozenset[int]:
-        return rows.images(tuple(place for place in each.runs if place[0] == run))
+        return results.images(tuple(place for place in each.runs if place[0] == run))
 
-    same_clean = clean is None or of_run(clean) == rows.images(clean.runs)
+    same_clean = clean is None or of_run(clean) == results.images(clean.runs)
     return of_run(cell) == images and same_clean
 
 

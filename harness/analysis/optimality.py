@@ -1,8 +1,8 @@
-"""How near attacks come to the smallest known distortions: one row an attack, norm and goal.
+"""How close attacks get to the smallest known distortions: one row per attack, norm and goal.
 
 The idea is AttackBench's optimality (Cinà et al. 2024, arXiv 2404.19460), which compares areas
 under security curves; here it is image by image. For a model (its weights), an image, a goal and
-the class that the goal names, d* is the smallest distortion that any stored attack of the same
+the target class, d* is the smallest distortion that any stored attack of the same
 declared norm found, whatever its suite. An attack that broke the image at d has the gap 1 - d*/d,
 one that did not the gap 1; its optimality is 1 minus the mean gap over the images that it tried and
 that any attack broke.
@@ -11,18 +11,14 @@ that any attack broke.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from sqlite3 import Connection
 
-from harness.analysis.selection import BoardAttack, Selection, chosen_suite, select
+from harness.analysis.attacks import SuiteAttack
+from harness.analysis.results import Results, SuiteResults, Trial
 from harness.analysis.statistics import bounds, mean, median_with_failures
-from harness.errors import ConfigError
-from harness.plugins import unknown
-from harness.store.read import cells as stored
-from harness.store.read.optimality import Tried, tried
-
-VERDICTS = ("broken", "robust")
+from harness.store.read.cells import attack_cells
+from harness.store.read.rows import OutcomeRow
 
 TIE = 1e-6
 """Relative; distortions that differ by less are one: float32 rounds a budget both ways."""
@@ -57,11 +53,11 @@ class Quality:
         best: how many of the compared pairs have no smaller known distortion; ties count for all.
         rivals: other attacks, or other parameters, of the norm and goal that tried some of them.
         alone: the compared pairs that no rival tried.
-        forwards, backwards: image passes an attacked pair, on average.
+        forwards, backwards: passes per attacked pair, on average.
         not_run: the models of the suite without a cell of this attack and goal.
     """
 
-    attack: BoardAttack
+    attack: SuiteAttack
     goal: str
     seed: int
     dataset: str
@@ -86,7 +82,7 @@ class Quality:
 
     @property
     def success_bounds(self) -> tuple[float, float] | None:
-        """What the success can be, whatever the images without a verdict would have become."""
+        """What the success can be, whatever the verdict on the images without one."""
         return bounds(self.broken, self.attacked, self.without)
 
     @property
@@ -110,46 +106,69 @@ class Contest:
     rows: tuple[Quality, ...]
 
 
-def contest(db: Connection, *, suite: str | None = None, goal: str | None = None) -> Contest:
-    """The attacks of a suite, by default the latest run's, under one goal or all of theirs.
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One verdict of an attack, with its parameters, on a problem."""
+
+    problem: Problem
+    attack_id: int
+    distortion: float | None
+    outcome: OutcomeRow
+
+
+def contest(suite: SuiteResults, goal: str | None = None) -> Contest:
+    """The attacks of a suite under one goal or all of theirs.
 
     Raises:
-        ConfigError: there are no runs, or no such suite or goal.
+        ConfigError: there is no such goal, or no attack.
     """
-    suite = chosen_suite(stored.suites(db), suite)
+    trials = suite.trials(goal=goal)
+    if not trials:
+        raise suite.no_attacks()
+    groups: dict[tuple[str, str], list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault((trial.attack.norm, trial.goal), []).append(trial)
     rows: list[Quality] = []
-    for (norm, pursued), selections in _groups(_selections(db, suite, goal)).items():
-        models = {cell.model_id for each in selections for cell in each.cells.values()}
-        outcomes = tried(db, norm=norm, goal=pursued, models=models)
-        known = best_known(row for cell in outcomes.values() for row in cell.values())
-        found = [_of(db, selection, outcomes, known) for selection in selections]
-        rows += sorted(found, key=_badness)
-    return Contest(suite, tuple(rows))
+    for (norm, pursued), rivals in groups.items():
+        models = {cell.model_id for trial in rivals for cell in trial.cells.values()}
+        tried = _tried(suite.results, norm, pursued, models)
+        known = best_known(each for cell in tried.values() for each in cell.values())
+        rows += sorted((_quality(trial, tried, known) for trial in rivals), key=_badness)
+    return Contest(suite.name, tuple(rows))
 
 
 def _badness(row: Quality) -> float:
     return math.inf if row.optimality is None else -row.optimality
 
 
-def best_known(rows: Iterable[Tried]) -> dict[Problem, Known]:
-    """What is known about each problem, from the outcomes of attacks of one norm and goal."""
+def _tried(
+    results: Results, norm: str, goal: str, models: Iterable[int]
+) -> dict[int, dict[int, Tried]]:
+    """All verdicts of attacks with this declared norm and goal, by cell and image."""
+    found = {}
+    cells = attack_cells(results.db, norm=norm, goal=goal, models=models)
+    for cell, (model, attack) in cells.items():
+        found[cell] = {
+            image: Tried((model, image, row.target), attack, row.distortion(norm), row)
+            for image, row in results.outcomes(cell).items()
+            if row.judged
+        }
+    return found
+
+
+def best_known(tried: Iterable[Tried]) -> dict[Problem, Known]:
+    """What is known about each problem, from the verdicts of attacks of one norm and goal."""
     smallest: dict[Problem, float] = {}
     attacks: dict[Problem, set[int]] = {}
-    for row in rows:
-        if row.status not in VERDICTS:
-            continue
-        problem = problem_of(row)
-        attacks.setdefault(problem, set()).add(row.attack_id)
-        if row.distortion is not None:
-            smallest[problem] = min(row.distortion, smallest.get(problem, row.distortion))
+    for each in tried:
+        attacks.setdefault(each.problem, set()).add(each.attack_id)
+        if each.distortion is not None:
+            least = smallest.get(each.problem, each.distortion)
+            smallest[each.problem] = min(each.distortion, least)
     return {
         problem: Known(smallest.get(problem), frozenset(those))
         for problem, those in attacks.items()
     }
-
-
-def problem_of(row: Tried) -> Problem:
-    return row.model_id, row.image_id, row.target
 
 
 def relative_gap(distortion: float | None, smallest: float) -> float:
@@ -166,88 +185,43 @@ def _ties(distortion: float | None, smallest: float) -> bool:
     return distortion is not None and math.isclose(distortion, smallest, rel_tol=TIE)
 
 
-def _selections(db: Connection, suite: str, goal: str | None) -> list[Selection]:
-    """The latest run's cells of each attack of the suite, under ``goal`` or each of its goals."""
-    definition, cells = stored.definition(db, suite), stored.suite_cells(db, suite)
-    labels = dict.fromkeys(
-        [entry["label"] for entry in definition["attacks"]]
-        + [cell.label for cell in cells if cell.attack is not None]
-    )
-    if not labels:
-        raise ConfigError(f"suite {suite!r} has no attacks", hint="a comparison needs some")
-
-    def chosen(label: str, goal: str | None) -> Selection:
-        return select(suite, definition, cells, attack=label, goal=goal)
-
-    goals = {label: chosen(label, None).attack.goals for label in labels}
-    known = {each for those in goals.values() for each in those}
-    if goal is not None and goal not in known:
-        raise unknown(
-            "goal of the suite", goal, known, where="--goal", see=", ".join(sorted(known))
-        )
-    return [
-        chosen(label, each) for label in labels for each in goals[label] if goal in (None, each)
+def _quality(
+    trial: Trial, tried: Mapping[int, Mapping[int, Tried]], known: Mapping[Problem, Known]
+) -> Quality:
+    """The numbers of one attack and goal, on the images of the suite's runs."""
+    images, without = 0, 0
+    attacked: list[Tried] = []
+    for model, cell in trial.cells.items():
+        outcomes, verdicts = trial.outcomes(model), tried[cell.id]
+        images += len(outcomes)
+        without += sum(row is None or row.failed for row in outcomes.values())
+        attacked += [verdicts[image] for image in outcomes if image in verdicts]
+    solved = [(each, known[each.problem]) for each in attacked]
+    compared = [
+        (each, about, about.smallest) for each, about in solved if about.smallest is not None
     ]
-
-
-def _groups(selections: Iterable[Selection]) -> Mapping[tuple[str, str], list[Selection]]:
-    """Those of one norm and goal together, in the suite's order."""
-    groups: dict[tuple[str, str], list[Selection]] = {}
-    for selection in selections:
-        groups.setdefault((selection.attack.norm, selection.goal), []).append(selection)
-    return groups
-
-
-def _of(
-    db: Connection,
-    selection: Selection,
-    outcomes: Mapping[int, Mapping[int, Tried]],
-    known: Mapping[Problem, Known],
-) -> Quality:
-    """The row of one attack and goal: its cells' outcomes on the images of the suite's runs."""
-    rows: list[Tried | None] = []
-    images: dict[stored.Runs, frozenset[int]] = {}
-    for cell in selection.cells.values():
-        if cell.runs not in images:
-            images[cell.runs] = stored.images_of(db, cell.runs)
-        rows += [outcomes.get(cell.id, {}).get(image) for image in images[cell.runs]]
-    return quality(selection, rows, known)
-
-
-def quality(
-    selection: Selection, rows: Sequence[Tried | None], known: Mapping[Problem, Known]
-) -> Quality:
-    """One attack's numbers.
-
-    Args:
-        rows: the outcome of each (model, image) pair; None where it is missing.
-        known: `best_known` of all stored attacks of the norm and goal, these rows among them.
-    """
-    attacked = [row for row in rows if row is not None and row.status in VERDICTS]
-    solved = [(row, known[problem_of(row)]) for row in attacked]
-    compared = [(row, about, about.smallest) for row, about in solved if about.smallest is not None]
-    gaps = [relative_gap(row.distortion, smallest) for row, _, smallest in compared]
-    broken = [row.distortion for row in attacked if row.distortion is not None]
+    gaps = [relative_gap(each.distortion, smallest) for each, _, smallest in compared]
+    broken = [each.distortion for each in attacked if each.distortion is not None]
     others = {
-        attack for row, about in solved for attack in about.attacks if attack != row.attack_id
+        attack for each, about in solved for attack in about.attacks if attack != each.attack_id
     }
     return Quality(
-        attack=selection.attack,
-        goal=selection.goal,
-        seed=selection.seed,
-        dataset=selection.dataset,
-        images=len(rows),
+        attack=trial.attack,
+        goal=trial.goal,
+        seed=trial.seed,
+        dataset=trial.dataset,
+        images=images,
         attacked=len(attacked),
         broken=len(broken),
-        without=sum(row is None or row.status in ("invalid", "error") for row in rows),
+        without=without,
         median=median_with_failures(broken, len(attacked) - len(broken)),
         compared=len(compared),
         optimality=1 - sum(gaps) / len(gaps) if gaps else None,
-        best=sum(_ties(row.distortion, smallest) for row, _, smallest in compared),
+        best=sum(_ties(each.distortion, smallest) for each, _, smallest in compared),
         rivals=len(others),
-        alone=sum(about.attacks <= {row.attack_id} for row, about, _ in compared),
-        forwards=mean([row.forwards for row in attacked]),
-        backwards=mean([row.backwards for row in attacked]),
-        not_run=tuple(model for model in selection.models if model not in selection.cells),
-        notes=selection.notes,
+        alone=sum(about.attacks <= {each.attack_id} for each, about, _ in compared),
+        forwards=mean([each.outcome.forwards for each in attacked]),
+        backwards=mean([each.outcome.backwards for each in attacked]),
+        not_run=tuple(model for model in trial.models if model not in trial.cells),
+        notes=trial.notes,
     )

@@ -41,9 +41,10 @@ def compare(
     McNemar's test. With --format json or csv the footnotes go to stderr.
     """
     from harness.analysis.compare import compare as compared
+    from harness.analysis.results import Results
     from harness.report.compare import presentation
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
-        found = compared(stored.conn, first, second, suite=suite, attack=attack, goal=goal)
+        found = compared(Results(stored.conn).suite(suite), first, second, attack=attack, goal=goal)
     show(presentation(found), format)

@@ -25,9 +25,10 @@ def findings(db: Path, suite: str | None, format: Format) -> None:
     the footnotes go to stderr.
     """
     from harness.analysis import findings as analysis
+    from harness.analysis.results import Results
     from harness.report.findings import presentation
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
-        evidence = analysis.gather(stored.conn, suite)
+        evidence = analysis.gather(Results(stored.conn).suite(suite))
     show(presentation(evidence.suite, analysis.check(evidence)), format)

@@ -13,7 +13,7 @@ from harness.cli.verbs import verb
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.analysis.transfer.matrix import Border
+    from harness.analysis.transfer.cells import Border
     from harness.report.presentation import Format
 
 
@@ -33,10 +33,11 @@ def fingerprint(
     """MODEL is a model of the suite, treated as a black box: only how often the other models'
     adversarial images fool it counts, not its own attacks, logits or entry in the registry.
     """
+    from harness.analysis.results import Results
     from harness.analysis.transfer.fingerprint import fingerprint as analysed
     from harness.report import fingerprint as report
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
-        found = analysed(stored.conn, model, suite=suite, border=border)
+        found = analysed(Results(stored.conn).suite(suite), model, border=border)
     show(report.presentation(found), format)

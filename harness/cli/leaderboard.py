@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from harness.analysis.board import Board, ImagesOf, SortBy
-    from harness.analysis.entry import AccuracyOf
-    from harness.analysis.joint import JointBoard
+    from harness.analysis.columns import ImagesOf, SortBy
+    from harness.analysis.leaderboard import Leaderboard
+    from harness.analysis.place import AccuracyOf
     from harness.report.tables import Format
 
 
@@ -117,34 +117,34 @@ def leaderboard(
         return
     if joint:
         _refuse(context, "attack", "sort", because="--joint ranks the models under all attacks")
+    from harness.analysis import leaderboard as analysis
+    from harness.analysis.columns import Choice
     from harness.analysis.reference import references
+    from harness.analysis.results import Results
+    from harness.plugins import installed
+    from harness.report import leaderboard as report
     from harness.store.database import snapshot
 
-    asked: dict[str, Any] = {
-        "suite": suite,
-        "goal": goal,
-        "accuracy": accuracy,
-        "images": images,
-        "references": references(frontier),
-        "replicates": replicates if intervals else None,
-    }
+    choice = Choice(
+        attack=attack,
+        goal=goal,
+        accuracy=accuracy,
+        images=images,
+        sort=sort,
+        references=references(frontier),
+        replicates=replicates if intervals else None,
+    )
     with snapshot(db) as stored:
+        results = Results(stored.conn).suite(suite)
         if joint:
-            from harness.analysis.joint import joint as joined
-
-            whole = joined(stored.conn, **asked)
+            board = analysis.joint(results, choice)
         else:
-            from harness.analysis.board import leaderboard as single
-            from harness.plugins import installed
-
-            # People see no metrics besides the board's own numbers, which need no plugin.
+            # People see no metrics besides the leaderboard's own numbers, which need no plugin.
             catalog = installed() if format == "json" else None
-            board = single(stored.conn, attack=attack, sort=sort, catalog=catalog, **asked)
+            board = analysis.leaderboard(results, choice, catalog)
     if joint:
-        _print_joint(whole, format)
+        _print_joint(board, format)
     else:
-        from harness.report import leaderboard as report
-
         _print(report, board, format)
 
 
@@ -157,15 +157,16 @@ def _refuse(context: click.Context, *names: str, because: str) -> None:
 
 def _compare_attacks(db: Path, suite: str | None, goal: str | None, format: Format) -> None:
     from harness.analysis.optimality import contest
+    from harness.analysis.results import Results
     from harness.report.attacks import presentation
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
-        found = contest(stored.conn, suite=suite, goal=goal)
+        found = contest(Results(stored.conn).suite(suite), goal)
     show(presentation(found), format)
 
 
-def _print(report: ModuleType, found: Board, format: Format) -> None:
+def _print(report: ModuleType, found: Leaderboard, format: Format) -> None:
     """Print what was found as its module of `harness.report` shows it."""
     from harness.report.tables import render
 
@@ -177,7 +178,7 @@ def _print(report: ModuleType, found: Board, format: Format) -> None:
     _print_text(report, found, format)
 
 
-def _print_joint(board: JointBoard, format: Format) -> None:
+def _print_joint(board: Leaderboard, format: Format) -> None:
     from harness.report import joint as report
     from harness.report.tables import Column, render
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.api import Dataset
     from harness.report.html.pictures import Pixels, Reader
-    from harness.report.html.stored import Kept
+    from harness.store.read.examples import Kept
 
 
 @verb("report")

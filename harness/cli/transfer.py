@@ -13,7 +13,7 @@ from harness.cli.verbs import verb
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.analysis.transfer.matrix import Border, Denominator
+    from harness.analysis.transfer.cells import Border, Denominator
     from harness.report.presentation import Format
 
 
@@ -68,19 +68,17 @@ def transfer(
     family, the strongest sources and the most asymmetric pairs. JSON and CSV hold one record per
     pair, always with intervals; their footnotes go to stderr.
     """
-    from harness.analysis.transfer.matrix import transfer_matrix
+    from harness.analysis.results import Results
+    from harness.analysis.transfer.matrix import View, transfer_matrix
     from harness.report import transfer as report
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
         matrix = transfer_matrix(
-            stored.conn,
-            suite=suite,
+            Results(stored.conn).suite(suite),
+            View(k=k, denominator=denominator, border=border),
             attack=attack,
             goal=goal,
             epsilon=epsilon,
-            k=k,
-            denominator=denominator,
-            border=border,
         )
     show(report.presentation(matrix, intervals=intervals), format)

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 from harness.analysis.common import Common
-from harness.analysis.entry import Accuracy, AccuracyOf
+from harness.analysis.place import AccuracyOf, Entry
 from harness.report.values import DOUBTFUL, INCOMPLETE, percent, shown
 
 
-class Accurate(Protocol):
-    """A model of a board; ``top1`` is the accuracy that the board is over."""
-
-    @property
-    def model(self) -> str: ...
-    @property
-    def accuracy(self) -> Accuracy: ...
-    @property
-    def top1(self) -> float | None: ...
-    @property
-    def complete(self) -> bool: ...
-    @property
-    def doubts(self) -> tuple[str, ...]: ...
-
-
-def model_text(entry: Accurate) -> str:
+def model_text(entry: Entry) -> str:
     """The model's name with its marks."""
     marks = (INCOMPLETE, not entry.complete), (DOUBTFUL, bool(entry.doubts))
     return " ".join([entry.model, *(mark for mark, has in marks if has)])
 
 
-def doubt_notes(entries: Sequence[Accurate]) -> Iterable[str]:
+def doubt_notes(entries: Sequence[Entry]) -> Iterable[str]:
     """Why models' numbers may not be what they seem."""
     for entry in entries:
         for doubt in entry.doubts:
             yield f"{DOUBTFUL} {entry.model}: {doubt}"
 
 
-def accuracy_text(entry: Accurate) -> str | None:
+def accuracy_text(entry: Entry) -> str | None:
     """Top-1, with its interval where it is measured."""
     text = shown(entry.top1, percent)
     interval = entry.accuracy.interval
@@ -67,7 +51,7 @@ def common_notes(common: Common | None) -> Iterable[str]:
         )
 
 
-def accuracy_notes(entries: Sequence[Accurate], accuracy: AccuracyOf) -> Iterable[str]:
+def accuracy_notes(entries: Sequence[Entry], accuracy: AccuracyOf) -> Iterable[str]:
     """Whose accuracies they are, and those that are none or perfect."""
     if accuracy == "published":
         yield "top-1: published"

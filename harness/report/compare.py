@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.analysis.bootstrap import Range
 from harness.analysis.compare import EXACT, Compared, Comparison, Difference
+from harness.analysis.statistics import Range
 from harness.report.presentation import Field, Presentation, present
 from harness.report.values import number, percent, shown
 

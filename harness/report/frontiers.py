@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from harness.analysis.bootstrap import Intervals, Range, Spread
+from harness.analysis.bootstrap import Intervals
+from harness.analysis.columns import MetricColumn
 from harness.analysis.frontier import Frontier
+from harness.analysis.place import Place
 from harness.analysis.reference import Reference
+from harness.analysis.statistics import Range
 from harness.report.values import EXTRAPOLATED, INCOMPLETE, marked, number, percent, shown
 
 EXTRAPOLATION = (
@@ -16,13 +19,9 @@ EXTRAPOLATION = (
 )
 
 
-def fit_text(
-    curve: Frontier,
-    reference: Reference | None,
-    spread: Intervals | None,
-    incomplete: Collection[str],
-) -> str:
-    """The fit that distances are measured from, and the board's Pareto-optimal models."""
+def fit_text(column: MetricColumn, incomplete: Collection[str]) -> str:
+    """The fit that distances are measured from, and the Pareto-optimal models."""
+    curve, reference, spread = column.frontier, column.reference, column.intervals
     fit = reference.fit if reference else curve.fit
     if fit is None:
         return f"no fit: {curve.reason}"
@@ -83,33 +82,21 @@ def intervals_note(found: Intervals) -> str:
     return f"{text}; {lacking} had no fit and are left out" if lacking else text
 
 
-class Distant(Protocol):
-    """What has a frontier distance: an entry of a board, a place of a joint one."""
-
-    @property
-    def distance(self) -> float | None: ...
-    @property
-    def extrapolated(self) -> bool: ...
-    @property
-    def spread(self) -> Spread | None: ...
-
-
-def distance(of: Distant) -> str | None:
+def distance(of: Place) -> str | None:
     """A frontier distance with its mark, and with its interval where there is one."""
-    text = marked(
-        shown(of.distance, lambda value: number(value, "+")), of.extrapolated, EXTRAPOLATED
-    )
+    plain = shown(of.placing.distance, lambda value: number(value, "+"))
+    text = marked(plain, of.placing.extrapolated, EXTRAPOLATED)
     if text is None or of.spread is None or of.spread.distance is None:
         return text
     low, high = of.spread.distance
     return f"{text} ({number(low, '+')} to {number(high, '+')})"
 
 
-def distance_record(of: Distant) -> dict[str, Any]:
+def distance_record(of: Place) -> dict[str, Any]:
     """A frontier distance as JSON-like data; what the bootstrap did not say is None."""
     low, high = (of.spread.distance if of.spread else None) or (None, None)
     return {
-        "frontier_distance": of.distance,
+        "frontier_distance": of.placing.distance,
         "frontier_distance_low": low,
         "frontier_distance_high": high,
         "on_frontier_share": of.spread.on_frontier if of.spread else None,

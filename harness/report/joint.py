@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from harness.analysis.entry import ENOUGH_SUCCESS
-from harness.analysis.joint import JointBoard, JointRow, MetricBoard, Place
+from harness.analysis.columns import MetricColumn
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.place import ENOUGH_SUCCESS, Entry, Place
 from harness.report.accuracies import (
     accuracy_notes,
     accuracy_text,
@@ -38,15 +39,15 @@ TABLE = (
 """What people see of every board, before a column or two for each metric."""
 
 
-def heading(metric: MetricBoard) -> str:
+def heading(metric: MetricColumn) -> str:
     """A metric's short name: attack and norm, or measurement and score."""
-    return f"{metric.attack.name} {metric.norm}" if metric.attack else metric.title
+    return f"{metric.attack.name} {metric.metric.norm}" if metric.attack else metric.title
 
 
-def columns(board: JointBoard) -> list[Column]:
+def columns(board: Leaderboard) -> list[Column]:
     """`TABLE`, each metric's distance, and beside scores that are distances the attacks' side."""
     found = list(TABLE)
-    for metric in board.metrics:
+    for metric in board.columns:
         found.append(Column(metric.title, heading(metric), right=True))
         if _bounded(metric):
             name = f"{heading(metric)} ≤ attacks' / above"
@@ -54,47 +55,43 @@ def columns(board: JointBoard) -> list[Column]:
     return found
 
 
-def _bounded(metric: MetricBoard) -> bool:
+def _bounded(metric: MetricColumn) -> bool:
     return any(place.bound is not None for place in metric.places.values())
 
 
-def text_rows(board: JointBoard) -> list[dict[str, str | None]]:
+def text_rows(board: Leaderboard) -> list[dict[str, str | None]]:
     """The board for tables and Markdown: every value as text, with its marks."""
-    return [_text_row(board, row) for row in board.rows]
+    return [_text_row(board, row) for row in board.entries]
 
 
-def _text_row(board: JointBoard, row: JointRow) -> dict[str, str | None]:
+def _text_row(board: Leaderboard, row: Entry) -> dict[str, str | None]:
     cells = {
         "rank": shown(row.rank, str),
         "model": model_text(row),
         "family": row.family,
         "parameters": shown(row.parameters, amount),
         "top1": accuracy_text(row),
-        "mean_rank": shown(row.mean_rank, lambda mean: f"{mean:.2f} ({row.metrics})"),
+        "mean_rank": shown(row.mean_rank, lambda mean: f"{mean:.2f} ({row.ranked})"),
     }
-    for metric in board.metrics:
+    for metric in board.columns:
         place = metric.places[row.model]
-        cells[metric.title] = marked(distance(place), _few_successes(place), FEW_SUCCESSES)
+        cells[metric.title] = marked(distance(place), place.few_successes, FEW_SUCCESSES)
         if place.bound is not None and place.robustness is not None:
             bound = bound_text(place.bound, number)
             cells[f"{metric.title} bound"] = bound and f"{number(place.robustness)} ≤ {bound}"
     return cells
 
 
-def _few_successes(place: Place) -> bool:
-    return place.success is not None and place.success < ENOUGH_SUCCESS
-
-
-def document(board: JointBoard) -> dict[str, Any]:
+def document(board: Leaderboard) -> dict[str, Any]:
     """The board as one JSON-like object: its metrics with their fits, and a row for each model."""
     return {
-        "suite": board.suite,
-        "dataset": board.dataset,
-        "goal": board.goal,
-        "seed": board.seed,
-        "accuracy": board.accuracy,
+        "suite": board.trial.suite,
+        "dataset": board.trial.dataset,
+        "goal": board.trial.goal,
+        "seed": board.trial.seed,
+        "accuracy": board.choice.accuracy,
         "common_images": len(board.common.images) if board.common else None,
-        "metrics": [_metric_record(metric) for metric in board.metrics],
+        "metrics": [_metric_record(metric) for metric in board.columns],
         "rank_correlations": [
             {"score": each.score, "attack": each.attack, "models": each.models, "value": each.value}
             for each in board.correlations
@@ -105,21 +102,21 @@ def document(board: JointBoard) -> dict[str, Any]:
                 "warnings": list(row.doubts),
                 "metrics": {
                     metric.title: _place_record(metric.places[row.model])
-                    for metric in board.metrics
+                    for metric in board.columns
                 },
             }
-            for row in board.rows
+            for row in board.entries
         ],
     }
 
 
-def _metric_record(metric: MetricBoard) -> dict[str, Any]:
+def _metric_record(metric: MetricColumn) -> dict[str, Any]:
     fit = metric.reference.fit if metric.reference else metric.frontier.fit
     spread = metric.intervals
     return {
         "title": metric.title,
         "attack": metric.attack.name if metric.attack else None,
-        "norm": metric.norm,
+        "norm": metric.metric.norm,
         "source": metric.reference.source if metric.reference else "fitted",
         "per_pixel": bool(metric.reference and metric.reference.per_pixel),
         "a": fit.a if fit else None,
@@ -133,7 +130,7 @@ def _metric_record(metric: MetricBoard) -> dict[str, Any]:
     }
 
 
-def _row_record(row: JointRow) -> dict[str, Any]:
+def _row_record(row: Entry) -> dict[str, Any]:
     return {
         "rank": row.rank,
         "model": row.model,
@@ -144,7 +141,7 @@ def _row_record(row: JointRow) -> dict[str, Any]:
         "top1_published": row.accuracy.published,
         "top1_images": row.accuracy.images,
         "mean_rank": row.mean_rank,
-        "ranked_metrics": row.metrics,
+        "ranked_metrics": row.ranked,
         "complete": row.complete,
     }
 
@@ -154,10 +151,10 @@ def _place_record(place: Place) -> dict[str, Any]:
         **distance_record(place),
         "rank": place.rank,
         "robustness": place.robustness,
-        "frontier_fitted": place.fitted,
-        "on_frontier": place.on_frontier,
-        "extrapolated": place.extrapolated,
-        "success": place.success,
+        "frontier_fitted": place.placing.fitted,
+        "on_frontier": place.placing.on_frontier,
+        "extrapolated": place.placing.extrapolated,
+        "success": place.attack.success if place.attack else None,
         "images_behind": place.images,
         "images": place.of,
         "without": place.without,
@@ -166,48 +163,49 @@ def _place_record(place: Place) -> dict[str, Any]:
     }
 
 
-def csv_rows(board: JointBoard) -> list[dict[str, Any]]:
+def csv_rows(board: Leaderboard) -> list[dict[str, Any]]:
     """A flat row for each model: a metric's values are under its title and their names."""
     return [
         _row_record(row)
         | {
             f"{metric.title}: {name}": value
-            for metric in board.metrics
+            for metric in board.columns
             for name, value in _place_record(metric.places[row.model]).items()
         }
-        for row in board.rows
+        for row in board.entries
     ]
 
 
-def title(board: JointBoard) -> str:
+def title(board: Leaderboard) -> str:
     """What the board is about, on one line."""
     images = f", {len(board.common.images)} common images" if board.common else ""
-    return f"{board.suite}: joint board, goal {board.goal}{images}"
+    return f"{board.trial.suite}: joint board, goal {board.trial.goal}{images}"
 
 
-def footnotes(board: JointBoard) -> list[str]:
+def footnotes(board: Leaderboard) -> list[str]:
     """All that the columns do not say, one line each."""
+    trial = board.trial
     return [
-        f"goal {board.goal}, seed {board.seed}, data set {board.dataset}; each metric's column is"
+        f"goal {trial.goal}, seed {trial.seed}, data set {trial.dataset}; each metric's column is"
         " the distance of the mean from its fit, positive above the trend: of attacks the mean"
         " distortion over successes, in pixel space [0, 1], of scores that over measured images",
         "#: rank of the mean rank; mean rank: over the metrics that have a distance for the model"
         " (their number)",
         *common_notes(board.common),
-        *accuracy_notes(board.rows, board.accuracy),
-        *(note for metric in board.metrics for note in _fit_notes(metric)),
+        *accuracy_notes(board.entries, board.choice.accuracy),
+        *(note for metric in board.columns for note in _fit_notes(metric)),
         *_mark_notes(board),
         *_bound_notes(board),
         *map(correlation_note, board.correlations),
-        *doubt_notes(board.rows),
+        *doubt_notes(board.entries),
         *_completeness_notes(board),
         *board.notes,
     ]
 
 
-def _fit_notes(metric: MetricBoard) -> Iterator[str]:
+def _fit_notes(metric: MetricColumn) -> Iterator[str]:
     incomplete = [m for m, place in metric.places.items() if place.status != "complete"]
-    text = fit_text(metric.frontier, metric.reference, metric.intervals, incomplete)
+    text = fit_text(metric, incomplete)
     label = metric.attack.label if metric.attack else metric.title
     yield f"{label}: {text}"
     if metric.intervals:
@@ -228,28 +226,28 @@ def _fit_notes(metric: MetricBoard) -> Iterator[str]:
             for model, place in metric.places.items()
             if metric.reference.per_pixel
             and place.robustness is not None
-            and place.distance is None
+            and place.placing.distance is None
         ]
         for note in unit_notes(metric.reference, without):
             yield f"{label}: {note}"
 
 
-def _mark_notes(board: JointBoard) -> Iterator[str]:
-    places = [place for metric in board.metrics for place in metric.places.values()]
-    if any(place.extrapolated for place in places):
+def _mark_notes(board: Leaderboard) -> Iterator[str]:
+    places = [place for metric in board.columns for place in metric.places.values()]
+    if any(place.placing.extrapolated for place in places):
         yield EXTRAPOLATION
-    if any(_few_successes(place) for place in places):
+    if any(place.few_successes for place in places):
         yield (
             f"{FEW_SUCCESSES} success under {100 * ENOUGH_SUCCESS:.0f} %: the mean is over the"
             " images that broke, and flatters the model"
         )
-    found = [metric.intervals for metric in board.metrics if metric.intervals]
+    found = [metric.intervals for metric in board.columns if metric.intervals]
     if found:
         yield intervals_note(min(found, key=lambda each: each.fits))
 
 
-def _bound_notes(board: JointBoard) -> Iterator[str]:
-    bounded = [metric for metric in board.metrics if _bounded(metric)]
+def _bound_notes(board: Leaderboard) -> Iterator[str]:
+    bounded = [metric for metric in board.columns if _bounded(metric)]
     if bounded:
         yield (
             "≤ attacks' / above: the score estimates a lower bound; beside its mean that of"
@@ -265,16 +263,16 @@ def _bound_notes(board: JointBoard) -> Iterator[str]:
         )
 
 
-def _completeness_notes(board: JointBoard) -> Iterable[str]:
-    for row in board.rows:
+def _completeness_notes(board: Leaderboard) -> Iterable[str]:
+    for row in board.entries:
         if not row.complete:
-            parts = [_incomplete(metric, metric.places[row.model]) for metric in board.metrics]
+            parts = [_incomplete(metric, metric.places[row.model]) for metric in board.columns]
             if row.accuracy.missing:
                 parts.append(f"no clean prediction for {row.accuracy.missing} images")
             yield f"{INCOMPLETE} {row.model}: {'; '.join(part for part in parts if part)}"
 
 
-def _incomplete(metric: MetricBoard, place: Place) -> str:
+def _incomplete(metric: MetricColumn, place: Place) -> str:
     if place.status == "not run":
         return f"{heading(metric)} not run"
     if not place.without:

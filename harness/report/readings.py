@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from harness.analysis.board import Board
-from harness.analysis.entry import Entry
-from harness.analysis.readings import Bound, Correlation, ModelReading, rank_correlation
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.scores import Bound, Correlation, Scored
 
 
-def titles(board: Board) -> dict[str, bool]:
-    """The titles of the board's readings, and whether they bound distortions."""
+def titles(board: Leaderboard) -> dict[str, bool]:
+    """The titles of a leaderboard's measurements, and whether they bound distortions."""
     return {
-        each.title: each.bound is not None for entry in board.entries for each in entry.readings
+        each.title: each.norm is not None for scores in board.scores.values() for each in scores
     }
 
 
-def texts(entry: Entry, number: Callable[[float], str]) -> dict[str, str | None]:
+def texts(scores: Iterable[Scored], number: Callable[[float], str]) -> dict[str, str | None]:
     """The cells of `columns` for one model."""
     cells: dict[str, str | None] = {}
-    for each in entry.readings:
-        cells[each.title] = f"{number(each.mean)} ({each.images})"
+    for each in scores:
+        cells[each.title] = (
+            None if each.mean is None else f"{number(each.mean)} ({len(each.values)})"
+        )
         if each.bound is not None:
             cells[f"{each.title} bound"] = bound_text(each.bound, number)
     return cells
@@ -34,9 +35,9 @@ def bound_text(bound: Bound, number: Callable[[float], str]) -> str | None:
     return f"{number(bound.smallest)} / {bound.exceeding} of {bound.images}"
 
 
-def record(each: ModelReading) -> dict[str, Any]:
-    """One reading as JSON-like data."""
-    whole: dict[str, Any] = {"mean": each.mean, "images": each.images}
+def record(each: Scored) -> dict[str, Any]:
+    """One measurement as JSON-like data."""
+    whole: dict[str, Any] = {"mean": each.mean, "images": len(each.values)}
     if each.bound is not None:
         whole |= bound_record(each.bound)
     return whole
@@ -52,7 +53,7 @@ def bound_record(bound: Bound) -> dict[str, Any]:
     }
 
 
-def notes(board: Board) -> Iterable[str]:
+def notes(board: Leaderboard) -> Iterable[str]:
     """What the columns do not say."""
     found = titles(board)
     if found:
@@ -63,32 +64,7 @@ def notes(board: Board) -> Iterable[str]:
             " smallest known distortions, and for how many images the score exceeds it (masked"
             " gradients or a bad fit)"
         )
-    yield from map(correlation_note, correlations(board))
-
-
-def correlations(board: Board) -> list[Correlation]:
-    """Spearman's rank correlation of each reading with the attack's mean distortion.
-
-    There is none with the distortion of a fixed budget.
-    """
-    if board.selection.attack.budget is not None:
-        return []
-    label = board.selection.attack.label
-    distortions = {e.model: e.attack.mean for e in board.entries if e.attack.mean is not None}
-    return [
-        rank_correlation(
-            title,
-            label,
-            {
-                e.model: each.mean
-                for e in board.entries
-                for each in e.readings
-                if each.title == title
-            },
-            distortions,
-        )
-        for title in titles(board)
-    ]
+    yield from map(correlation_note, board.correlations)
 
 
 def correlation_note(each: Correlation) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from harness.analysis.transfer.matrix import UNTARGETED, Matrix, Rate
+from harness.analysis.transfer.cells import Rate
+from harness.analysis.transfer.matrix import UNTARGETED, Matrix
 from harness.analysis.transfer.summary import Asymmetry, Mean, SourceMean, Summary, summary
 from harness.report.heatmap import HeatMap
 from harness.report.presentation import Field, Presentation, present

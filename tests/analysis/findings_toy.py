@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from harness.analysis.findings.evidence import Evidence, Model, Score, Trial
-from harness.analysis.selection import BoardAttack
-from harness.analysis.transfer.matrix import Matrix, Rate, TransferCell
+from harness.analysis.attacks import SuiteAttack
+from harness.analysis.findings.evidence import Evidence, Score, Trial
+from harness.analysis.results import Model
+from harness.analysis.transfer.cells import Rate, TransferCell
+from harness.analysis.transfer.matrix import Matrix
 
 
-def attack(label: str, budget: float | None = None, norm: str = "linf") -> BoardAttack:
+def attack(label: str, budget: float | None = None, norm: str = "linf") -> SuiteAttack:
     name, *stated = label.split()
     parameters = dict(each.split("=") for each in stated)
-    return BoardAttack(name, label, norm, budget, (), parameters)
+    return SuiteAttack(name, label, norm, budget, (), parameters)
 
 
 def score(broken: int, robust: int = 0, *, confident: int = 0, unknown: int = 0) -> Score:

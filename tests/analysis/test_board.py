@@ -5,9 +5,9 @@ import math
 from typing import Any
 
 import pytest
+from boards import Shown, leaderboard
 
-from harness.analysis.board import Board, leaderboard
-from harness.analysis.entry import Entry
+from harness.analysis.leaderboard import Leaderboard
 from harness.errors import ConfigError
 from harness.plugins import Catalog, Kind, Registration, installed
 from harness.report.leaderboard import footnotes, records
@@ -24,12 +24,11 @@ FGSM = {
 IFGSM = {**FGSM, "name": "ifgsm", "label": "ifgsm", "budget": None, "goals": ["random"]}
 
 
-def entry(board: Board, model: str) -> Entry:
-    (found,) = [entry for entry in board.entries if entry.model == model]
-    return found
+def entry(board: Leaderboard, model: str) -> Shown:
+    return Shown(board, model)
 
 
-def notes(board: Board) -> str:
+def notes(board: Leaderboard) -> str:
     return "\n".join(footnotes(board))
 
 
@@ -50,11 +49,11 @@ def five(bench: Any, define: Any) -> None:
 def test_a_complete_board(bench: Any, define: Any) -> None:
     five(bench, define)
     board = leaderboard(bench.sql)
-    assert board.frontier.fit is not None
-    assert board.frontier.fit.a == pytest.approx(1)
-    assert board.frontier.fit.b == pytest.approx(0.1)
-    assert board.frontier.fit.r2 == pytest.approx(1)
-    assert [point.name for point in board.frontier.members] == list("abcde")
+    assert board.column.frontier.fit is not None
+    assert board.column.frontier.fit.a == pytest.approx(1)
+    assert board.column.frontier.fit.b == pytest.approx(0.1)
+    assert board.column.frontier.fit.r2 == pytest.approx(1)
+    assert [point.name for point in board.column.frontier.members] == list("abcde")
     f = entry(board, "f")
     assert (f.distance, f.on_frontier, f.rank) == (pytest.approx(-0.1), False, 6)
     assert all(entry.complete for entry in board.entries)
@@ -114,7 +113,7 @@ def test_a_missing_image_that_is_misclassified_cannot_change_the_success(
     bench.clean("a", [True, True, False, False])
     bench.attack("a", [0.1, "r", None, None])
     found = entry(leaderboard(bench.sql), "a")
-    assert found.attack.missing == 2
+    assert found.attack.count("missing") == 2
     assert not found.complete
     assert found.attack.success_bounds == (0.5, 0.5)
 
@@ -144,15 +143,15 @@ def test_models_that_did_not_run_are_shown_and_say_why(bench: Any, define: Any) 
     assert entry(board, "y").top1 == 0.75
     assert "‡ x: not run; last error: weights are not there" in notes(board)
     assert "‡ z: not run" in notes(board)
-    assert board.frontier.fit is not None
+    assert board.column.frontier.fit is not None
 
 
 def test_a_suite_with_no_attack_results_at_all(bench: Any, define: Any) -> None:
     bench.run(define("ab"), 4)
     bench.clean("a", [True] * 4)
     board = leaderboard(bench.sql)
-    assert {entry.status for entry in board.entries} == {"not run"}
-    assert (board.selection.attack.label, board.selection.dataset) == ("ifgsm", "dots")
+    assert {place.status for _, place in board.rows} == {"not run"}
+    assert (board.trial.attack.label, board.trial.dataset) == ("ifgsm", "dots")
     assert "no frontier fit" in notes(board)
     json.dumps(records(board), allow_nan=False)
 
@@ -177,7 +176,7 @@ def test_a_larger_limit_asks_for_more_images(bench: Any, define: Any) -> None:
     bench.clean("a", [True] * 4)
     bench.attack("a", [0.1, 0.1, None, None])
     found = entry(leaderboard(bench.sql), "a")
-    assert (found.complete, found.attack.images, found.attack.missing) == (False, 4, 2)
+    assert (found.complete, found.attack.images, found.attack.count("missing")) == (False, 4, 2)
     bench.run(define("a"), 4)
     bench.clean("a", [True] * 4)
     bench.attack("a", [None, None, 0.3, 0.3], images=3)
@@ -227,8 +226,8 @@ def test_of_two_seeds_the_latest_run_counts(bench: Any, define: Any) -> None:
     bench.clean("a", [True] * 2)
     bench.attack("a", [0.7] * 2, seed=7)
     board = leaderboard(bench.sql)
-    assert board.selection.seed == 7
-    assert [entry.attack.mean for entry in board.entries] == [pytest.approx(0.7)] * 2
+    assert board.trial.seed == 7
+    assert [place.robustness for _, place in board.rows] == [pytest.approx(0.7)] * 2
     assert "(seed 7)" in notes(board)
 
 
@@ -281,8 +280,8 @@ def test_published_accuracy(bench: Any, define: Any) -> None:
     board = leaderboard(bench.sql, accuracy="published")
     assert entry(board, "a").top1 == pytest.approx(0.995)
     assert entry(board, "b").top1 is None
-    assert [point.name for point in board.frontier.members] == ["a"]
-    assert board.frontier.members[0].error == pytest.approx(0.005)
+    assert [point.name for point in board.column.frontier.members] == ["a"]
+    assert board.column.frontier.members[0].error == pytest.approx(0.005)
     assert "no published accuracy, left out of the fit: e, d, f, c, b" not in notes(board)
     assert "no published accuracy, left out of the fit: " in notes(board)
     record = next(row for row in records(board) if row["model"] == "a")
@@ -375,7 +374,7 @@ class TestChoice:
         return bench
 
     def test_the_first_minimum_distortion_attack_with_results(self, two: Any) -> None:
-        assert leaderboard(two.sql).selection.attack.label == "ifgsm(steps=50)"
+        assert leaderboard(two.sql).trial.attack.label == "ifgsm(steps=50)"
 
     def test_without_one_the_first_with_results_is_shown_and_said(
         self, bench: Any, define: Any
@@ -384,7 +383,7 @@ class TestChoice:
         bench.clean("a", [True] * 2)
         bench.attack("a", [0.3, 0.3], attack="fgsm", budget=0.3, goal="untargeted")
         board = leaderboard(bench.sql)
-        assert (board.selection.attack.label, board.selection.goal) == ("fgsm", "untargeted")
+        assert (board.trial.attack.label, board.trial.goal) == ("fgsm", "untargeted")
         assert "no minimum-distortion attack of the suite has results: fgsm is shown" in notes(
             board
         )
@@ -398,20 +397,20 @@ class TestChoice:
 
     def test_label_and_glob(self, two: Any) -> None:
         for asked in ("ifgsm(steps=50)", "*=50)"):
-            assert leaderboard(two.sql, attack=asked).selection.attack.label == "ifgsm(steps=50)"
+            assert leaderboard(two.sql, attack=asked).trial.attack.label == "ifgsm(steps=50)"
 
     def test_attacks_of_older_definitions_neither_hide_nor_disturb(
         self, two: Any, define: Any
     ) -> None:
         two.run(define("a", [IFGSM]), 2)
-        assert leaderboard(two.sql, attack="ifgsm").selection.attack.label == "ifgsm"
-        assert leaderboard(two.sql, attack="fgsm").selection.attack.budget == 0.3
+        assert leaderboard(two.sql, attack="ifgsm").trial.attack.label == "ifgsm"
+        assert leaderboard(two.sql, attack="fgsm").trial.attack.budget == 0.3
 
     def test_a_name_without_its_own_label_prefers_the_current_definition(
         self, two: Any, define: Any
     ) -> None:
         two.run(define("a", [{**IFGSM, "label": "ifgsm(steps=10)"}]), 2)
-        assert leaderboard(two.sql, attack="ifgsm").selection.attack.label == "ifgsm(steps=10)"
+        assert leaderboard(two.sql, attack="ifgsm").trial.attack.label == "ifgsm(steps=10)"
 
     @pytest.mark.parametrize(
         ("asked", "message"),
@@ -431,7 +430,7 @@ class TestChoice:
 
     def test_the_latest_runs_suite_is_the_default(self, two: Any, define: Any) -> None:
         two.run(define("a"), 2, name="second")
-        assert leaderboard(two.sql).selection.suite == "second"
+        assert leaderboard(two.sql).trial.suite == "second"
 
     def test_an_empty_database(self, bench: Any) -> None:
         with pytest.raises(ConfigError, match="no runs"):
@@ -444,7 +443,7 @@ class TestChoice:
         two.clean("b", [True] * 2)
         two.attack("b", [0.1, 0.1])
         board = leaderboard(two.sql, attack="ifgsm")
-        assert [(entry.model, entry.status) for entry in board.entries] == [
+        assert [(entry.model, place.status) for entry, place in board.rows] == [
             ("a", "not run"),
             ("b", "complete"),
         ]
@@ -457,11 +456,11 @@ def test_the_default_attack_has_the_goal_asked_for(bench: Any, define: Any) -> N
     bench.clean("a", [True, True])
     bench.attack("a", [0.1, 0.2])
     bench.attack("a", [0.3, 0.3], attack="fgsm", budget=0.3, goal="untargeted")
-    assert leaderboard(bench.sql).selection.attack.label == "ifgsm"
-    assert leaderboard(bench.sql, goal="untargeted").selection.attack.label == "fgsm"
+    assert leaderboard(bench.sql).trial.attack.label == "ifgsm"
+    assert leaderboard(bench.sql, goal="untargeted").trial.attack.label == "fgsm"
     bench.attack("a", [0.1, 0.2], attack="cw", norm="l2", goal="untargeted")
     # One that minimises the distortion comes before those with a budget.
-    assert leaderboard(bench.sql, goal="untargeted").selection.attack.label == "cw"
+    assert leaderboard(bench.sql, goal="untargeted").trial.attack.label == "cw"
     with pytest.raises(ConfigError, match="unknown goal of the suite 'least-likely'") as caught:
         leaderboard(bench.sql, goal="least-likely")
     assert "random, untargeted" in str(caught.value)

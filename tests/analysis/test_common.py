@@ -10,12 +10,12 @@ from statistics import fmean, median
 from typing import Any
 
 import pytest
+from boards import Shown, leaderboard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.board import Board, leaderboard
 from harness.analysis.common import common_images
-from harness.analysis.entry import Entry
+from harness.analysis.leaderboard import Leaderboard
 from harness.plugins import Catalog, installed
 from harness.report.leaderboard import footnotes, records, title
 
@@ -43,16 +43,15 @@ def fill(bench: Any, define: Any, clean: dict[str, str] = CLEAN) -> dict[str, li
     return made
 
 
-def common(bench: Any, **asked: Any) -> Board:
+def common(bench: Any, **asked: Any) -> Leaderboard:
     return leaderboard(bench.sql, images="common", **asked)
 
 
-def entry(board: Board, model: str) -> Entry:
-    (found,) = [entry for entry in board.entries if entry.model == model]
-    return found
+def entry(board: Leaderboard, model: str) -> Shown:
+    return Shown(board, model)
 
 
-def notes(board: Board) -> str:
+def notes(board: Leaderboard) -> str:
     return "\n".join(footnotes(board))
 
 
@@ -65,8 +64,8 @@ def test_only_outcomes_of_common_images_count(bench: Any, define: Any) -> None:
         mine = [rows[position] for position in COMMON]
         broken = [row for row in mine if isinstance(row, float)]
         found = entry(board, model).attack
-        assert (found.images, found.clean_wrong) == (4, 0)
-        assert (found.broken, found.robust) == (len(broken), mine.count("r"))
+        assert (found.images, found.count("clean_wrong")) == (4, 0)
+        assert (found.broken, found.count("robust")) == (len(broken), mine.count("r"))
         assert found.success == len(broken) / 4
         assert found.mean == pytest.approx(fmean(broken))
         assert found.median == pytest.approx(median(broken))
@@ -90,12 +89,12 @@ def test_the_frontier_goes_through_what_is_left(bench: Any, define: Any) -> None
         model: fmean(row for p in COMMON if isinstance(row := rows[p], float))
         for model, rows in made.items()
     }
-    assert board.frontier.fit is not None
-    for point in board.frontier.members:
+    assert board.column.frontier.fit is not None
+    for point in board.column.frontier.members:
         assert point.robustness == pytest.approx(means[point.name])
     for model, mean in means.items():
         wrong = (CLEAN[model].count("x") or 0.5) / 10
-        fitted = board.frontier.fit.a + board.frontier.fit.b * math.log(wrong)
+        fitted = board.column.frontier.fit.a + board.column.frontier.fit.b * math.log(wrong)
         assert entry(board, model).distance == pytest.approx(mean - fitted)
 
 
@@ -168,7 +167,10 @@ def test_what_is_missing_elsewhere_does_not_make_it_incomplete(bench: Any, defin
     board = common(bench)
     assert entry(board, "a").complete
     assert entry(board, "a").attack.mean == pytest.approx(0.15)
-    assert (entry(board, "b").status, entry(board, "b").attack.missing) == ("incomplete", 1)
+    assert (entry(board, "b").status, entry(board, "b").attack.count("missing")) == (
+        "incomplete",
+        1,
+    )
     assert entry(board, "b").attack.success_bounds == (0.5, 1)
 
 
@@ -179,7 +181,7 @@ def test_nothing_in_common(bench: Any, define: Any) -> None:
     bench.attack("a", [0.1, "w"])
     bench.attack("b", ["w", 0.1])
     board = common(bench)
-    assert {entry.status for entry in board.entries} == {"complete"}
+    assert {place.status for _, place in board.rows} == {"complete"}
     assert "common images: 0 of 2" in notes(board)
     row = records(board)[0]
     assert (row["success"], row["distortion_mean"], row["images"]) == (None, None, 0)

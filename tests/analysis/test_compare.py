@@ -9,15 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from boards import results
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.analysis.compare import EXACT, Compared, Comparison, compare, difference, mcnemar
+from harness.analysis import compare as analysis
+from harness.analysis.compare import EXACT, Compared, Comparison, difference, mcnemar
 from harness.errors import ConfigError
 
 FGSM = {"name": "fgsm", "label": "fgsm", "norm": "linf", "budget": 0.3, "goals": ["random"]}
 IFGSM = {**FGSM, "name": "ifgsm", "label": "ifgsm", "budget": None, "goals": ["random", "second"]}
+
+
+def compare(
+    sql: Any, first: str, second: str, suite: str | None = None, **asked: Any
+) -> Comparison:
+    return analysis.compare(results(sql, suite), first, second, **asked)
 
 
 @given(st.integers(0, 60), st.integers(0, 60))

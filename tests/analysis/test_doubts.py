@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from boards import joint, leaderboard
 
-from harness.analysis.board import leaderboard
 from harness.analysis.doubts import of_accuracy, of_trial
-from harness.analysis.joint import joint
 from harness.api.trial import Trial
 from harness.report.leaderboard import footnotes
 
@@ -74,6 +73,6 @@ def test_gradients_that_were_zero_are_said_on_the_board_of_their_attack(bench, d
         ),
     }
     assert "b: 2 of 2 images" in "\n".join(footnotes(board))
-    assert [row.doubts for row in joint(bench.sql).rows if row.model == "b"] == [
+    assert [row.doubts for row in joint(bench.sql).entries if row.model == "b"] == [
         board.entries[-1].doubts
     ]

@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from boards import results
 from conftest import Bench
 from findings_toy import evidence, score, sizes, trial
 
 from harness.analysis.findings import check, gather
 from harness.analysis.findings.depth import depth, exponent
-from harness.analysis.findings.evidence import Evidence, Model, Score, kappa, steps
+from harness.analysis.findings.evidence import Evidence, Score, kappa, steps
 from harness.analysis.findings.family_or_size import family_errors, family_or_size, size_errors
 from harness.analysis.findings.goals import least_likely
 from harness.analysis.findings.large_kappa import large_kappa
 from harness.analysis.findings.scaling import scaling_laws
 from harness.analysis.findings.success import fgsm_falls, fgsm_weak, ifgsm_strong, minimal_strong
+from harness.analysis.results import Model
 
 NAMES = tuple("abcdefgh")
 
@@ -382,7 +384,7 @@ def test_parameters_are_those_stored_whatever_the_label_says(bench: Bench, defin
             (json.dumps(about), json.dumps(identity), label),
         )
     bench.commit()
-    found = {trial.attack.label: trial.attack for trial in gather(bench.sql).trials}
+    found = {trial.attack.label: trial.attack for trial in gather(results(bench.sql)).trials}
     assert {name: (steps(each), kappa(each)) for name, each in found.items()} == {
         "stored": (10, 2), "older": (50, 40)
     }  # fmt: skip

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import pytest
+from boards import results
 from conftest import Bench
 from transfer_toy import Toy, attack, clean_cells, panel
 
@@ -73,7 +74,7 @@ def verb(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_rows_become_evidence(filled: Bench) -> None:
-    there = gather(filled.sql)
+    there = gather(results(filled.sql))
     assert [trial.title for trial in there.trials] == [
         "ifgsm epsilon=0.1 steps=10, untargeted",
         "ifgsm epsilon=0.2 steps=10, untargeted",
@@ -93,7 +94,7 @@ def test_rows_become_evidence(filled: Bench) -> None:
 
 
 def test_planted_claims(filled: Bench) -> None:
-    verdicts = {each.name: each.verdict for each in findings(filled.sql, suite="toy")}
+    verdicts = {each.name: each.verdict for each in findings(results(filled.sql))}
     assert verdicts["transfer-epsilon"] == "holds"
     assert verdicts["transfer-within-family"] == "holds"
     assert verdicts["vgg-stripes"] == "holds"
@@ -103,24 +104,24 @@ def test_planted_claims(filled: Bench) -> None:
 
 def test_cells_that_no_run_reached_are_named(filled: Bench, define: Any) -> None:
     filled.run(define([*FAMILIES, "late"], [attack("cw", "random")]), IMAGES)
-    found = {each.name: each for each in findings(filled.sql)}
+    found = {each.name: each for each in findings(results(filled.sql))}
     assert "cw, random: without results: late" in found["cw-ead-strong"].details
 
 
 def test_an_empty_run_and_a_wrong_suite(bench: Bench, define: Any) -> None:
     with pytest.raises(ConfigError, match="no runs"):
-        findings(bench.sql)
+        findings(results(bench.sql))
     bench.run(define(["a"]), 3)
-    assert {each.verdict for each in findings(bench.sql)} == {"not enough data"}
+    assert {each.verdict for each in findings(results(bench.sql))} == {"not enough data"}
     with pytest.raises(ConfigError, match="other"):
-        findings(bench.sql, suite="other")
+        findings(results(bench.sql, "other"))
 
 
 @pytest.mark.parametrize("format", ["table", "md"])
 def test_people_see_every_claim_and_the_rules(filled: Bench, format: str) -> None:
     done = verb(filled, "--format", format)
     assert (done.returncode, done.stderr) == (0, "")
-    for found in findings(filled.sql):
+    for found in findings(results(filled.sql)):
         for text in (found.title, found.figure, found.claim, found.source, *found.details):
             assert text in done.stdout
     assert "✓ holds" in done.stdout
@@ -130,7 +131,7 @@ def test_people_see_every_claim_and_the_rules(filled: Bench, format: str) -> Non
 def test_json_and_csv(filled: Bench) -> None:
     done = verb(filled, "--format", "json")
     rows = json.loads(done.stdout, parse_constant=pytest.fail)
-    expected = findings(filled.sql)
+    expected = findings(results(filled.sql))
     assert [row["name"] for row in rows] == [each.name for each in expected]
     for row, each in zip(rows, expected, strict=True):
         assert (row["verdict"], row["details"]) == (each.verdict, list(each.details))

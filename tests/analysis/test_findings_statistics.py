@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.analysis.findings.pairs import interval_over_models, rates
-from harness.analysis.findings.resampling import (
+from harness.analysis.statistics import (
     binomial_tail,
+    expanded,
     interval_of_mean,
+    mean_ranks,
     p_value,
-    percentiles,
-    ranks,
     resampled,
     shuffled,
     spearman,
@@ -43,7 +43,7 @@ def test_binomial_tail(trials: int, data: st.DataObject) -> None:
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=12))
 def test_spearman_with_ties(points: list[tuple[int, int]]) -> None:
     one, other = zip(*points, strict=True)
-    assert ranks(one) == list(stats.rankdata(one))
+    assert mean_ranks(one) == list(stats.rankdata(one))
     rho = spearman(one, other)
     if len(set(one)) == 1 or len(set(other)) == 1:
         assert rho is None
@@ -59,7 +59,7 @@ def test_a_bootstrap_sample_takes_as_many_as_there_are() -> None:
 
 
 def test_the_intervals_of_means_cover_as_they_say() -> None:
-    """Coverage over normal samples of few models: plain percentiles would reach 84 % of 5."""
+    """Coverage over normal samples of few models: plain expanded would reach 84 % of 5."""
     source = random.Random(1)
     for count in (5, 18):
         inside = 0
@@ -69,16 +69,14 @@ def test_the_intervals_of_means_cover_as_they_say() -> None:
         assert 0.91 <= inside / 400 <= 0.985
 
 
-def test_intervals_of_many_things_are_plain_percentiles() -> None:
+def test_intervals_of_many_things_are_plain_expanded() -> None:
     values = np.random.default_rng(0).normal(size=5000)
-    assert percentiles(values, 10**6) == pytest.approx(
-        np.quantile(values, [0.025, 0.975]), abs=1e-3
-    )
+    assert expanded(values, 10**6) == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=1e-3)
 
 
 def test_no_interval_of_two_things_or_of_mostly_nothing() -> None:
-    assert percentiles(np.ones(10), 2) is None
-    assert percentiles(np.asarray([math.nan] * 6 + [1.0] * 4), 9) is None
+    assert expanded(np.ones(10), 2) is None
+    assert expanded(np.asarray([math.nan] * 6 + [1.0] * 4), 9) is None
     assert interval_of_mean([]) is None
 
 
@@ -105,5 +103,5 @@ def test_the_bootstrap_over_pairs_equals_loops_over_models() -> None:
         drawn = [place for place, times in enumerate(row) for _ in range(int(times))]
         values = [table[i, j] for i in drawn for j in drawn if np.isfinite(table[i, j])]
         found.append(fmean(values) if values else math.nan)
-    expected = percentiles(np.asarray(found), len(names))
+    expected = expanded(np.asarray(found), len(names))
     assert interval_over_models(table) == pytest.approx(expected)

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from boards import results
 from transfer_toy import Toy, attack, clean_cells, panel, suite_of
 
 from harness.analysis.transfer.fingerprint import (
@@ -171,7 +172,7 @@ def test_the_verb_ranks_families_and_prints_the_accuracy(filled: Any, harness: A
 
 
 def test_a_model_without_a_family_can_be_asked_for(filled: Any) -> None:
-    found = fingerprint(filled.sql, "e1")
+    found = fingerprint(results(filled.sql), "e1")
     assert found.family is None
     assert found.accuracy.models == 8
     assert {score.family for score in found.ranking} == set("ABCD")
@@ -180,7 +181,7 @@ def test_a_model_without_a_family_can_be_asked_for(filled: Any) -> None:
 def test_a_single_member_is_judged_against_the_others_alone(filled: Any, harness: Any) -> None:
     done = harness("fingerprint", "a1", "--db", filled.path)
     assert "family in the registry: A, of which no other member has transfers" in done.out
-    assert "A" not in {score.family for score in fingerprint(filled.sql, "a1").ranking}
+    assert "A" not in {score.family for score in fingerprint(results(filled.sql), "a1").ranking}
 
 
 @pytest.mark.parametrize(
@@ -192,4 +193,4 @@ def test_wrong_models_are_one_line(filled: Any, harness: Any, model: str, messag
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert message in done.err
     with pytest.raises(ConfigError):
-        fingerprint(filled.sql, model)
+        fingerprint(results(filled.sql), model)

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from boards import joint
 from scipy import stats
 
-from harness.analysis.joint import JointBoard, joint
-from harness.analysis.readings import rank_correlation
+from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.reference import PAPER
+from harness.analysis.scores import rank_correlation
 from harness.errors import ConfigError
 from harness.report.joint import columns, document, footnotes
 
@@ -107,8 +108,8 @@ def filled(bench: Any, define: Any) -> Any:
     return bench
 
 
-def title(board: JointBoard, name: str) -> Any:
-    return next(metric for metric in board.metrics if metric.title == name)
+def title(board: Leaderboard, name: str) -> Any:
+    return next(metric for metric in board.columns if metric.title == name)
 
 
 def pareto_fit(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,11 +126,11 @@ def pareto_fit(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def test_metrics_are_each_attack_once_distances_and_psi(filled: Any) -> None:
     board = joint(filled.sql)
-    assert [metric.title for metric in board.metrics] == [
+    assert [metric.title for metric in board.columns] == [
         *("ifgsm", "cw", "ead"),
         *("clever l2.score", "divergence psi"),
     ]
-    assert [metric.norm for metric in board.metrics] == ["linf", "l2", "l1", "l2", None]
+    assert [metric.metric.norm for metric in board.columns] == ["linf", "l2", "l1", "l2", None]
     assert "of each attack its first configuration; not: cw kappa=40" in board.notes
 
 
@@ -153,7 +154,7 @@ def test_every_metric_has_the_frontier_of_its_own_numbers(filled: Any) -> None:
         check_metric(sql, board, name, dict(rows))
 
 
-def check_metric(sql: Any, board: JointBoard, name: str, means: dict[str, float]) -> None:
+def check_metric(sql: Any, board: Leaderboard, name: str, means: dict[str, float]) -> None:
     metric = title(board, name)
     accuracy = dict(
         sql.execute("SELECT model, avg(correct) FROM clean_predictions GROUP BY 1").fetchall()
@@ -167,27 +168,27 @@ def check_metric(sql: Any, board: JointBoard, name: str, means: dict[str, float]
     for index, model in enumerate(models):
         place = metric.places[model]
         assert place.robustness == pytest.approx(y[index])
-        assert place.distance == pytest.approx(distances[index])
-        assert (place.on_frontier, place.rank) == (on[index], ranks[index])
+        assert place.placing.distance == pytest.approx(distances[index])
+        assert (place.placing.on_frontier, place.rank) == (on[index], ranks[index])
 
 
 def test_the_joint_rank_is_that_of_the_mean_rank_over_the_metrics_there_are(filled: Any) -> None:
     board = joint(filled.sql)
     means = {}
-    for row in board.rows:
-        own = [metric.places[row.model].rank for metric in board.metrics]
+    for row in board.entries:
+        own = [metric.places[row.model].rank for metric in board.columns]
         known = [rank for rank in own if rank is not None]
-        assert (row.metrics, row.mean_rank) == (len(known), pytest.approx(np.mean(known)))
+        assert (row.ranked, row.mean_rank) == (len(known), pytest.approx(np.mean(known)))
         means[row.model] = row.mean_rank
-    assert {row.model: row.metrics for row in board.rows} == {**dict.fromkeys(MODELS, 5), "h": 4}
-    wanted = stats.rankdata([means[row.model] for row in board.rows], method="min")
-    assert [row.rank for row in board.rows] == wanted.tolist()
-    assert [row.rank for row in board.rows] == sorted(row.rank for row in board.rows)
+    assert {row.model: row.ranked for row in board.entries} == {**dict.fromkeys(MODELS, 5), "h": 4}
+    wanted = stats.rankdata([means[row.model] for row in board.entries], method="min")
+    assert [row.rank for row in board.entries] == wanted.tolist()
+    assert [row.rank for row in board.entries] == sorted(row.rank for row in board.entries)
 
 
 def test_what_is_incomplete_is_marked_and_said(filled: Any) -> None:
     board = joint(filled.sql)
-    assert {row.model for row in board.rows if not row.complete} == {"g", "h"}
+    assert {row.model for row in board.entries if not row.complete} == {"g", "h"}
     text = "\n".join(footnotes(board))
     assert "‡ h: ead l1 not run" in text
     assert "‡ g: clever l2.score: 1 of 30 images without a result" in text
@@ -230,31 +231,31 @@ def test_ties_share_their_mean_rank_and_few_or_constant_values_have_no_correlati
 
 def test_intervals_come_with_every_metric(filled: Any) -> None:
     board = joint(filled.sql, replicates=100)
-    for metric in board.metrics:
+    for metric in board.columns:
         assert metric.intervals is not None
         assert metric.intervals.replicates == 100
         for place in metric.places.values():
-            if place.distance is not None:
+            if place.placing.distance is not None:
                 assert place.spread is not None
                 assert 0 <= place.spread.on_frontier <= 1
     assert "100 bootstrap replicates" in "\n".join(footnotes(board))
-    assert all(metric.intervals is None for metric in joint(filled.sql).metrics)
+    assert all(metric.intervals is None for metric in joint(filled.sql).columns)
 
 
 def test_references_leave_out_what_they_lack(filled: Any) -> None:
     board = joint(filled.sql, references=PAPER)
-    assert [metric.title for metric in board.metrics] == ["ifgsm", "cw", "clever l2.score"]
+    assert [metric.title for metric in board.columns] == ["ifgsm", "cw", "clever l2.score"]
     assert "left out, for --frontier paper has no fit: ead" in board.notes
     place = title(board, "clever l2.score").places["a"]
     fitted = (12.5 + 4.6 * np.log(12 / 30)) * 1e-6
-    assert place.distance == pytest.approx(place.robustness / 64 - fitted)
+    assert place.placing.distance == pytest.approx(place.robustness / 64 - fitted)
     with pytest.raises(ConfigError, match="no fit for 'ifgsm linf untargeted, cw l2 untargeted"):
         joint(filled.sql, goal="untargeted", references=PAPER)
 
 
 def test_common_images_leave_the_scores_out(filled: Any) -> None:
     board = joint(filled.sql, images="common")
-    assert [metric.title for metric in board.metrics] == ["ifgsm", "cw", "ead"]
+    assert [metric.title for metric in board.columns] == ["ifgsm", "cw", "ead"]
     assert board.common is not None
     assert len(board.common.images) == IMAGES - 12
     assert any("left out" in note for note in board.notes)
@@ -283,12 +284,12 @@ def test_a_suite_without_any_metric_of_the_goal(bench: Any, define: Any) -> None
 def test_json_holds_fits_correlations_and_every_place(filled: Any) -> None:
     board = joint(filled.sql, replicates=50)
     whole = json.loads(json.dumps(document(board), allow_nan=False))
-    assert [metric["title"] for metric in whole["metrics"]] == [m.title for m in board.metrics]
+    assert [metric["title"] for metric in whole["metrics"]] == [m.title for m in board.columns]
     assert {"a", "b", "r2", "members", "a_interval"} <= set(whole["metrics"][0])
     assert len(whole["rank_correlations"]) == 6
     row = whole["rows"][0]
     place = title(board, "cw").places[row["model"]]
-    assert row["metrics"]["cw"]["frontier_distance"] == pytest.approx(place.distance)
+    assert row["metrics"]["cw"]["frontier_distance"] == pytest.approx(place.placing.distance)
     assert row["metrics"]["clever l2.score"]["exceeding"] >= 0
 
 

@@ -12,10 +12,12 @@ import sys
 from typing import Any
 
 import pytest
+from boards import results
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.optimality import Contest, Quality, contest, relative_gap
+from harness.analysis import optimality
+from harness.analysis.optimality import Contest, Quality, relative_gap
 from harness.errors import ConfigError
 from harness.report.attacks import footnotes, presentation
 
@@ -28,6 +30,10 @@ def attack(label: str, norm: str = "linf", budget: float | None = None, **more: 
         "budget": budget,
         "goals": ["random"],
     } | more
+
+
+def contest(sql: Any, suite: str | None = None, goal: str | None = None) -> Contest:
+    return optimality.contest(results(sql, suite), goal)
 
 
 def row_of(found: Contest, label: str, goal: str = "random") -> Quality:
@@ -117,7 +123,7 @@ def test_the_best_of_every_suite_run_and_seed_counts(bench: Any, define: Any) ->
     assert row.optimality == pytest.approx(0.5)
     # Another seed is no rival.
     assert (row.rivals, row.alone, row.seed) == (1, 0, 0)
-    assert "1 more seed, version, policy or data set" in notes(found)
+    assert "1 more seed, version, numerics or dataset" in notes(found)
     # It failed where ``mine`` succeeded.
     assert contest(bench.sql, suite="other").rows[0].optimality == 0.5
 

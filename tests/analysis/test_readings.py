@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness.analysis.readings import bound
+from harness.analysis.scores import bound
 
 OVERLAY = """\
 suites:

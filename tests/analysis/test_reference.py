@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boards import Shown, leaderboard
 
-from harness.analysis.board import leaderboard
 from harness.analysis.frontier import Point
 from harness.analysis.reference import PAPER, Metric, from_file, references
 from harness.errors import ConfigError
@@ -155,10 +155,10 @@ def two(bench: Any, define: Any) -> Any:
 
 def test_l2_is_divided_by_each_models_own_pixels(two: Any) -> None:
     board = leaderboard(two.sql, references=PAPER, replicates=50)
-    found = {entry.model: entry for entry in board.entries}
+    found = {model: Shown(board, model) for model in "abc"}
     fitted = (2.1 + 1.1 * math.log(0.4)) * 1e-5
     assert found["a"].distance == pytest.approx(0.8 / 200 - fitted)
-    assert found["a"].attack.mean == pytest.approx(0.8)
+    assert found["a"].robustness == pytest.approx(0.8)
     assert not found["a"].extrapolated
     assert found["a"].spread is not None
     assert found["a"].spread.distance is not None
@@ -180,8 +180,7 @@ def test_a_file_needs_no_fit_of_the_boards_own(two: Any, tmp_path: Path) -> None
     path = tmp_path / "fits.yaml"
     path.write_text("l2: {a: 1, b: 0.5}")
     board = leaderboard(two.sql, references=from_file(path))
-    (a,) = [entry for entry in board.entries if entry.model == "a"]
-    assert a.distance == pytest.approx(0.8 - (1 + 0.5 * math.log(0.4)))
+    assert Shown(board, "a").distance == pytest.approx(0.8 - (1 + 0.5 * math.log(0.4)))
     assert f"from {path}" in "\n".join(footnotes(board))
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boards import results, transfer_matrix
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transfer_toy import Toy, attack, by_loops, clean_cells, panel, suite_of
 
-from harness.analysis.transfer.matrix import Matrix, side_by_side, transfer_matrix
-from harness.analysis.transfer.panels import stored_panels
+from harness.analysis.transfer.matrix import Matrix, side_by_side
 from harness.analysis.transfer.summary import mean_rate, summary
 from harness.errors import ConfigError
 
@@ -164,7 +164,7 @@ def several(bench: Any) -> Any:
 
 
 def test_panels_are_those_with_transfers_in_the_suites_order(several: Any) -> None:
-    assert [(each.attack.label, each.goal) for each in stored_panels(several.sql, "toy")] == [
+    assert [(each.attack.label, each.goal) for each in results(several.sql, "toy").panels()] == [
         ("ifgsm epsilon=0.1", "untargeted"),
         ("ifgsm epsilon=0.1", "random"),
         ("ifgsm epsilon=0.2", "untargeted"),

@@ -12,8 +12,10 @@ from statistics import fmean
 import database_toy
 import pytest
 
-from harness.analysis.board import leaderboard
+from harness.analysis.columns import Choice
+from harness.analysis.leaderboard import leaderboard
 from harness.analysis.optimality import contest
+from harness.analysis.results import Results
 from harness.analysis.transfer.matrix import transfer_matrix
 
 TEXT = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
@@ -57,7 +59,8 @@ def ask(db):
 def boards(db):
     """Every board of the suite, by attack and goal."""
     pairs = db.execute("SELECT DISTINCT attack_label, goal FROM leaderboard_rows").fetchall()
-    return {pair: leaderboard(db, attack=pair[0], goal=pair[1]) for pair in pairs}
+    suite = Results(db).suite()
+    return {pair: leaderboard(suite, Choice(attack=pair[0], goal=pair[1])) for pair in pairs}
 
 
 def test_there_are_no_other_queries():
@@ -71,10 +74,10 @@ def test_no_query_takes_long(db, query):
 
 def test_distortions_do_not_mix_configurations(ask, boards):
     expected = {
-        (entry.model, label): (entry.attack.mean, entry.attack.broken)
+        (entry.model, label): (place.attack.mean, place.attack.broken)
         for (label, goal), board in boards.items()
-        for entry in board.entries
-        if goal == "random" and board.selection.attack.name == "ifgsm"
+        for entry, place in board.rows
+        if goal == "random" and board.trial.attack.name == "ifgsm"
     }
     assert len(expected) == 18 * 4
     found = {(model, label): (mean, count) for model, label, mean, count in ask("avg(linf)")}
@@ -85,14 +88,14 @@ def test_the_frontiers(ask, boards):
     expected = {
         (label, goal, point.name)
         for (label, goal), board in boards.items()
-        for point in board.frontier.members
+        for point in board.column.frontier.members
     }
     assert expected
     rows = ask("NOT EXISTS")
     assert {row[:3] for row in rows} == expected
     for label, goal, model, top1, mean in rows:
-        (entry,) = (e for e in boards[label, goal].entries if e.model == model)
-        assert (top1, mean) == (pytest.approx(entry.top1), pytest.approx(entry.attack.mean))
+        ((entry, place),) = (row for row in boards[label, goal].rows if row[0].model == model)
+        assert (top1, mean) == (pytest.approx(entry.top1), pytest.approx(place.robustness))
 
 
 def test_what_no_attack_breaks(ask, db):
@@ -111,7 +114,7 @@ def test_what_no_attack_breaks(ask, db):
 def test_passes(ask, db):
     expected = {
         (row.attack.label, row.goal, row.seed): (row.forwards, row.backwards)
-        for row in contest(db).rows
+        for row in contest(Results(db).suite()).rows
     }
     rows = {tuple(row[:3]): row[3:] for row in ask("avg(forwards)")}
     assert rows == {key: pytest.approx(value) for key, value in expected.items()}
@@ -121,7 +124,8 @@ def test_clever_beside_attacks(ask, boards):
     rows = ask("'l2.score'")
     for goal in ("random", "least-likely"):
         for entry in boards["cw", goal].entries:
-            (reading,) = (each for each in entry.readings if each.title == "clever l2.score")
+            scores = boards["cw", goal].scores[entry.model]
+            (reading,) = (each for each in scores if each.title == "clever l2.score")
             mine = [row for row in rows if (row[0], row[2]) == (entry.model, goal)]
             assert len(mine) == reading.bound.images > 0
             assert fmean(row[4] for row in mine) == pytest.approx(reading.bound.score)
@@ -134,7 +138,7 @@ def test_transfers(ask, db):
     labels = {label for *_, label in rows}
     assert len(labels) == 8
     for label in labels:
-        matrix = transfer_matrix(db, attack=label, goal="untargeted")
+        matrix = transfer_matrix(Results(db).suite(), attack=label, goal="untargeted")
         for (source, target), cell in matrix.cells.items():
             if source != target:
                 rate, clean = rows[source, target, label]
@@ -149,10 +153,10 @@ def test_what_there_is_and_what_failed(ask, db, boards):
     for model, label, goal, status, _, count in ask("'invalid', 'error'"):
         failed[model, label, goal, status] += count
     assert failed == {
-        (entry.model, label, goal, "error"): entry.attack.errors
+        (entry.model, label, goal, "error"): place.attack.count("error")
         for (label, goal), board in boards.items()
-        for entry in board.entries
-        if entry.attack.errors
+        for entry, place in board.rows
+        if place.attack.count("error")
     }
     assert failed
 

@@ -1,11 +1,9 @@
 """The study's claims as checks on stored results. Su et al. 2018, arXiv 1808.01688.
 
-One file a claim; `evidence` is what they look at, `verdicts` how they decide.
+One file per claim; `evidence` is what they look at, `verdicts` how they decide.
 """
 
 from __future__ import annotations
-
-from sqlite3 import Connection
 
 from harness.analysis.findings import (
     asymmetry,
@@ -19,20 +17,16 @@ from harness.analysis.findings import (
     success,
     transferability,
 )
-from harness.analysis.findings.evidence import Evidence
+from harness.analysis.findings.evidence import Evidence, gather
 from harness.analysis.findings.finding import Finding, Verdict
-from harness.analysis.findings.gather import gather
+from harness.analysis.results import SuiteResults
 
 __all__ = ["Evidence", "Finding", "Verdict", "check", "findings", "gather"]
 
 
-def findings(db: Connection, *, suite: str | None = None) -> tuple[Finding, ...]:
-    """Every claim, by default on the latest run's suite.
-
-    Raises:
-        ConfigError: there are no runs, or no such suite.
-    """
-    return check(gather(db, suite))
+def findings(suite: SuiteResults) -> tuple[Finding, ...]:
+    """Every claim on a suite's results."""
+    return check(gather(suite))
 
 
 def check(evidence: Evidence) -> tuple[Finding, ...]:

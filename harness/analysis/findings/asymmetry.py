@@ -9,7 +9,8 @@ from harness.analysis.findings.finding import Finding
 from harness.analysis.findings.pairs import interval_over_models, notes, present
 from harness.analysis.findings.transferability import fixed
 from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, beyond, conclude, too_few
-from harness.analysis.transfer.matrix import Matrix, Rate
+from harness.analysis.transfer.cells import Rate
+from harness.analysis.transfer.matrix import Matrix
 
 NOTABLE = 0.05
 

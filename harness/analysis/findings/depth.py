@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.analysis.findings.evidence import Evidence, Model, Score
+from harness.analysis.findings.evidence import Evidence, Score
 from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.resampling import p_value, percentiles, resampled
 from harness.analysis.findings.verdicts import Claim, Part, beyond, conclude, too_few
+from harness.analysis.results import Model
+from harness.analysis.statistics import expanded, p_value, resampled
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from harness.analysis.findings.resampling import Floats
+    from harness.analysis.statistics import Floats
 
 FEWEST_IMAGES = 10
 REPLICATES = 2000
@@ -55,7 +56,7 @@ def exponent(what: str, scores: Mapping[str, Score], models: Mapping[str, Model]
     logs = _log_means([scores[name] for name in names], images, weights)
     # With a level for each family in the fit, it is enough to centre one side.
     slopes = (logs * depths).sum(axis=1) / (depths**2).sum()
-    interval = percentiles(slopes[1:], len(images))
+    interval = expanded(slopes[1:], len(images))
     random = np.random.default_rng(0)
     chance = [
         float((logs[0] * _dealt(depths[0], families, random)).sum() / (depths**2).sum())

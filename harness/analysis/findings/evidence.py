@@ -6,23 +6,15 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.analysis.selection import BoardAttack
-from harness.analysis.transfer.matrix import Matrix
+from harness.analysis import results
+from harness.analysis.attacks import SuiteAttack
+from harness.analysis.results import Model, SuiteResults
+from harness.analysis.transfer.matrix import Matrix, matrix_of
 
 UNTARGETED = "untargeted"
 
 BEFORE_THEY_WERE_STORED: Mapping[str, float] = {"kappa": 0.0, "steps": 50.0}
 """The defaults of databases that hold only the parameters that are not their defaults."""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model of the suite; what is unknown of it is None."""
-
-    name: str
-    family: str | None
-    parameters: int | None
-    layers: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +57,7 @@ class Trial:
         absent: the others.
     """
 
-    attack: BoardAttack
+    attack: SuiteAttack
     goal: str
     scores: Mapping[str, Score]
     absent: tuple[str, ...] = ()
@@ -118,15 +110,55 @@ def gaps(trials: Iterable[Trial]) -> list[str]:
     return [line for trial in trials for line in trial.gaps]
 
 
-def kappa(attack: BoardAttack) -> float:
+def kappa(attack: SuiteAttack) -> float:
     """The margin that the attack reaches for; 0 where it has no such parameter."""
     return _parameter(attack, "kappa")
 
 
-def steps(attack: BoardAttack) -> float:
+def steps(attack: SuiteAttack) -> float:
     """The steps of an I-FGSM."""
     return _parameter(attack, "steps")
 
 
-def _parameter(attack: BoardAttack, name: str) -> float:
+def _parameter(attack: SuiteAttack, name: str) -> float:
     return float(attack.parameters.get(name, BEFORE_THEY_WERE_STORED[name]))
+
+
+def gather(suite: SuiteResults) -> Evidence:
+    """The evidence of a suite: what its runs have results of."""
+    ran = [trial for trial in suite.trials() if trial.cells]
+    places = {label: place for place, label in enumerate(suite.attacks)}
+    trials = [_trial(each) for each in sorted(ran, key=lambda t: (places[t.attack.label], t.goal))]
+    current = (str(name) for name in suite.definition["models"])
+    names = dict.fromkeys([*current, *(name for trial in trials for name in trial.scores)])
+    untargeted = (panel for panel in suite.panels() if panel.goal == UNTARGETED)
+    return Evidence(
+        suite=suite.name,
+        models={name: suite.results.model(name) for name in names},
+        trials=tuple(trials),
+        matrices=tuple(matrix_of(panel) for panel in untargeted),
+    )
+
+
+def _trial(trial: results.Trial) -> Trial:
+    every = {model: _score(trial, model) for model in trial.cells}
+    scores = {model: score for model, score in every.items() if score.attacked or score.unknown}
+    absent = tuple(model for model in trial.models if model not in scores)
+    return Trial(trial.attack, trial.goal, scores, absent)
+
+
+def _score(trial: results.Trial, model: str) -> Score:
+    predictions = trial.predictions(model)
+    distortions: dict[int, float] = {}
+    confident = unknown = 0
+    for image, row in sorted(trial.outcomes(model).items()):
+        size = None if row is None else row.distortion(trial.attack.norm)
+        if row is not None and row.status == "robust":
+            distortions[image] = math.inf
+        elif row is not None and size is not None:
+            distortions[image] = size
+            confident += row.confident
+        elif row is None or row.status != "clean_wrong":
+            unknown += predictions.get(image) is not False
+    right = {image: correct for image, correct in predictions.items() if correct is not None}
+    return Score(right, distortions, confident, unknown)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.findings.finding import Finding
 from harness.analysis.findings.pairs import notes, present, rates
-from harness.analysis.findings.resampling import p_value, percentiles, resampled, shuffled
 from harness.analysis.findings.transferability import fixed
 from harness.analysis.findings.verdicts import (
     FEWEST_MODELS,
@@ -17,13 +16,14 @@ from harness.analysis.findings.verdicts import (
     conclude,
     too_few,
 )
+from harness.analysis.statistics import expanded, p_value, resampled, shuffled
 from harness.analysis.transfer.matrix import Matrix
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.analysis.findings.resampling import Floats
+    from harness.analysis.statistics import Floats
 
 WITHIN = Claim(
     "transfer-within-family",
@@ -61,7 +61,7 @@ def difference(matrix: Matrix) -> Part:
     excess = _excess(table, kin, np.ones((1, len(models))))[0]
     if np.isnan(excess):
         return Part(what, "not enough data", "no family with two models, or a single one")
-    interval = percentiles(_excess(table, kin, resampled(len(models))), len(models))
+    interval = expanded(_excess(table, kin, resampled(len(models))), len(models))
     everyone = np.ones((1, len(models)))
     chance = [
         float(_excess(table, kin[np.ix_(order, order)], everyone)[0])

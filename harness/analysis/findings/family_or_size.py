@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, linear_regression
 
-from harness.analysis.findings.evidence import Evidence, Model, Score, gaps
+from harness.analysis.findings.evidence import Evidence, Score, gaps
 from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.resampling import interval_of_mean, p_value, shuffled
 from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, beyond, conclude, too_few
+from harness.analysis.results import Model
+from harness.analysis.statistics import interval_of_mean, p_value, shuffled
 
 FAMILY = Claim(
     "family-or-size",

@@ -8,8 +8,8 @@ from statistics import fmean
 
 from harness.analysis.findings.evidence import Evidence, Score, gaps
 from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.resampling import interval_of_mean
 from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, beyond, conclude, too_few
+from harness.analysis.statistics import interval_of_mean
 
 LEAST_LIKELY = Claim(
     "least-likely-harder",

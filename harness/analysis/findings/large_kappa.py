@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from harness.analysis.findings.evidence import UNTARGETED, Evidence, Score, Trial, gaps, kappa
 from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.resampling import p_value, shuffled, spearman, spearman_interval
 from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, beyond, conclude, too_few
+from harness.analysis.statistics import p_value, shuffled, spearman, spearman_interval
 
 ALIGNED = -0.5
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from harness.analysis.findings.resampling import percentiles, resampled
 from harness.analysis.findings.verdicts import FEWEST_MODELS, Part, beyond, too_few
+from harness.analysis.statistics import expanded, resampled
 from harness.analysis.transfer.matrix import Matrix
 
 if TYPE_CHECKING:
-    from harness.analysis.findings.resampling import Floats
+    from harness.analysis.statistics import Floats
 
 
 def rates(matrix: Matrix, models: Sequence[str]) -> Floats:
@@ -58,7 +58,7 @@ def interval_over_models(values: Floats) -> tuple[float, float] | None:
     sums = ((weights @ np.nan_to_num(values)) * weights).sum(axis=1)
     counts = ((weights @ there) * weights).sum(axis=1)
     with np.errstate(invalid="ignore"):
-        return percentiles(sums / counts, len(values))
+        return expanded(sums / counts, len(values))
 
 
 def transfers_better(what: str, better: Matrix, worse: Matrix) -> Part:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.findings.evidence import Evidence, Score, Trial
 from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.resampling import p_value, percentiles, resampled, shuffled
 from harness.analysis.findings.verdicts import Claim, Part, beyond, conclude, together, too_few
 from harness.analysis.frontier import FEWEST_FOR_R2, Frontier, Point, frontier
+from harness.analysis.statistics import expanded, p_value, resampled, shuffled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from harness.analysis.findings.resampling import Floats
+    from harness.analysis.statistics import Floats
 
 REPLICATES = 1000
 LINEAR = 0.5
@@ -78,7 +78,7 @@ def scaling(what: str, scores: Mapping[str, Score]) -> Part:
     fit, r2 = curve.fit, curve.fit.r2
     images = len({image for score in scores.values() for image in score.right})
     slopes, shares = _replicates({point.name: scores[point.name] for point in points})
-    slope, share = percentiles(slopes, images), percentiles(shares, images)
+    slope, share = expanded(slopes, images), expanded(shares, images)
     p = p_value(r2, [_r2(_dealt(points, order)) for order in shuffled(len(points), REPLICATES)])
     verdict = together([beyond(slope), beyond(share, LINEAR)])
     if verdict == "holds" and p > SIGNIFICANT:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from harness.analysis.findings.finding import Finding
 from harness.analysis.findings.pairs import notes, present, rates
-from harness.analysis.findings.resampling import interval_of_mean
 from harness.analysis.findings.transferability import fixed
 from harness.analysis.findings.verdicts import Claim, Part, beyond, conclude, together, too_few
+from harness.analysis.statistics import interval_of_mean
 from harness.analysis.transfer.matrix import Matrix
 
 VGG = "VGG"

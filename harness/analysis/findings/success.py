@@ -12,7 +12,6 @@ from statistics import fmean
 
 from harness.analysis.findings.evidence import UNTARGETED, Evidence, Score, Trial, gaps, kappa
 from harness.analysis.findings.finding import Finding, Verdict
-from harness.analysis.findings.resampling import binomial_tail, interval_of_mean
 from harness.analysis.findings.verdicts import (
     FEWEST_MODELS,
     Claim,
@@ -22,7 +21,7 @@ from harness.analysis.findings.verdicts import (
     conclude,
     too_few,
 )
-from harness.analysis.statistics import wilson
+from harness.analysis.statistics import binomial_tail, interval_of_mean, wilson
 
 WEAK = 0.03
 STRONG = 0.99

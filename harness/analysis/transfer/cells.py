@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Literal
 
-from harness.analysis.selection import Selection
-from harness.analysis.statistics import wilson
-from harness.store.read import cells as queries
+from harness.analysis.results import Results, Trial
+from harness.analysis.statistics import Range, wilson
 from harness.store.read import transfers as transferred
 from harness.store.read.transfers import SAME, StoredPair
 
@@ -49,7 +47,7 @@ class Rate:
         return self.hits / self.images if self.images else None
 
     @property
-    def interval(self) -> tuple[float, float] | None:
+    def interval(self) -> Range | None:
         return wilson(self.hits, self.images)
 
 
@@ -84,27 +82,22 @@ class Source:
     without: int
 
 
-def sources_of(db: Connection, selection: Selection) -> dict[str, Source]:
+def sources_of(trial: Trial) -> dict[str, Source]:
     """The sources by model, over the images of the suite's runs."""
-    known: dict[queries.Runs, frozenset[int]] = {}
     found: dict[str, Source] = {}
-    for model, cell in selection.cells.items():
-        if cell.runs not in known:
-            known[cell.runs] = queries.images_of(db, cell.runs)
-        stored = transferred.statuses(db, cell.id)
-        status = {image: stored.get(image) for image in known[cell.runs]}
+    for model, cell in trial.cells.items():
+        rows = trial.outcomes(model)
         found[model] = Source(
             cell=cell.id,
-            attacked=frozenset(i for i, each in status.items() if each in ("broken", "robust")),
-            broken=sum(each == "broken" for each in status.values()),
-            without=sum(each in ("invalid", "error", None) for each in status.values()),
+            attacked=frozenset(image for image, row in rows.items() if row and row.judged),
+            broken=sum(row is not None and row.status == "broken" for row in rows.values()),
+            without=sum(row is None or row.failed for row in rows.values()),
         )
     return found
 
 
 def transfer_cells(
-    db: Connection,
-    selection: Selection,
+    trial: Trial,
     sources: Mapping[str, Source],
     pairs: Mapping[tuple[int, int], StoredPair],
     *,
@@ -117,26 +110,28 @@ def transfer_cells(
         pairs: by source cell and target's clean cell.
         k: of the top-k matching rate; None counts wrong predictions.
     """
+    results = trial.results
     known: dict[tuple[int, int], Clean] = {}
     found: dict[tuple[str, str], TransferCell] = {}
     for model, source in sources.items():
-        for target, own in selection.clean.items():
+        for target, own in trial.clean.items():
             pair = pairs.get((source.cell, own.id))
             diagonal = model == target and k in (1, None)
             if pair is None and not diagonal:
                 continue
-            adaptation = 0 if pair is None or pair.border == SAME else pair.adaptation
-            if (own.id, adaptation) not in known:
-                known[own.id, adaptation] = clean_of(
-                    transferred.adapted_correct(db, pair)
-                    if pair
-                    else queries.clean_rows(db, own.id)
+            adapted = pair is not None and pair.border != SAME
+            place = own.id, pair.adaptation if pair and adapted else 0
+            if place not in known:
+                known[place] = clean_of(
+                    transferred.adapted_correct(results.db, pair)
+                    if pair and adapted
+                    else results.correct(own.id)
                 )
-            clean = known[own.id, adaptation]
+            clean = known[place]
             rate = (
                 _success(source)
                 if diagonal
-                else _rate(db, pair, source.attacked, clean, k, denominator)
+                else _rate(results, pair, source.attacked, clean, k, denominator)
             )
             if rate is not None:
                 error = _error(source.attacked, clean)
@@ -150,7 +145,7 @@ def _success(source: Source) -> Rate | None:
 
 
 def _rate(
-    db: Connection,
+    results: Results,
     pair: StoredPair | None,
     attacked: frozenset[int],
     clean: Clean,
@@ -167,7 +162,7 @@ def _rate(
     if denominator == "code":
         counted = attacked & clean.right
         unknown = len(attacked - clean.right - clean.wrong)
-    tally = transferred.tally(db, pair.id, counted, k=k)
+    tally = transferred.tally(results.db, pair.id, counted, k=k)
     if counted and not tally.stored:
         return None
     return Rate(tally.hits, tally.usable, len(counted) - tally.usable + unknown)

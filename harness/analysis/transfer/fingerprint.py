@@ -8,17 +8,17 @@ families are ranked by the likelihood of the one that was seen.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from sqlite3 import Connection
 from statistics import median
 
-from harness.analysis.selection import chosen_suite
-from harness.analysis.transfer.matrix import Border, Matrix, matrices
+from harness.analysis.results import SuiteResults
+from harness.analysis.transfer.cells import Border
+from harness.analysis.transfer.matrix import Matrix, View, matrices
+from harness.analysis.transfer.panels import no_transfers
 from harness.errors import ConfigError
-from harness.store.read import cells as queries
+from harness.plugins import unknown
 
 Profiles = Mapping[str, Mapping[tuple[int, str], tuple[int, int]]]
 """By target: for each (panel, source), the images that fool it and all images."""
@@ -28,17 +28,17 @@ Families = Mapping[str, str | None]
 KIN = 1.0
 """How many targets' images the expectation from outside a family weighs beside its members'."""
 
-TEMPERS = tuple(2.0**power for power in range(-16, 11))  # ascending
+TEMPERATURES = tuple(2.0**power for power in range(-16, 11))  # ascending
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyScore:
-    """A family's standing.
+    """How well a family explains the model.
 
     Attributes:
         members: those that the expectation is from; never the model itself.
         log_likelihood: minus that of the first family, in nats.
-        probability: the posterior one, from equal odds, tempered.
+        probability: the posterior one, from equal odds, at the calibrated temperature.
     """
 
     family: str
@@ -85,24 +85,18 @@ class Fingerprint:
     accuracy: LeaveOneOut
 
 
-def fingerprint(
-    db: Connection, model: str, *, suite: str | None = None, border: Border | None = None
-) -> Fingerprint:
+def fingerprint(suite: SuiteResults, model: str, *, border: Border | None = None) -> Fingerprint:
     """The families of a suite ranked for one of its models, seen as a black box.
 
     Raises:
-        ConfigError: there are no runs, no such suite or model, or no transfers to the model.
+        ConfigError: there is no such model, or there are no transfers to it.
     """
-    suite = chosen_suite(queries.suites(db), suite)
-    found = matrices(db, suite, k=1, border=border)
+    found = matrices(suite, View(k=1, border=border))
     if not found:
-        raise ConfigError(
-            f"suite {suite!r} has no transfers",
-            hint="a run makes them where the suite has `transfer` and attacks with `keep: true`",
-        )
+        raise no_transfers(suite)
     families = {name: family for matrix in found for name, family in matrix.families.items()}
     if model not in families:
-        raise _unknown(model, families)
+        raise unknown("model", model, families, where="MODEL", listed=True)
     seen = profiles(found)
     if model not in seen:
         raise ConfigError(f"no transfers to {model} are stored", hint="see `harness transfer`")
@@ -111,7 +105,7 @@ def fingerprint(
         raise ConfigError("no other model with transfers has a family")
     temperature = calibrated(_without(seen, model), families)
     return Fingerprint(
-        suite=suite,
+        suite=suite.name,
         model=model,
         family=families[model],
         panels=tuple(f"{matrix.attack.label}, {matrix.goal}" for matrix in found),
@@ -244,14 +238,16 @@ def calibrated(seen: Profiles, families: Families) -> float:
             others = (each for family, each in likelihoods.items() if family != families[model])
             margins.append([own - each for each in others])
     if not margins:
-        return TEMPERS[0]
+        return TEMPERATURES[0]
     margins.append([-median(abs(min(each)) for each in margins)])
 
     def surprise(temperature: float) -> float:
         return sum(_softplus([-temperature * each for each in margin]) for margin in margins)
 
     entries = max(len(profile) for profile in seen.values())
-    return min((temperature for temperature in TEMPERS if temperature <= entries), key=surprise)
+    return min(
+        (temperature for temperature in TEMPERATURES if temperature <= entries), key=surprise
+    )
 
 
 def _softplus(exponents: Sequence[float]) -> float:
@@ -271,17 +267,10 @@ def _members(seen: Profiles, families: Families, model: str) -> dict[str, int]:
 
 
 def _without(seen: Profiles, model: str) -> Profiles:
-    """The profiles as if ``model`` had never been, neither as a target nor as a source."""
+    """The profiles as if ``model`` did not exist, neither as a target nor as a source."""
     return {
         target: left
         for target, profile in seen.items()
         if target != model
         and (left := {entry: count for entry, count in profile.items() if entry[1] != model})
     }
-
-
-def _unknown(model: str, names: Iterable[str]) -> ConfigError:
-    names = list(names)
-    near = difflib.get_close_matches(model, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
-    return ConfigError(f"unknown model {model!r}", where="MODEL", hint=hint)

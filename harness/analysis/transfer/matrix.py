@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from sqlite3 import Connection
 
-from harness.analysis.selection import BoardAttack, Selection, chosen_suite
-from harness.analysis.transfer.cells import Border as Border
-from harness.analysis.transfer.cells import Denominator as Denominator
-from harness.analysis.transfer.cells import Rate as Rate
-from harness.analysis.transfer.cells import Source, sources_of, transfer_cells
-from harness.analysis.transfer.cells import TransferCell as TransferCell
-from harness.analysis.transfer.panels import Panel as Panel
-from harness.analysis.transfer.panels import chosen_panel, stored_panels
-from harness.store.read import cells as queries
+from harness.analysis.attacks import SuiteAttack
+from harness.analysis.results import SuiteResults, Trial
+from harness.analysis.transfer.cells import (
+    Border,
+    Denominator,
+    Source,
+    TransferCell,
+    sources_of,
+    transfer_cells,
+)
+from harness.analysis.transfer.panels import chosen_panel
 from harness.store.read import transfers as transferred
 from harness.store.read.transfers import SAME, StoredPair
 
@@ -41,7 +42,7 @@ class Matrix:
     """
 
     suite: str
-    attack: BoardAttack
+    attack: SuiteAttack
     goal: str
     k: int
     denominator: Denominator
@@ -52,67 +53,57 @@ class Matrix:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How transfers are counted.
+
+    Attributes:
+        k: of the top-k matching rate; None: 5 for targeted goals, 1 for untargeted (always 1).
+        border: around smaller images; None: the suite's. Pairs that need no border count always.
+    """
+
+    k: int | None = None
+    denominator: Denominator = "paper"
+    border: Border | None = None
+
+
+PAPER = View()
+"""As the study counts them."""
+
+
 def transfer_matrix(
-    db: Connection,
+    suite: SuiteResults,
+    view: View = PAPER,
     *,
-    suite: str | None = None,
     attack: str | None = None,
     goal: str | None = None,
     epsilon: float | None = None,
-    k: int | None = None,
-    denominator: Denominator = "paper",
-    border: Border | None = None,
 ) -> Matrix:
-    """The matrix of a panel; by default the latest run's suite, its first panel, k 1 or 5.
+    """The matrix of a panel; by default the suite's first.
 
     Args:
         attack: its label, its name or a glob; of several with transfers the first is taken.
         epsilon: takes only attacks with this declared budget.
-        k: of the top-k matching rate; None: 5 for targeted goals, 1 for untargeted (always 1).
-        border: around smaller pictures; None: the suite's. Pairs that need no border count always.
 
     Raises:
-        ConfigError: there are no transfers, or no such suite, attack, budget or goal.
+        ConfigError: there are no transfers, or no such attack, budget or goal.
     """
-    suite = chosen_suite(queries.suites(db), suite)
-    offered = stored_panels(db, suite)
-    panel, chosen = chosen_panel(suite, tuple(offered), attack=attack, goal=goal, epsilon=epsilon)
-    return matrix_of(
-        db,
-        panel,
-        offered[panel],
-        k=k,
-        denominator=denominator,
-        border=border,
-        chosen=chosen,
-    )
+    panel, chosen = chosen_panel(suite, attack=attack, goal=goal, epsilon=epsilon)
+    return matrix_of(panel, view, chosen=chosen)
 
 
-def matrices(
-    db: Connection, suite: str, *, k: int | None = None, border: Border | None = None
-) -> tuple[Matrix, ...]:
-    """The matrices of all panels of a suite, with the study's denominator; ``k`` as above."""
-    return tuple(
-        matrix_of(db, panel, selection, k=k, border=border)
-        for panel, selection in stored_panels(db, suite).items()
-    )
+def matrices(suite: SuiteResults, view: View = PAPER) -> tuple[Matrix, ...]:
+    """The matrices of all panels of a suite."""
+    return tuple(matrix_of(panel, view) for panel in suite.panels())
 
 
-def matrix_of(
-    db: Connection,
-    panel: Panel,
-    selection: Selection,
-    *,
-    k: int | None = None,
-    denominator: Denominator = "paper",
-    border: Border | None = None,
-    chosen: tuple[str, ...] = (),
-) -> Matrix:
-    """The matrix of one of `stored_panels`; ``chosen`` says what was not asked for."""
+def matrix_of(panel: Trial, view: View = PAPER, *, chosen: tuple[str, ...] = ()) -> Matrix:
+    """The matrix of one of a suite's panels; ``chosen`` says what was not asked for."""
+    db = panel.results.db
     untargeted = panel.goal == UNTARGETED
-    k = 1 if untargeted else k or TOP_K
-    border = border or _border(db, selection.suite)
-    sources = sources_of(db, selection)
+    k = 1 if untargeted else view.k or TOP_K
+    border = view.border or _border(panel)
+    sources = sources_of(panel)
     stored = transferred.stored_pairs(db, [source.cell for source in sources.values()])
     pairs = {
         (pair.source_cell, pair.target_cell): pair
@@ -120,23 +111,23 @@ def matrix_of(
         if pair.border in (SAME, border)
     }
     cells = transfer_cells(
-        db, selection, sources, pairs, k=None if untargeted else k, denominator=denominator
+        panel, sources, pairs, k=None if untargeted else k, denominator=view.denominator
     )
-    families = {model: _family(db, selection, model) for model in selection.models}
+    families = {model: _family(panel, model) for model in panel.models}
     models = side_by_side(families)
     notes = [
         *chosen,
-        *selection.notes,
+        *panel.notes,
         *_source_notes(models, sources),
-        *_border_notes(selection, stored, pairs, border),
+        *_border_notes(panel, stored, pairs, border),
         *_missing_notes(models, cells),
     ]
     return Matrix(
-        suite=selection.suite,
+        suite=panel.suite,
         attack=panel.attack,
         goal=panel.goal,
         k=k,
-        denominator=denominator,
+        denominator=view.denominator,
         border=border,
         models=models,
         families=families,
@@ -145,15 +136,14 @@ def matrix_of(
     )
 
 
-def _border(db: Connection, suite: str) -> Border:
-    transfer = queries.definition(db, suite).get("transfer") or {}
+def _border(panel: Trial) -> Border:
+    transfer = panel.results.suite(panel.suite).definition.get("transfer") or {}
     return "grey" if transfer.get("border") == "grey" else "white"
 
 
-def _family(db: Connection, selection: Selection, model: str) -> str | None:
-    version = selection.cells.get(model) or selection.clean.get(model)
-    family = queries.model_about(db, version.model_id).get("family") if version else None
-    return None if family in (None, "unknown") else str(family)
+def _family(panel: Trial, model: str) -> str | None:
+    family = panel.model(model).family if panel.twin(model) else None
+    return None if family in (None, "unknown") else family
 
 
 def side_by_side(families: Mapping[str, str | None]) -> tuple[str, ...]:
@@ -178,12 +168,12 @@ def _source_notes(models: Iterable[str], sources: Mapping[str, Source]) -> Itera
 
 
 def _border_notes(
-    selection: Selection,
+    panel: Trial,
     stored: Iterable[StoredPair],
     pairs: Mapping[tuple[int, int], StoredPair],
     border: Border,
 ) -> Iterable[str]:
-    targets = {clean.id for clean in selection.clean.values()}
+    targets = {clean.id for clean in panel.clean.values()}
     others = {
         (pair.source_cell, pair.target_cell)
         for pair in stored

@@ -1,4 +1,4 @@
-"""What a transfer matrix says at a glance: families, strongest sources, asymmetric pairs."""
+"""A transfer matrix at a glance: families, strongest sources, asymmetric pairs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from harness.analysis.statistics import wilson
-from harness.analysis.transfer.matrix import Matrix, TransferCell
+from harness.analysis.transfer.cells import TransferCell
+from harness.analysis.transfer.matrix import Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Mean:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % Wilson interval as if the mean were the rate of one pair of ``images``.
+        """The 95% Wilson interval as if the mean were the rate of one pair of ``images``.
 
         All pairs share their images, and this takes them as fully dependent, so over images it is
         not too short. It says nothing about other models.

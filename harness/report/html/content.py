@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.analysis import bootstrap, findings
-from harness.analysis.board import Board, leaderboard
-from harness.analysis.joint import JointBoard, joint
-from harness.analysis.selection import chosen_suite
-from harness.analysis.transfer import matrix as transfer
-from harness.analysis.transfer.panels import stored_panels
+from harness.analysis.columns import Choice
+from harness.analysis.leaderboard import Leaderboard, joint, leaderboard
+from harness.analysis.results import Results, SuiteResults
+from harness.analysis.transfer.cells import Denominator
+from harness.analysis.transfer.matrix import UNTARGETED, Matrix, View, matrix_of
 from harness.errors import ConfigError
-from harness.report.html import charts, pictures, stored, tables
+from harness.report.html import charts, pictures, tables
 from harness.report.html.figure import Figure
 from harness.report.html.figures import frontier, security, surface, sweeps
 from harness.report.html.figures import transfer as heat
 from harness.report.html.provenance import Provenance, provenance
 from harness.report.html.shown import Names
-from harness.store.read import cells as queries
+from harness.store.read.surfaces import drawn_surfaces
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
-
     from sqlite_utils import Database
 
     from harness.analysis.findings import Finding
@@ -59,90 +57,80 @@ def content(db: Database, *, suite: str | None, images: int, reader: pictures.Re
     Raises:
         ConfigError: there are no runs, or no such suite.
     """
-    sql = db.conn
-    suite = chosen_suite(queries.suites(sql), suite)
-    boards = _boards(sql, suite)
-    joints = _joints(sql, suite, dict.fromkeys(board.selection.goal for board in boards))
-    models = tuple(dict.fromkeys(model for board in boards for model in board.selection.models))
+    results = Results(db.conn).suite(suite)
+    boards = _boards(results)
+    joints = _joints(results, dict.fromkeys(board.trial.goal for board in boards))
+    models = tuple(dict.fromkeys(entry for board in boards for entry in board.trial.models))
     names = Names.of(models)
     known = {entry.model: entry.family for board in boards for entry in board.entries}
     families = charts.families({model: known[model] for model in models})
     with charts.unchecked():
         found = [
             frontier.figure(joints, families, names),
-            _sweeps(sql, suite, boards, families, names),
+            _sweeps(boards, families, names),
             security.figure(boards, families, names),
-            heat.figure(_matrices(sql, suite), names),
-            surface.figure(stored.surfaces(sql, suite), names),
+            heat.figure(_matrices(results), names),
+            surface.figure(drawn_surfaces(db.conn, results.name), names),
         ]
     return Content(
-        suite=suite,
-        dataset=str(queries.definition(sql, suite)["dataset"]),
+        suite=results.name,
+        dataset=str(results.definition["dataset"]),
         models=models,
         names=names,
-        joint=tuple(tables.joint_table(board) for board in joints if board.metrics),
+        joint=tuple(tables.joint_table(board) for board in joints if board.columns),
         boards=tuple(tables.board_table(board) for board in boards),
         figures={each.name: each for each in found if each is not None},
-        findings=findings.findings(sql, suite=suite),
-        gallery=pictures.gallery(db, suite, images=images, reader=reader),
-        provenance=provenance(db, suite),
+        findings=findings.findings(results),
+        gallery=pictures.gallery(db, results.name, images=images, reader=reader),
+        provenance=provenance(db, results),
     )
 
 
-def _boards(db: Connection, suite: str) -> list[Board]:
-    """A board for each attack and goal that has cells: smallest distortions before budgets."""
-    cells = [cell for cell in queries.suite_cells(db, suite) if cell.attack is not None]
-    defined = [attack["label"] for attack in queries.definition(db, suite)["attacks"]]
-    order = {label: place for place, label in enumerate(defined)}
-    found = dict.fromkeys((cell.label, cell.goal) for cell in cells)
-    panels = sorted(found, key=lambda panel: order.get(panel[0], len(order)))
-    boards = [leaderboard(db, suite=suite, attack=label, goal=goal) for label, goal in panels]
-    return sorted(boards, key=lambda board: board.selection.attack.budget is not None)
+def _boards(results: SuiteResults) -> list[Leaderboard]:
+    """One for each attack and goal that has cells: smallest distortions before budgets."""
+    boards = [
+        leaderboard(results, Choice(attack=trial.attack.label, goal=trial.goal))
+        for trial in results.trials()
+        if trial.cells
+    ]
+    return sorted(boards, key=lambda board: board.trial.attack.budget is not None)
 
 
-def _joints(db: Connection, suite: str, goals: Mapping[str, Any]) -> list[JointBoard]:
-    """The joint board of each goal; the one with most metrics first."""
+def _joints(results: SuiteResults, goals: Iterable[str]) -> list[Leaderboard]:
+    """The joint leaderboard of each goal; the one with most metrics first."""
     found = []
     for goal in goals:
         try:
-            found.append(joint(db, suite=suite, goal=goal, replicates=bootstrap.REPLICATES))
+            found.append(joint(results, Choice(goal=goal, replicates=bootstrap.REPLICATES)))
         except ConfigError:  # a goal of fixed-budget attacks alone has no metric
             continue
-    return sorted(found, key=lambda board: -len(board.metrics))
+    return sorted(found, key=lambda board: -len(board.columns))
 
 
-def _sweeps(
-    db: Connection, suite: str, boards: Sequence[Board], families: Sequence[str], names: Names
-) -> Figure | None:
-    attacks = {board.selection.attack.label: board.selection.attack for board in boards}
+def _sweeps(boards: Sequence[Leaderboard], families: Sequence[str], names: Names) -> Figure | None:
+    attacks = {board.trial.attack.label: board.trial.attack for board in boards}
     found = sweeps.sweeps(
         {label: (attack.name, attack.parameters) for label, attack in attacks.items()}
     )
     wanted = {label for sweep in found for label in sweep.values.values()}
     points = {
-        (board.selection.attack.label, board.selection.goal): _points(db, board)
+        (board.trial.attack.label, board.trial.goal): [
+            sweeps.Point(entry.model, entry.family, attack.confident, attack.attacked)
+            for entry, place in board.rows
+            if entry.model in board.trial.cells and (attack := place.attack)
+        ]
         for board in boards
-        if board.selection.attack.label in wanted
+        if board.trial.attack.label in wanted
     }
     return sweeps.figure(found, points, families, names)
 
 
-def _points(db: Connection, board: Board) -> list[sweeps.Point]:
-    points = []
-    for entry in board.entries:
-        cell = board.selection.cells.get(entry.model)
-        if cell is not None:
-            broken = stored.confident(db, cell.id, queries.images_of(db, cell.runs))
-            points.append(sweeps.Point(entry.model, entry.family, broken, entry.attack.attacked))
-    return points
-
-
-def _matrices(db: Connection, suite: str) -> list[transfer.Matrix]:
+def _matrices(results: SuiteResults) -> list[Matrix]:
     """Every panel, with both denominators, and for targeted goals with k 5 and 1."""
-    denominators: tuple[transfer.Denominator, ...] = ("paper", "code")
+    denominators: tuple[Denominator, ...] = ("paper", "code")
     return [
-        transfer.matrix_of(db, panel, selection, k=k, denominator=denominator)
-        for panel, selection in stored_panels(db, suite).items()
-        for k in ((1,) if panel.goal == "untargeted" else (5, 1))
+        matrix_of(panel, View(k=k, denominator=denominator))
+        for panel in results.panels()
+        for k in ((1,) if panel.goal == UNTARGETED else (5, 1))
         for denominator in denominators
     ]

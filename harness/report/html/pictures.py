@@ -10,20 +10,19 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
-from harness.report.html import stored
 from harness.report.html.shown import number
 from harness.store import artifacts
+from harness.store.read import examples
+from harness.store.read.examples import Kept
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from sqlite_utils import Database
 
-    from harness.report.html.stored import Kept
-
     Pixels = NDArray[np.float32]
 
-Reader = Callable[["Kept"], "Pixels"]
+Reader = Callable[[Kept], "Pixels"]
 """Reads a candidate's clean picture, float32 (3, height, width) in [0, 1]; raises HarnessError."""
 
 BUDGET = 3_500_000
@@ -76,7 +75,7 @@ class Gallery:
 
 def gallery(db: Database, suite: str, *, images: int, reader: Reader) -> Gallery:
     """The first ``images`` that have kept candidates, each with another model if possible."""
-    chosen = stored.kept_images(db.conn, suite, images)
+    chosen = examples.kept_images(db.conn, suite, images)
     cards: list[Card] = []
     problems: dict[str, None] = {}
     size = 0
@@ -95,7 +94,7 @@ def gallery(db: Database, suite: str, *, images: int, reader: Reader) -> Gallery
 
 def _of_one_model(db: Connection, suite: str, image: int, turn: int) -> Sequence[Kept]:
     """The image's candidates for one model: another one each turn, broken ones if there are any."""
-    rows = stored.kept(db, suite, image)
+    rows = examples.kept(db, suite, image)
     models = list(dict.fromkeys(row.model for row in rows if row.status == "broken"))
     # Neighbours in the suite's order are often of one family: walk in steps of 5.
     model = models[5 * turn % len(models)]

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.report.html import stored
-from harness.store.read import cells as queries
+from harness.analysis.results import SuiteResults
 from harness.store.read import runs as views
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ CLEAN = "clean predictions"
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What an attack or a measurement lacks for a goal: a line for each model."""
+    """What an attack or a measurement lacks for a goal: one line per model."""
 
     label: str
     goal: str
@@ -32,7 +31,7 @@ class Provenance:
 
     Attributes:
         runs: as `views.run_detail` tells them, without their cells, the latest first.
-        cells: of all runs, one row a cell, of its latest run.
+        cells: of all runs, one row per cell, of its latest run.
         parts: how many cells the definition asks for; ``complete`` ones have an outcome for every
             image.
         gaps: what is missing or failed.
@@ -46,14 +45,16 @@ class Provenance:
     gaps: tuple[Gap, ...]
 
 
-def provenance(db: Database, suite: str) -> Provenance:
+def provenance(db: Database, suite: SuiteResults) -> Provenance:
     """What is behind a suite's results."""
-    runs = [views.run_detail(db, run["run"]) for run in views.runs(db) if run["suite"] == suite]
+    runs = [
+        views.run_detail(db, run["run"]) for run in views.runs(db) if run["suite"] == suite.name
+    ]
     cells: dict[str, Mapping[str, Any]] = {}
     for run in reversed(runs):
         cells |= {cell["key"]: {**cell, "run": run["run"]} for cell in run.pop("cells")}
         run["command"] = shlex.join(run["command"])
-    wanted = _wanted(queries.definition(db.conn, suite))
+    wanted = _wanted(suite.definition)
     states: dict[tuple[str, str, str], str] = {
         (cell["attack"], cell["goal"] or "", cell["model"]): _state(cell) for cell in cells.values()
     }
@@ -66,7 +67,7 @@ def provenance(db: Database, suite: str) -> Provenance:
     return Provenance(
         runs=tuple(runs),
         cells=tuple(cells.values()),
-        devices=tuple(stored.devices(db.conn, suite)),
+        devices=tuple(views.devices(db, suite.name)),
         parts=len(everything),
         complete=len(everything) - sum(len(models) for models in lacking.values()),
         gaps=tuple(

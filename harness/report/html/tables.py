@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.board import Board
-from harness.analysis.entry import Entry
-from harness.analysis.joint import JointBoard, JointRow, MetricBoard
+from harness.analysis.columns import MetricColumn
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.place import Entry, Place
+from harness.analysis.scores import Scored
 from harness.report import leaderboard as text
 from harness.report.accuracies import model_text
 from harness.report.html.shown import NOTHING, number, percent, percents, span
+from harness.report.values import EXTRAPOLATED
 
 Key = float | str | None
 
@@ -59,31 +61,31 @@ MEANINGS = {
 }
 HEADINGS = {"rank": "rank", "top1": "top-1", "distortion_median_all": "median, all"}
 
-_KEYS: dict[str, Callable[[Entry], Key]] = {
-    "rank": lambda entry: entry.rank,
-    "model": lambda entry: entry.model,
-    "family": lambda entry: entry.family,
-    "parameters": lambda entry: entry.parameters,
-    "top1": lambda entry: entry.top1,
-    "success": lambda entry: entry.attack.success,
-    "distortion_mean": lambda entry: entry.attack.mean,
-    "distortion_median": lambda entry: entry.attack.median,
-    "distortion_median_all": lambda entry: entry.attack.median_all,
-    "frontier_distance": lambda entry: entry.distance,
-    "images": lambda entry: entry.attack.attacked,
+_KEYS: dict[str, Callable[[Entry, Place], Key]] = {
+    "rank": lambda entry, place: entry.rank,
+    "model": lambda entry, place: entry.model,
+    "family": lambda entry, place: entry.family,
+    "parameters": lambda entry, place: entry.parameters,
+    "top1": lambda entry, place: entry.top1,
+    "success": lambda entry, place: text.attack_of(place).success,
+    "distortion_mean": lambda entry, place: place.robustness,
+    "distortion_median": lambda entry, place: text.attack_of(place).median,
+    "distortion_median_all": lambda entry, place: text.attack_of(place).median_all,
+    "frontier_distance": lambda entry, place: place.placing.distance,
+    "images": lambda entry, place: text.attack_of(place).attacked,
 }
 
 
-def board_table(board: Board) -> BoardTable:
+def board_table(board: Leaderboard) -> BoardTable:
     """A board of one attack and goal."""
     columns = text.columns(board)
     rows = tuple(
-        tuple(_cell(column.key, shown.get(column.key), entry) for column in columns)
-        for shown, entry in zip(text.text_rows(board), board.entries, strict=True)
+        tuple(_cell(board, column.key, shown.get(column.key), row) for column in columns)
+        for shown, row in zip(text.text_rows(board), board.rows, strict=True)
     )
-    choice = board.selection
+    trial = board.trial
     return BoardTable(
-        choice=(choice.attack.label, choice.goal),
+        choice=(trial.attack.label, trial.goal),
         columns=tuple(
             Column(
                 HEADINGS.get(column.key, column.heading),
@@ -97,18 +99,19 @@ def board_table(board: Board) -> BoardTable:
     )
 
 
-def _cell(key: str, shown: str | None, entry: Entry) -> Cell:
+def _cell(board: Leaderboard, key: str, shown: str | None, row: tuple[Entry, Place]) -> Cell:
     """Of an interval in brackets the page makes quieter text."""
-    value = _KEYS[key](entry) if key in _KEYS else _reading(key, entry)
+    scores = board.scores.get(row[0].model, ())
+    value = _KEYS[key](*row) if key in _KEYS else _reading(key, scores)
     if key == "top1" and shown and "(" in shown:
         head, _, tail = shown.partition(" (")
         return Cell(head, value, tail.removesuffix(")"))
     return Cell(NOTHING if shown is None else shown, value)
 
 
-def _reading(key: str, entry: Entry) -> float | None:
+def _reading(key: str, scores: Sequence[Scored]) -> float | None:
     """The value of a measurement's column: its mean, or the attacks' side of it."""
-    for each in entry.readings:
+    for each in scores:
         if key == each.title:
             return each.mean
         if key == f"{each.title} bound" and each.bound is not None:
@@ -116,7 +119,7 @@ def _reading(key: str, entry: Entry) -> float | None:
     return None
 
 
-def joint_table(board: JointBoard) -> BoardTable:
+def joint_table(board: Leaderboard) -> BoardTable:
     """The joint board of one goal: a distance and a rank a metric."""
     columns = [
         Column("rank", "Of the mean rank; equals share a rank."),
@@ -132,18 +135,18 @@ def joint_table(board: JointBoard) -> BoardTable:
                 f"Distance from the frontier of {metric.title}, its 95 % bootstrap interval, and"
                 " the rank in brackets.",
             )
-            for metric in board.metrics
+            for metric in board.columns
         ),
     ]
     return BoardTable(
-        choice=(board.goal,),
+        choice=(board.trial.goal,),
         columns=tuple(columns),
-        rows=tuple(_joint_row(row, board.metrics) for row in board.rows),
+        rows=tuple(_joint_row(row, board.columns) for row in board.entries),
         notes=board.notes,
     )
 
 
-def _joint_row(row: JointRow, metrics: Sequence[MetricBoard]) -> tuple[Cell, ...]:
+def _joint_row(row: Entry, metrics: Sequence[MetricColumn]) -> tuple[Cell, ...]:
     interval = row.accuracy.interval if row.top1 == row.accuracy.measured else None
     return (
         Cell(NOTHING if row.rank is None else str(row.rank), row.rank),
@@ -155,10 +158,14 @@ def _joint_row(row: JointRow, metrics: Sequence[MetricBoard]) -> tuple[Cell, ...
     )
 
 
-def _metric_cell(model: str, metric: MetricBoard) -> Cell:
+def _metric_cell(model: str, metric: MetricColumn) -> Cell:
     place = metric.places.get(model)
-    if place is None or place.distance is None:
+    if place is None or place.placing.distance is None:
         return Cell(NOTHING, None)
-    mark = text.EXTRAPOLATED if place.extrapolated else ""
+    mark = EXTRAPOLATED if place.placing.extrapolated else ""
     interval = span(place.spread.distance) if place.spread else ""
-    return Cell(f"{number(place.distance, '+')}{mark} ({place.rank})", place.distance, interval)
+    return Cell(
+        f"{number(place.placing.distance, '+')}{mark} ({place.rank})",
+        place.placing.distance,
+        interval,
+    )

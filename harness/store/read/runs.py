@@ -148,3 +148,13 @@ def _image_error(db: Database, cell: int, counts: dict[str, int]) -> str | None:
         [cell],
     ).fetchone()
     return row[0] if row else None
+
+
+def devices(db: Database, suite: str) -> list[str]:
+    """What the cells of a suite's runs ran on."""
+    rows = db.execute(
+        "SELECT DISTINCT device FROM attempts JOIN runs ON runs.id = run_id WHERE suite = ?"
+        " ORDER BY 1",
+        [suite],
+    )
+    return [device for (device,) in rows]

@@ -1,4 +1,4 @@
-"""The queries behind transfer matrices: read-only, one pair at a time, integers inside."""
+"""Transfers from attack cells to clean cells: read-only, one pair at a time, integers inside."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Connection
 
-from harness.store.read.cells import clean_rows
-
 SAME = "none"
-"""The border of a pair whose source and target see the same pictures."""
+"""The border of a pair whose source and target see the same images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Tally:
 
     Attributes:
         stored: images with a row; ``usable`` of them have a prediction.
-        hits: wrong predictions, or the goal's class among the first k.
+        hits: wrong predictions, or the target class among the first k.
     """
 
     stored: int
@@ -56,19 +54,16 @@ def stored_pairs(db: Connection, sources: Iterable[int]) -> list[StoredPair]:
         " AND EXISTS (SELECT 1 FROM transfers WHERE pair_id = pairs.id) ORDER BY pairs.id",
         (json.dumps(sorted(sources)),),
     )
-    return [StoredPair(*row) for row in rows]
-
-
-def statuses(db: Connection, cell: int) -> dict[int, str]:
-    """The status of each image of an attack cell."""
-    rows = db.execute("SELECT image_id, status FROM outcomes WHERE cell_id = ?", (cell,))
-    return dict(rows.fetchall())
+    return [
+        StoredPair(
+            id=pair, source_cell=source, target_cell=target, adaptation=adaptation, border=border
+        )
+        for pair, source, target, adaptation, border in rows
+    ]
 
 
 def adapted_correct(db: Connection, pair: StoredPair) -> dict[int, bool | None]:
     """Whether the target classifies each adapted clean image correctly; None where that failed."""
-    if pair.border == SAME:
-        return clean_rows(db, pair.target_cell)
     rows = db.execute(
         "SELECT image_id, predicted = label FROM adapted_clean"
         " JOIN images ON images.id = image_id WHERE target_cell_id = ? AND adaptation_id = ?",
@@ -80,7 +75,7 @@ def adapted_correct(db: Connection, pair: StoredPair) -> dict[int, bool | None]:
 def tally(db: Connection, pair: int, images: Iterable[int], *, k: int | None) -> Tally:
     """Counts over ``images`` of a pair; ``k`` None counts wrong predictions.
 
-    The rank is that of the goal's class, for untargeted attacks the true one: it is 0 exactly
+    The rank is that of the target class, for untargeted attacks of the true one: it is 0 exactly
     where the target predicts that class.
     """
     hit, bound = ("rank >= ?", 1) if k is None else ("rank < ?", k)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from harness.analysis.joint import JointBoard, MetricBoard, Place
+from harness.analysis.columns import MetricColumn
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.place import Entry, Place
 from harness.report.html import charts
 from harness.report.html.figure import Figure, Rows, Table, Value, Variant
 from harness.report.html.figures.labels import SIDES, sides
@@ -24,17 +26,17 @@ STEPS = 60
 Domain = tuple[float, float]
 
 
-def figure(boards: Sequence[JointBoard], families: Sequence[str], names: Names) -> Figure | None:
+def figure(boards: Sequence[Leaderboard], families: Sequence[str], names: Names) -> Figure | None:
     """The charts of all metrics of the boards, which are one a goal."""
     variants: dict[tuple[str, str], Variant] = {}
     for board in boards:
-        for metric in board.metrics:
+        for metric in board.columns:
             drawn = _variant(board, metric, families, names)
             if drawn is not None:
-                variants.setdefault((metric.title, metric.goal), drawn)
+                variants.setdefault((metric.title, metric.metric.goal), drawn)
     if not variants:
         return None
-    models = tuple(dict.fromkeys(row.model for board in boards for row in board.rows))
+    models = tuple(dict.fromkeys(row.model for board in boards for row in board.entries))
     return Figure(
         "frontier", LEAD, ("Metric", "Goal"), tuple(variants.values()),
         highlights=tuple(names.short(model) for model in models),
@@ -42,35 +44,34 @@ def figure(boards: Sequence[JointBoard], families: Sequence[str], names: Names) 
 
 
 def _variant(
-    board: JointBoard, metric: MetricBoard, families: Sequence[str], names: Names
+    board: Leaderboard, metric: MetricColumn, families: Sequence[str], names: Names
 ) -> Variant | None:
-    about = {row.model: row for row in board.rows}
-    shown = [place for place in metric.places.values()
-             if place.top1 is not None and place.robustness is not None]  # fmt: skip
+    about = {row.model: row for row in board.entries}
+    shown = [
+        (about[model], place)
+        for model, place in metric.places.items()
+        if about[model].top1 is not None and place.robustness is not None
+    ]
     if not shown:
         return None
     rows: list[dict[str, Value]] = []
-    for place in sorted(shown, key=lambda place: not place.on_frontier):
-        low, high = about[place.model].accuracy.interval or (None, None)
-        measured = place.top1 == about[place.model].accuracy.measured
-        spread = place.spread.distance if place.spread else None
+    for entry, place in sorted(shown, key=lambda each: not each[1].placing.on_frontier):
+        low, high = entry.accuracy.interval or (None, None)
+        measured = entry.top1 == entry.accuracy.measured
+        spread, fitted = place.spread.distance if place.spread else None, place.placing.fitted
         rows.append(
             {
-                "model": names.short(place.model),
-                "family": about[place.model].family or charts.NO_FAMILY,
-                "x": compact(place.top1),
+                "model": names.short(entry.model),
+                "family": entry.family or charts.NO_FAMILY,
+                "x": compact(entry.top1),
                 "x1": compact(low) if measured else None,
                 "x2": compact(high) if measured else None,
                 "y": compact(place.robustness),
-                "y1": compact(place.fitted + spread[0])
-                if spread and place.fitted is not None
-                else None,
-                "y2": compact(place.fitted + spread[1])
-                if spread and place.fitted is not None
-                else None,
-                "distance": number(place.distance, "+"),
+                "y1": compact(fitted + spread[0]) if spread and fitted is not None else None,
+                "y2": compact(fitted + spread[1]) if spread and fitted is not None else None,
+                "distance": number(place.placing.distance, "+"),
                 "interval": span(spread),
-                "member": int(place.on_frontier),
+                "member": int(place.placing.on_frontier),
             }
         )
     across, up = _domain(rows, "x", "x1", "x2"), _upwards(rows)
@@ -80,12 +81,12 @@ def _variant(
         row["side"] = side
     axis = _axis(metric)
     return Variant(
-        choice=(metric.title, metric.goal),
+        choice=(metric.title, metric.metric.goal),
         description=_description(metric, len(rows), axis),
         spec=_spec(axis, across, up, families),
         data={"models": rows, "curve": _curve(metric, across, up)},
         table=_table(board, metric),
-        notes=_notes(metric),
+        notes=_notes(board, metric),
     )
 
 
@@ -108,22 +109,24 @@ def _within(value: Value, domain: Domain) -> float:
     return (float(value or 0) - domain[0]) / (domain[1] - domain[0])
 
 
-def _axis(metric: MetricBoard) -> str:
+def _axis(metric: MetricColumn) -> str:
     if metric.attack is not None:
-        return f"mean {metric.norm} distortion"
-    return f"mean {metric.title}" + (f" ({metric.norm} distance)" if metric.norm else "")
+        return f"mean {metric.metric.norm} distortion"
+    return f"mean {metric.title}" + (
+        f" ({metric.metric.norm} distance)" if metric.metric.norm else ""
+    )
 
 
-def _description(metric: MetricBoard, models: int, axis: str) -> str:
+def _description(metric: MetricColumn, models: int, axis: str) -> str:
     fit = metric.frontier.fit
     text = f"Scatter of {models} models: top-1 accuracy against {axis} under {metric.title}"
-    text += f", goal {metric.goal}."
+    text += f", goal {metric.metric.goal}."
     if fit is None:
         return f"{text} No fit: {metric.frontier.reason}."
     return f"{text} The fitted frontier is {number(fit.a)} + {number(fit.b)} ln(1 - accuracy)."
 
 
-def _curve(metric: MetricBoard, across: Domain, up: Domain) -> Rows:
+def _curve(metric: MetricColumn, across: Domain, up: Domain) -> Rows:
     """The fit over the plot; the parts inside and outside the frontier's accuracies share ends."""
     fit, members = metric.frontier.fit, metric.frontier.members
     if fit is None:
@@ -192,25 +195,28 @@ def _spec(axis: str, across: Domain, up: Domain, families: Sequence[str]) -> dic
     return charts.specification(alt.layer(*layers), HEIGHT)
 
 
-def _table(board: JointBoard, metric: MetricBoard) -> Table:
+def _table(board: Leaderboard, metric: MetricColumn) -> Table:
     headings = ("model", "top-1", "robustness", "distance", "95 % interval", "on the frontier")
-    order = sorted(metric.places.values(), key=lambda place: (place.rank is None, place.rank or 0))
-    return Table(headings, tuple(_row(place) for place in order))
+    about = {entry.model: entry for entry in board.entries}
+    rows = [(about[model], place) for model, place in metric.places.items()]
+    rows.sort(key=lambda row: (row[1].rank is None, row[1].rank or 0))
+    return Table(headings, tuple(_row(entry, place) for entry, place in rows))
 
 
-def _row(place: Place) -> tuple[str, ...]:
+def _row(entry: Entry, place: Place) -> tuple[str, ...]:
     often = f" ({percent(place.spread.on_frontier)} of replicates)" if place.spread else ""
     return (
-        place.model,
-        percent(place.top1),
+        entry.model,
+        percent(entry.top1),
         number(place.robustness),
-        number(place.distance, "+") + (" extrapolated" if place.extrapolated else ""),
+        number(place.placing.distance, "+")
+        + (" extrapolated" if place.placing.extrapolated else ""),
         span(place.spread.distance) if place.spread else NOTHING,
-        ("yes" if place.on_frontier else "no") + often,
+        ("yes" if place.placing.on_frontier else "no") + often,
     )
 
 
-def _notes(metric: MetricBoard) -> tuple[str, ...]:
+def _notes(board: Leaderboard, metric: MetricColumn) -> tuple[str, ...]:
     notes = []
     fit = metric.frontier.fit
     if fit is None:
@@ -223,12 +229,11 @@ def _notes(metric: MetricBoard) -> tuple[str, ...]:
                 f"95 % over {metric.intervals.replicates} replicates: a from"
                 f" {span(metric.intervals.a)}, b from {span(metric.intervals.b)}."
             )
-    left = _without(metric.places)
+    left = [
+        entry.model
+        for entry in board.entries
+        if entry.top1 is None or metric.places[entry.model].robustness is None
+    ]
     if left:
         notes.append(f"Not shown, without a success or an accuracy: {', '.join(left)}.")
     return tuple(notes)
-
-
-def _without(places: Mapping[str, Place]) -> list[str]:
-    return [model for model, place in places.items()
-            if place.top1 is None or place.robustness is None]  # fmt: skip

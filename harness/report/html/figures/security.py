@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from harness.analysis.board import Board
+from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.security import SecurityCurve, security_curve
 from harness.report.html import charts
 from harness.report.html.figure import Figure, Table, Value, Variant
@@ -23,7 +23,7 @@ LONG_TAIL = 0.97
 """The axis ends where this share of all broken images is reached."""
 
 
-def figure(boards: Sequence[Board], families: Sequence[str], names: Names) -> Figure | None:
+def figure(boards: Sequence[Leaderboard], families: Sequence[str], names: Names) -> Figure | None:
     """A chart a board; None where nothing has a verdict."""
     variants = tuple(v for board in boards if (v := _variant(board, families, names)))
     if not variants:
@@ -32,12 +32,12 @@ def figure(boards: Sequence[Board], families: Sequence[str], names: Names) -> Fi
     return Figure("security", LEAD, ("Attack", "Goal"), variants, highlights=tuple(models))
 
 
-def _variant(board: Board, families: Sequence[str], names: Names) -> Variant | None:
-    norm = board.selection.attack.norm
+def _variant(board: Leaderboard, families: Sequence[str], names: Names) -> Variant | None:
+    norm = board.trial.attack.norm
     curves = {
-        entry.model: security_curve(norm, entry.attack.distortions, attacked=entry.attack.attacked)
-        for entry in board.entries
-        if entry.attack.attacked
+        entry.model: security_curve(norm, attack.distortions, attacked=attack.attacked)
+        for entry, place in board.rows
+        if (attack := place.attack) and attack.attacked
     }
     moved = sorted(budget for curve in curves.values() for budget in curve.budgets)
     if not moved:
@@ -49,7 +49,7 @@ def _variant(board: Board, families: Sequence[str], names: Names) -> Variant | N
         for model, curve in curves.items()
         for x, y in points(curve, end)
     ]
-    choice = (board.selection.attack.label, board.selection.goal)
+    choice = (board.trial.attack.label, board.trial.goal)
     return Variant(
         choice=choice,
         description=f"Success of {choice[0]}, goal {choice[1]}, within the {norm} budget, on"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.report.html.stored import Surface
+    from harness.store.read.surfaces import DrawnSurface
 
     Array = NDArray[np.float32]
 
@@ -27,7 +27,7 @@ QUANTITIES = ("margin", "loss")
 HEIGHT = 460
 
 
-def figure(stored: Sequence[Surface], names: Names) -> Figure | None:
+def figure(stored: Sequence[DrawnSurface], names: Names) -> Figure | None:
     """Two charts a surface, of the first `MOST`."""
     notes = (f"{MOST} of {len(stored)} surfaces are shown.",) if len(stored) > MOST else ()
     variants = tuple(
@@ -39,7 +39,7 @@ def figure(stored: Sequence[Surface], names: Names) -> Figure | None:
     return Figure("surface", LEAD, selectors, variants) if variants else None
 
 
-def _variant(surface: Surface, quantity: str, names: Names, notes: tuple[str, ...]) -> Variant:
+def _variant(surface: DrawnSurface, quantity: str, names: Names, notes: tuple[str, ...]) -> Variant:
     import numpy as np
 
     arrays = {name: np.frombuffer(data, "<f4") for name, data in surface.arrays.items()}

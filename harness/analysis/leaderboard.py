@@ -1,0 +1,262 @@
+"""Leaderboards: a suite's models by their robustness at their accuracy.
+
+The joint leaderboard has a column with a frontier of its own for each metric: the distortions of
+attacks that minimise them, scores that estimate a distance (CLEVER) and psi. A model's rank is that
+of the mean of its ranks over the metrics that have a residual for it. The leaderboard of one attack
+is the same with one column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+
+from harness.analysis.columns import (
+    DEFAULT,
+    Choice,
+    MetricColumn,
+    Models,
+    fixed_budget,
+    minimal_trials,
+    models_of,
+    no_metric,
+    of_attack,
+    of_scores,
+)
+from harness.analysis.common import Common
+from harness.analysis.frontier import ranks
+from harness.analysis.metrics import Values, metrics_of
+from harness.analysis.place import Entry, Place
+from harness.analysis.results import SuiteResults, Trial
+from harness.analysis.scores import Correlation, Scored, rank_correlation, scored
+from harness.errors import ConfigError
+from harness.plugins import Catalog
+from harness.store.read import rows
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """The models of a suite, best first.
+
+    Attributes:
+        trial: what a single leaderboard is of; of a joint one the first metric's, which names
+            suite, dataset, goal and seed.
+        columns: the metrics; one of a single leaderboard.
+        common: the only images whose outcomes count; None: all.
+        correlations: of each score with each attack.
+        scores: of a single leaderboard, the measurements of each model.
+        metrics: of a single leaderboard, the suite's metrics of each model, where they were asked
+            for.
+        notes: what was chosen without being asked for, or left aside.
+    """
+
+    trial: Trial
+    choice: Choice
+    columns: tuple[MetricColumn, ...]
+    entries: tuple[Entry, ...]
+    common: Common | None
+    correlations: tuple[Correlation, ...]
+    notes: tuple[str, ...]
+    scores: Mapping[str, tuple[Scored, ...]] = field(default_factory=dict)
+    metrics: Mapping[str, Values] = field(default_factory=dict)
+
+    @property
+    def column(self) -> MetricColumn:
+        """That of a single leaderboard."""
+        return self.columns[0]
+
+    @property
+    def rows(self) -> list[tuple[Entry, Place]]:
+        """The models of a single leaderboard with their places."""
+        return [(entry, self.column.places[entry.model]) for entry in self.entries]
+
+
+def leaderboard(
+    suite: SuiteResults, choice: Choice = DEFAULT, catalog: Catalog | None = None
+) -> Leaderboard:
+    """The models of a suite under one attack and goal.
+
+    Args:
+        catalog: whose metrics are computed; None: none are.
+
+    Raises:
+        ConfigError: there is no such attack or goal; or the references have no fit for it; or it is
+            to be sorted by distortion, under a fixed budget.
+    """
+    trial = suite.trial(choice.attack, choice.goal)
+    fixed = trial.attack.budget is not None
+    if fixed and choice.sort == "distortion":
+        raise ConfigError(
+            f"{fixed_budget(trial.attack)}, and ranks no model",
+            where="--sort",
+            hint="--sort success ranks by how rarely it succeeds",
+        )
+    if fixed and choice.references is not None:
+        raise ConfigError(
+            fixed_budget(trial.attack),
+            where=choice.references.where,
+            hint="choose an attack that minimises the distortion",
+        )
+    models = models_of(trial, choice)
+    unplaced = of_attack(models)
+    references = choice.references
+    column = unplaced.column(None if references is None else references.get(unplaced.metric))
+    entries = _ranked(_entries([models], [column]), _sorted_by(choice, models, column))
+    if choice.replicates is not None and not fixed:
+        column = column.with_intervals(choice.replicates, [entry.model for entry in entries])
+    metrics = metrics_of(suite, trial, catalog, models.common) if catalog else None
+    scores = _scores(trial, choice, entries)
+    return Leaderboard(
+        trial=trial,
+        choice=choice,
+        columns=(column,),
+        entries=tuple(_with_error(trial, entry) for entry in entries),
+        common=models.common,
+        correlations=() if fixed else tuple(_score_correlations(scores, column)),
+        notes=(*trial.notes, *(metrics.notes if metrics else ())),
+        scores=scores,
+        metrics=metrics.values if metrics else {},
+    )
+
+
+def joint(suite: SuiteResults, choice: Choice = DEFAULT) -> Leaderboard:
+    """The models of a suite under all its metrics of robustness for a goal, by default random.
+
+    Metrics that the references have no fit for are left out.
+
+    Raises:
+        ConfigError: there is no such goal, or no metric; or the references have no fit for any.
+    """
+    trials, said = minimal_trials(suite, choice.goal)
+    notes, references = [*said], choice.references
+    found = [models_of(trial, choice) for trial in trials]
+    unplaced = [of_attack(models) for models in found if models.trial.attack.budget is None]
+    if choice.images == "all":
+        scores, more = of_scores(found[0])
+        unplaced += scores
+        notes += more
+    else:
+        notes.append("scores of measurements, being over all images, are left out")
+    columns = []
+    for each in unplaced:
+        reference = references.find(each.metric) if references else None
+        if references is None or reference is not None:
+            columns.append(each.column(reference))
+        else:
+            notes.append(f"left out, for {references.where} has no fit: {each.metric.title}")
+    if references and unplaced and not columns:
+        raise references.lacking(", ".join(each.metric.exact for each in unplaced))
+    if not columns:
+        raise no_metric(suite.name, trials[0].goal)
+    if choice.replicates is not None:
+        order = trials[0].models
+        columns = [each.with_intervals(choice.replicates, order) for each in columns]
+    entries = _entries(found, columns)
+    means = {entry.model: -entry.mean_rank for entry in entries if entry.mean_rank is not None}
+    notes += [note for trial in trials for note in trial.notes]
+    return Leaderboard(
+        trial=trials[0],
+        choice=choice,
+        columns=tuple(columns),
+        entries=_ranked(entries, means),
+        common=found[0].common,
+        correlations=tuple(_correlations(columns)),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _entries(found: Sequence[Models], columns: Sequence[MetricColumn]) -> list[Entry]:
+    """The models over all columns; their doubts are those of all attacks."""
+    entries = []
+    for model, entry in found[0].entries.items():
+        places = [column.places[model] for column in columns]
+        own = [place.rank for place in places if place.rank is not None]
+        doubts = dict.fromkeys(doubt for each in found for doubt in each.entries[model].doubts)
+        entries.append(
+            replace(
+                entry,
+                doubts=tuple(doubts),
+                complete=all(place.status == "complete" for place in places),
+                mean_rank=fmean(own) if own else None,
+                ranked=len(own),
+            )
+        )
+    return entries
+
+
+def _sorted_by(choice: Choice, models: Models, column: MetricColumn) -> dict[str, float]:
+    """What a single leaderboard is sorted by, more is better; without models that have none."""
+
+    def value(model: str, place: Place) -> float | None:
+        if choice.sort == "accuracy":
+            return models.entries[model].top1
+        if choice.sort == "distortion":
+            return place.robustness
+        if choice.sort == "frontier":
+            return place.placing.distance
+        success = place.attack.success if place.attack else None
+        return None if success is None else -success
+
+    found = {model: value(model, place) for model, place in column.places.items()}
+    return {model: mine for model, mine in found.items() if mine is not None}
+
+
+def _ranked(entries: Iterable[Entry], values: Mapping[str, float]) -> tuple[Entry, ...]:
+    """Best first; equals share a rank, and what has no value comes last without one."""
+    order = ranks(values)
+    ranked = [replace(entry, rank=order.get(entry.model)) for entry in entries]
+    return tuple(sorted(ranked, key=lambda e: (e.rank or math.inf, -(e.top1 or 0), e.model)))
+
+
+def _with_error(trial: Trial, entry: Entry) -> Entry:
+    """The line that the last failure left, of a model that is not complete."""
+    kin = [each[entry.model].id for each in (trial.cells, trial.clean) if entry.model in each]
+    if entry.complete or not kin:
+        return entry
+    return replace(entry, error=rows.last_error(trial.results.db, kin))
+
+
+def _scores(
+    trial: Trial, choice: Choice, entries: Sequence[Entry]
+) -> Mapping[str, tuple[Scored, ...]]:
+    """The measurements beside an attack, being over all images; distances in its norm alone."""
+    if choice.images != "all":
+        return {}
+    found = scored(trial, norms={trial.attack.norm})
+    return {
+        entry.model: tuple(each for each in found[entry.model] if each.values) for entry in entries
+    }
+
+
+def _score_correlations(
+    scores: Mapping[str, Sequence[Scored]], column: MetricColumn
+) -> Iterator[Correlation]:
+    """Of every score with the attack of a single leaderboard."""
+    means: dict[str, dict[str, float]] = {}
+    for model, mine in scores.items():
+        for each in mine:
+            if each.mean is not None:
+                means.setdefault(each.title, {})[model] = each.mean
+    for title, by_model in means.items():
+        yield rank_correlation(title, column.title, by_model, _robustness(column))
+
+
+def _correlations(columns: Sequence[MetricColumn]) -> Iterator[Correlation]:
+    """Of every score with every attack, over the models that have both."""
+    attacks = [column for column in columns if column.attack is not None]
+    for score in columns:
+        if score.attack is None:
+            for attack in attacks:
+                yield rank_correlation(
+                    score.title, attack.title, _robustness(score), _robustness(attack)
+                )
+
+
+def _robustness(column: MetricColumn) -> dict[str, float]:
+    return {
+        model: place.robustness
+        for model, place in column.places.items()
+        if place.robustness is not None
+    }

@@ -1,0 +1,384 @@
+"""What a database holds, as suites, attacks, goals and models; every row is read once and kept.
+
+Leaderboards, comparisons, transfer matrices, findings and the page are functions of these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
+from sqlite3 import Connection
+from typing import Any
+
+from harness.analysis.attacks import SuiteAttack, offered, one_attack
+from harness.errors import ConfigError
+from harness.plugins import unknown
+from harness.store.read import cells, rows, transfers
+from harness.store.read.cells import StoredCell
+from harness.store.read.rows import OutcomeRow
+
+Predictions = Mapping[int, bool | None]
+"""Whether each image is classified correctly; None where there is no prediction."""
+Outcomes = Mapping[int, OutcomeRow | None]
+"""The outcome of each image; None where it is missing."""
+
+
+class Results:
+    """The stored results of a database, read when they are first asked for.
+
+    Attributes:
+        images: those that a cell takes in some runs.
+        correct, outcomes: the rows of a clean cell and of an attack's cell, by image.
+    """
+
+    def __init__(self, db: Connection) -> None:
+        self.db = db
+        self.images = cache(partial(rows.images_of, db))
+        self.correct = cache(partial(rows.correct, db))
+        self.outcomes = cache(partial(rows.outcomes, db))
+        self._about = cache(partial(cells.model_about, db))
+        self._suite = cache(partial(SuiteResults, self))
+
+    @cached_property
+    def suites(self) -> list[str]:
+        """The suites with runs, that of the latest run first."""
+        return cells.suites(self.db)
+
+    @cached_property
+    def _facts(self) -> Mapping[str, Mapping[str, Any]]:
+        return cells.model_facts(self.db)
+
+    def model(self, name: str) -> Model:
+        """What is known about the latest stored version of a model."""
+        return Model.of(name, self._facts.get(name, {}))
+
+    def version(self, cell: StoredCell) -> Model:
+        """What is known about the version of a model that a cell is of."""
+        return Model.of(cell.model, self._about(cell.model_id))
+
+    @cached_property
+    def scores(self) -> Mapping[int, tuple[str, ...]]:
+        """The names of the scores of each measurement's cell."""
+        return cells.score_names(self.db)
+
+    def suite(self, name: str | None = None) -> SuiteResults:
+        """A suite's results, by default the latest run's.
+
+        Raises:
+            ConfigError: there are no runs, or none of this suite.
+        """
+        if not self.suites:
+            raise ConfigError(
+                "the database holds no runs", hint="start with `harness run --suite ...`"
+            )
+        if name is not None and name not in self.suites:
+            raise ConfigError(
+                f"no run of suite {name!r} is stored",
+                where="--suite",
+                hint=f"there are: {', '.join(self.suites)}",
+            )
+        return self._suite(name or self.suites[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is known about a model; None where it is not.
+
+    Attributes:
+        pixels: height times width of its input.
+        published: its published top-1 accuracy, in [0, 1].
+    """
+
+    name: str
+    family: str | None = None
+    parameters: int | None = None
+    layers: int | None = None
+    pixels: int | None = None
+    published: float | None = None
+
+    @classmethod
+    def of(cls, name: str, about: Mapping[str, Any]) -> Model:
+        """The model that a stored description is of."""
+        percent = (about.get("published") or {}).get("top1")
+        shape = about.get("shape")
+        return cls(
+            name=name,
+            family=about.get("family"),
+            parameters=about.get("parameters"),
+            layers=about.get("layers"),
+            pixels=math.prod(shape[-2:]) if shape else None,
+            published=None if percent is None else percent / 100,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An attack of a suite for a goal, over the suite's models: those of one seed and numerics.
+
+    Attributes:
+        models: all models of the suite's runs, the latest run's first, with or without cells.
+        cells, clean: each model's attack cell and clean cell, where there are any.
+        notes: what was chosen without being asked for, or left aside.
+    """
+
+    results: Results = field(repr=False)
+    suite: str
+    dataset: str
+    attack: SuiteAttack
+    goal: str
+    seed: int
+    models: tuple[str, ...]
+    cells: Mapping[str, StoredCell]
+    clean: Mapping[str, StoredCell]
+    notes: tuple[str, ...]
+
+    def predictions(self, model: str) -> Predictions:
+        """The images of the model's clean cell; none without a cell."""
+        cell = self.clean.get(model)
+        if cell is None:
+            return {}
+        stored = self.results.correct(cell.id)
+        return {image: stored.get(image) for image in self.results.images(cell.runs)}
+
+    def outcomes(self, model: str) -> Outcomes:
+        """The images of the model's attack cell; none without a cell."""
+        cell = self.cells.get(model)
+        if cell is None:
+            return {}
+        stored = self.results.outcomes(cell.id)
+        return {image: stored.get(image) for image in self.results.images(cell.runs)}
+
+    def twin(self, model: str) -> StoredCell | None:
+        """A cell of the weights that the model has here; None without any."""
+        return self.cells.get(model) or self.clean.get(model)
+
+    def model(self, name: str) -> Model:
+        """What is known about a model, in the version of its cells."""
+        twin = self.twin(name)
+        return self.results.model(name) if twin is None else self.results.version(twin)
+
+    def measured(self, model: str) -> list[StoredCell]:
+        """The cells of measurements on the same weights, dataset, numerics and seed."""
+        twin = self.twin(model)
+        return [
+            cell
+            for cell in self.results.suite(self.suite).cells
+            if twin is not None
+            and cell.task is not None
+            and cell.task.kind == "measurement"
+            and (cell.model_id, cell.dataset_id, cell.policy) == _place(twin)
+            and cell.seed == self.seed
+        ]  # fmt: skip
+
+
+def _place(cell: StoredCell) -> tuple[object, ...]:
+    return cell.model_id, cell.dataset_id, cell.policy
+
+
+class SuiteResults:
+    """The results of a suite's runs."""
+
+    def __init__(self, results: Results, name: str) -> None:
+        self.results = results
+        self.name = name
+
+    @cached_property
+    def definition(self) -> Mapping[str, Any]:
+        """The suite as its latest run resolved it."""
+        return cells.definition(self.results.db, self.name)
+
+    @cached_property
+    def cells(self) -> list[StoredCell]:
+        """All cells of the suite's runs: clean ones, those of attacks and of measurements."""
+        return cells.suite_cells(self.results.db, self.name)
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """The latest run's, then those of older runs alone: a run of some hides none."""
+        return (*self._named, *self._older)
+
+    @cached_property
+    def _named(self) -> list[str]:
+        return [str(name) for name in self.definition["models"]]
+
+    @cached_property
+    def _older(self) -> list[str]:
+        found = {cell.model for cell in self.cells if not _measurement(cell)}
+        return sorted(found - set(self._named))
+
+    @cached_property
+    def _attacked(self) -> Mapping[str, list[StoredCell]]:
+        """The attacks' cells by label."""
+        found: dict[str, list[StoredCell]] = {}
+        for cell in self.cells:
+            if cell.task is not None and cell.task.kind == "attack":
+                found.setdefault(cell.task.label, []).append(cell)
+        return found
+
+    @cached_property
+    def attacks(self) -> Mapping[str, SuiteAttack]:
+        """The attacks by label: the definition's in its order, then older runs'."""
+        return offered(self.definition["attacks"], self._attacked)
+
+    def no_attacks(self) -> ConfigError:
+        """The error where results of attacks are needed."""
+        return ConfigError(
+            f"suite {self.name!r} has no attacks", hint="its models can only be listed"
+        )
+
+    def trial(self, attack: str | None = None, goal: str | None = None) -> Trial:
+        """The attack and goal asked for, or the default ones.
+
+        Args:
+            attack: an attack's name or label, or a glob; None: the first attack with results that
+                minimises the distortion, of those that have the goal.
+
+        Raises:
+            ConfigError: the suite has no such attack or goal, or several attacks match.
+        """
+        if attack is None:
+            chosen, said = self._default_attack(goal)
+        else:
+            chosen, said = self._attack(attack), ()
+        wanted, more = self._goal(chosen, goal)
+        return self._trial(chosen, wanted, (*said, *more))
+
+    def trials(self, attack: str | None = None, goal: str | None = None) -> list[Trial]:
+        """Every attack with every goal, or those asked for, with results or without.
+
+        Raises:
+            ConfigError: the suite has no such attack or goal, or several attacks match.
+        """
+        found = list(self.attacks.values()) if attack is None else [self._attack(attack)]
+        goals = dict.fromkeys(pursued for each in found for pursued in each.goals)
+        if goal is not None and found and goal not in goals:
+            raise unknown("goal", goal, goals, where="--goal", listed=True)
+        return [
+            self._trial(each, pursued, ())
+            for each in found
+            for pursued in each.goals
+            if goal in (None, pursued)
+        ]
+
+    def panels(self) -> list[Trial]:
+        """The trials that have transfers."""
+        linked = transfers.linked_cells(self.results.db)
+        return [
+            trial
+            for trial in self.trials()
+            if any(
+                (cell.id, own.id) in linked
+                for cell in trial.cells.values()
+                for own in trial.clean.values()
+            )
+        ]
+
+    def _default_attack(self, goal: str | None) -> tuple[SuiteAttack, tuple[str, ...]]:
+        """The first minimum-distortion attack with cells, else the first with any, or without.
+
+        Where a goal is asked for, of those that have it.
+        """
+        if not self.attacks:
+            raise self.no_attacks()
+        able = list(self.attacks.values())
+        if goal is not None:
+            goals = dict.fromkeys(each for attack in able for each in attack.goals)
+            if goal not in goals:
+                raise unknown("goal of the suite", goal, goals, where="--goal", listed=True)
+            able = [attack for attack in able if goal in attack.goals]
+        ran = [
+            attack
+            for attack in able
+            if any(goal in (None, cell.goal) for cell in self._attacked.get(attack.label, ()))
+        ]
+        for attack in ran:
+            if attack.budget is None:
+                return attack, ()
+        chosen = (ran or able)[0]
+        note = f"no minimum-distortion attack of the suite has results: {chosen.label} is shown"
+        return chosen, (note,)
+
+    def _attack(self, asked: str) -> SuiteAttack:
+        current = {entry["label"] for entry in self.definition["attacks"]}
+        return one_attack(asked, self.attacks, current)
+
+    def _goal(self, attack: SuiteAttack, asked: str | None) -> tuple[str, tuple[str, ...]]:
+        if asked is not None:
+            if asked not in attack.goals:
+                what = f"goal of {attack.label}"
+                raise unknown(what, asked, attack.goals, where="--goal", listed=True)
+            return asked, ()
+        ran = {cell.goal for cell in self._attacked.get(attack.label, ())}
+        goals = [goal for goal in attack.goals if goal in ran] or list(attack.goals)
+        if "random" in goals:
+            return "random", ()
+        return goals[0], (f"{attack.label} has no results for goal random: {goals[0]} is shown",)
+
+    def _trial(self, attack: SuiteAttack, goal: str, notes: tuple[str, ...]) -> Trial:
+        mine = [cell for cell in self._attacked.get(attack.label, ()) if cell.goal == goal]
+        last = max(mine, key=lambda cell: cell.latest, default=None)
+        chosen = _newest(cell for cell in mine if last and _group(cell) == _group(last))
+        clean = self._clean(chosen, last)
+        shown = {**clean, **chosen}
+        replaced = {
+            cell.model
+            for cell in self.cells
+            if not _measurement(cell)
+            and cell.model in shown
+            and cell.model_id != shown[cell.model].model_id
+        }
+        others = len({_group(cell) for cell in mine}) - 1
+        said = [*notes]
+        if self._older:
+            said.append(f"from older runs, not in the suite's latest: {', '.join(self._older)}")
+        if replaced:
+            said.append(
+                "stored with other weights or preprocessing too, of which the latest run's are"
+                f" shown: {', '.join(sorted(replaced))}"
+            )
+        if others > 0 and last:
+            said.append(
+                f"{others} more seed, version, numerics or dataset of this attack and goal is"
+                f" stored; the latest run's is shown (seed {last.seed})"
+            )
+        return Trial(
+            results=self.results,
+            suite=self.name,
+            dataset=last.dataset if last else str(self.definition["dataset"]),
+            attack=attack,
+            goal=goal,
+            seed=last.seed if last and last.seed is not None else int(self.definition["seed"]),
+            models=self.models,
+            cells=chosen,
+            clean=clean,
+            notes=tuple(said),
+        )
+
+    def _clean(
+        self, chosen: Mapping[str, StoredCell], last: StoredCell | None
+    ) -> dict[str, StoredCell]:
+        """Each model's clean cell: that of the trial's weights, dataset and numerics."""
+
+        def fits(cell: StoredCell) -> bool:
+            twin = chosen.get(cell.model)
+            return (twin is None or twin.model_id == cell.model_id) and (
+                last is None or (cell.dataset_id, cell.policy) == (last.dataset_id, last.policy)
+            )
+
+        return _newest(cell for cell in self.cells if cell.task is None and fits(cell))
+
+
+def _measurement(cell: StoredCell) -> bool:
+    return cell.task is not None and cell.task.kind == "measurement"
+
+
+def _group(cell: StoredCell) -> tuple[object, ...]:
+    """What the cells of a trial share. Models differ, and so may their weights."""
+    return cell.task and cell.task.id, cell.goal, cell.seed, cell.policy, cell.dataset_id
+
+
+def _newest(found: Iterable[StoredCell]) -> dict[str, StoredCell]:
+    """Each model's cell of its latest run: newer weights take the place of older ones."""
+    return {cell.model: cell for cell in sorted(found, key=lambda cell: cell.latest)}
