@@ -24,7 +24,7 @@ from harness.engine.batches import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size
 from harness.engine.jobs import Job, Judged
-from harness.resolve.prepare import Request
+from harness.resolve.request import Request
 from harness_attacks.cw import CW
 from harness_attacks.ead import EAD
 from harness_attacks.fgsm import IFGSM

@@ -28,7 +28,7 @@ from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job
 from harness.engine.measurements import Finished, measure_images
 from harness.engine.workers import Workers
-from harness.resolve.prepare import Request
+from harness.resolve.request import Request
 from harness.testing.fakes import jobs_for, plane_model
 from harness_metrics.clever import Clever
 

@@ -25,7 +25,8 @@ from harness.execute.images import Images
 from harness.identity import random_target
 from harness.plugins import installed
 from harness.registry import load
-from harness.resolve.prepare import Request, resolve
+from harness.resolve.prepare import prepare
+from harness.resolve.request import Request
 from harness_attacks.fgsm import IFGSM
 
 STEPS, ATTEMPTS = 50, 9
@@ -35,7 +36,7 @@ def jobs_of(
     request: Request, overlays: Sequence[Path], count: int
 ) -> tuple[PixelClassifier, list[Job]]:
     """The model of ``request`` and its first ``count`` correctly classified images."""
-    resolved = resolve(request, load(overlays), installed())
+    resolved = prepare(request, load(overlays), installed())
     (name,) = resolved.models
     loader, spec = resolved.models[name]
     model = PixelClassifier(

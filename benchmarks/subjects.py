@@ -19,7 +19,8 @@ from harness.execute.images import Images
 from harness.identity import random_target
 from harness.plugins import installed
 from harness.registry import load
-from harness.resolve.prepare import Request, resolve
+from harness.resolve.prepare import prepare
+from harness.resolve.request import Request
 from harness.testing.fakes import pixel_model
 from harness_digits.data import digits, split
 
@@ -110,7 +111,7 @@ def model_b(folder: Path, count: int, batch: int) -> Subject:
         models=["mobilenet_v1_050_160"],
         data={"imagenet": folder / "images"},
     )
-    resolved = resolve(request, load([OVERLAY]), installed())
+    resolved = prepare(request, load([OVERLAY]), installed())
     ((loader, spec),) = resolved.models.values()
     model = PixelClassifier(
         loader.load(spec, "cpu"), device=torch.device("cpu"), fold_batch_norm=True

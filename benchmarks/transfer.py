@@ -38,7 +38,8 @@ from harness.execute.transfer import TransferWork
 from harness.planning import Cell, Plan, PlannedTransfer
 from harness.plugins import installed
 from harness.registry import load
-from harness.resolve.prepare import Request, Resolved, resolve
+from harness.resolve.prepare import Resolved, prepare
+from harness.resolve.request import Request
 from harness.store.database import path_of
 from harness.store.read.candidates import candidates, read_pixels
 from harness.store.records import Outcome
@@ -61,7 +62,7 @@ class Silent:
 
 def planned(suite: str, model: str, limit: int) -> Resolved:
     """``suite`` on one model; its attacks all keep the images, ``limit`` each."""
-    resolved = resolve(Request(suite=suite, models=[model]), load([]), installed())
+    resolved = prepare(Request(suite=suite, models=[model]), load([]), installed())
     images = resolved.plan.cells[0].images[:limit]
     cells = tuple(
         replace(cell, images=images, attack=replace(cell.attack, keep=True))
@@ -170,7 +171,7 @@ def transfers(
 
 def runtimes(suite: str, name: str, images: int, repeats: int) -> None:
     """Print what ONNX Runtime and torch take for an image."""
-    resolved = resolve(Request(suite=suite, models=[name]), load([]), installed())
+    resolved = prepare(Request(suite=suite, models=[name]), load([]), installed())
     model = load_model(*resolved.models[name], CPU, fold_batch_norm=True).model
     graph = exported(model)
     if graph is None:
@@ -205,7 +206,7 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    suite: Plan = resolve(Request(suite=options.suite), load([]), installed()).plan
+    suite: Plan = prepare(Request(suite=options.suite), load([]), installed()).plan
     names = options.models or [model.name for model in suite.models]
     presence = Presence(torch.get_num_threads())
     for name in names:

@@ -18,7 +18,7 @@ from harness.execute.model_cache import Loaded, load_model
 from harness.identity import tagged_hash
 from harness.plugins import Catalog
 from harness.registry import Registry
-from harness.resolve.components import dataset_component, model_component
+from harness.resolve.components import dataset_component, found_model
 from harness.store.artifacts import load
 from harness.store.read.audit import CheckedCell, KeptImage, Stored
 
@@ -60,7 +60,7 @@ class Rejudge:
         try:
             source = stored.about.get("source")
             entry = entry.chosen(source) if source in entry.sources else entry
-            component, found = model_component(entry, self._catalog)
+            component, found = found_model(entry, self._catalog)
             if tagged_hash("model", dict(component.identity)) != stored.digest:
                 return _unlike(stored.identity, component.identity)
             return load_model(*found, self._device, fold_batch_norm=cell.fold_batch_norm)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness.cli.options import option, output_format, registries
-from harness.cli.run import auto_or_number, listed
+from harness.cli.selection import auto_or_number, request
 from harness.cli.verbs import verb
 from harness.errors import ExitCode
 from harness.report.quantities import si
@@ -86,11 +86,10 @@ def bench(
     from harness.plugins import installed
     from harness.registry import load
     from harness.resolve.models import choose_models
-    from harness.resolve.prepare import Request
 
     catalog, registry = installed(), load(registry_files)
     entry = registry.get_suite(suite)
-    choice = choose_models(Request(suite=suite, models=listed(models)), entry, registry, catalog)
+    choice = choose_models(request(suite=suite, models=models), entry, registry, catalog)
     chosen = [registry.models.get(each.name, each) for each in choice.models]
     place = resolve_device(device)
     plan = Bench(

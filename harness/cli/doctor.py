@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import output_format, strict
-from harness.cli.run import needs, request
+from harness.cli.selection import needs, request
 from harness.cli.verbs import verb
 from harness.errors import ExitCode
-from harness.report.tables import Column, Format, render
+from harness.report.requirements import requirements_table
+from harness.report.tables import Format
 from harness.terminal import echo
 
 if TYPE_CHECKING:
-    from harness.resolve.inventory import Inventory, Requirement
-
-_COLUMNS = (
-    Column("kind", "kind"),
-    Column("name", "name"),
-    Column("source", "source"),
-    Column("fidelity", "fidelity"),
-    Column("state", "state"),
-    Column("bytes", "MB", lambda size: f"{size / 1e6:,.1f}", right=True),
-    Column("licence", "licence"),
-    Column("problem", "problem"),
-    Column("how", "how to get it"),
-)
-_DATA = (*_COLUMNS, Column("path", "path"), Column("url", "url"))
+    from harness.resolve.inventory import Inventory
 
 
 @verb("doctor")
@@ -49,11 +36,9 @@ def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selec
     asked = request(**selected)
     inventory = check_requirements(asked, load(registry_files), installed())
     echo(requirements_table(inventory.rows, format))
-    unfit = (
-        []
-        if inventory.dataset is None
-        else [*misfits(inventory.choice.models, inventory.dataset[1])]
-    )
+    unfit: list[str] = []
+    if inventory.dataset is not None:
+        unfit = list(misfits(inventory.choice.models, inventory.dataset[1]))
     for line in (*inventory.choice.notes, *unfit, *_verdict(inventory, asked.suite)):
         echo(line, err=format in ("json", "csv"))
     if inventory.all("missing"):
@@ -61,23 +46,10 @@ def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selec
     return ExitCode.CELLS_FAILED if strict and (unfit or inventory.unoffered) else ExitCode.OK
 
 
-def requirements_table(rows: Sequence[Requirement], format: Format) -> str:
-    """One row per model and dataset; without empty columns where people read it."""
-    found = [
-        {
-            name: str(value) if isinstance(value, Path) else value if value != "" else None
-            for name, value in asdict(row).items()
-        }
-        for row in rows
-    ]
-    columns = [c for c in _COLUMNS if any(row[c.key] is not None for row in found)]
-    return render(found, columns if format in ("table", "md") else _DATA, format)
-
-
 def _verdict(inventory: Inventory, suite: str) -> list[str]:
     """The total download, and what to do."""
-    wanted, missing = inventory.all("downloadable"), inventory.all("missing")
-    lines = [to_download(wanted)] if wanted else []
+    missing = inventory.all("missing")
+    lines = [inventory.to_download] if inventory.to_download else []
     if inventory.unoffered:
         names = ", ".join(inventory.unoffered)
         lines.append(f"not provided by any installed plugin, and skipped by a run: {names}")
@@ -87,15 +59,5 @@ def _verdict(inventory: Inventory, suite: str) -> list[str]:
             todo += ", choose another source with --weights"
             todo += ", or skip them (--available)" if inventory.dataset else ""
         return [*lines, f"{len(missing)} of {len(inventory.rows)} requirements are missing: {todo}"]
-    first = "downloads them first" if wanted else "has everything it needs"
+    first = "downloads them first" if inventory.to_download else "has everything it needs"
     return [*lines, f"`harness run --suite {suite}` {first}"]
-
-
-def to_download(rows: Sequence[Requirement]) -> str:
-    """How much will be downloaded: ``to download: 3 files, 12.3 MB``."""
-    total = sum(row.bytes or 0 for row in rows)
-    unknown = sum(row.bytes is None for row in rows)
-    files = "1 file" if len(rows) == 1 else f"{len(rows)} files"
-    size = f"{total / 1e6:,.1f} MB" if unknown < len(rows) else "of unknown size"
-    more = f", and {unknown} of unknown size" if 0 < unknown < len(rows) else ""
-    return f"to download: {files}, {size}{more}"

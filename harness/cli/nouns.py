@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.models_import import import_models
 from harness.cli.noun import Row, noun
+from harness.cli.warned import warn_of_broken
 from harness.errors import ConfigError
 from harness.report.presentation import Field
-from harness.terminal import echo
 
 if TYPE_CHECKING:
     import click
@@ -158,9 +158,7 @@ def _installed(files: Sequence[Path]) -> Catalog:
 def _components(files: Sequence[Path]) -> Catalog:
     """The components; broken plugins, whose components are missing, are named on stderr."""
     catalog = _installed(files)
-    for report in catalog.broken:
-        where = f"plugin {report.name} ({report.distribution} {report.version})"
-        echo(f"warning: {where} is {report.status}", err=True)
+    warn_of_broken(catalog)
     return catalog
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import data_places, database, option, registries
+from harness.cli.selection import places
 from harness.cli.verbs import verb
-from harness.errors import ConfigError, HarnessError
+from harness.errors import HarnessError
 from harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def report(
     from harness.report.html.page import html
     from harness.store.database import file_errors, snapshot
 
-    reader = clean_reader(_places(data), registry_files)
+    reader = clean_reader(places(data), registry_files)
     with snapshot(db) as stored:
         found = content(stored, suite=suite, images=images, reader=reader)
     page = output / "index.html"
@@ -86,7 +87,7 @@ def report(
         )
 
 
-def clean_reader(places: dict[str, Path], registry_files: Sequence[Path]) -> Reader:
+def clean_reader(folders: dict[str, Path], registry_files: Sequence[Path]) -> Reader:
     """Reads clean images through the registry's datasets, each opened on first use."""
     opened: dict[str, Dataset] = {}
 
@@ -95,7 +96,7 @@ def clean_reader(places: dict[str, Path], registry_files: Sequence[Path]) -> Rea
         from harness.report.html.pictures import cut_of
 
         if row.dataset not in opened:
-            opened[row.dataset] = _dataset(row.dataset, places.get(row.dataset), registry_files)
+            opened[row.dataset] = _dataset(row.dataset, folders.get(row.dataset), registry_files)
         dataset, sample = opened[row.dataset], Sample(row.image, row.label)
         if dataset.digest(sample) != row.digest:
             raise HarnessError("the clean image has changed since the run")
@@ -113,15 +114,5 @@ def _dataset(name: str, place: Path | None, registry_files: Sequence[Path]) -> D
 
     known = load(registry_files).datasets
     if name not in known:
-        raise unknown("dataset", name, known, see="`harness datasets list`")
+        raise unknown("dataset", name, known)
     return dataset_component(known[name], installed(), root=place)[1]
-
-
-def _places(data: Sequence[str]) -> dict[str, Path]:
-    places = {}
-    for item in data:
-        name, equals, path = item.partition("=")
-        if not (name and equals and path):
-            raise ConfigError(f"{item!r} is not NAME=PATH", where="--data")
-        places[name] = Path(path)
-    return places

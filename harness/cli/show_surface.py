@@ -8,7 +8,7 @@ import click
 
 from harness.cli.options import database, output_format
 from harness.cli.printing import show
-from harness.cli.run import listed
+from harness.cli.selection import listed
 from harness.report.presentation import Field, Format, present
 
 WRITTEN: tuple[Field[dict[str, str]], ...] = (Field("png", "image"), Field("json", "JSON"))

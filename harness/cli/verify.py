@@ -70,7 +70,7 @@ def verify(
     stderr says what and the exit code is 1.
     """
     from harness.audit import verify as verification
-    from harness.cli.run import listed, places
+    from harness.cli.selection import listed, places
     from harness.engine.device import resolve_device
     from harness.plugins import installed
     from harness.registry import load

@@ -6,9 +6,19 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from harness.terminal import echo
+
+if TYPE_CHECKING:
+    from harness.plugins import Catalog
+
+
+def warn_of_broken(catalog: Catalog) -> None:
+    """Name the broken plugins on stderr: what they offer is missing."""
+    for report in catalog.broken:
+        plugin = f"plugin {report.name} ({report.distribution} {report.version})"
+        echo(f"warning: {plugin} is {report.status}", err=True)
 
 
 @contextmanager

@@ -8,7 +8,15 @@ from typing import Any
 
 import torch
 
-from harness.api import AttackParameters, HarnessError, SteppedAttack
+from harness.api import (
+    AttackParameters,
+    HarnessError,
+    MissingError,
+    ModelError,
+    ModelLoader,
+    ModelSpec,
+    SteppedAttack,
+)
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size, forget_peak, peak_bytes
 from harness.engine.halving import BatchSize
@@ -23,7 +31,7 @@ from harness.engine.timing import (
 from harness.estimate.untrained import Built, build
 from harness.plugins import Catalog, Kind
 from harness.registry import ModelEntry, SuiteEntry
-from harness.resolve.components import attack_component, model_component
+from harness.resolve.components import attack_component, find_weights, model_component
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +52,7 @@ class Bench:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """A model's speeds, in images a second; None where there is none.
+    """A model's speeds, in images per second; None where there is none.
 
     Attributes:
         source: the registry's name of the source, None where the model has only one.
@@ -112,7 +120,7 @@ def _first_built(
 ) -> tuple[ModelEntry, Built]:
     """From any source with random weights; failing that, from any whose weights are here."""
     sources = [entry.chosen(name) for name in entry.sources] or [entry]
-    known = [(each, model_component(each, catalog, planning=True)[1]) for each in sources]
+    known = [(each, _with_weights(each, catalog)) for each in sources]
     first: HarnessError | None = None
     for random in (True, False):
         for source, (loader, spec) in known:
@@ -124,6 +132,15 @@ def _first_built(
                 first = first or error
     assert first is not None
     raise first
+
+
+def _with_weights(entry: ModelEntry, catalog: Catalog) -> tuple[ModelLoader, ModelSpec]:
+    """The loader of ``entry``, with the weights if they are here."""
+    try:
+        weights = find_weights(entry, catalog)
+    except (MissingError, ModelError):
+        weights = None
+    return model_component(entry, catalog, weights)[1]
 
 
 def _measured(row: Speed, model: PixelClassifier, bench: Bench) -> Speed:

@@ -1,12 +1,12 @@
-"""The figures of a plan's models: from the cache, or measured with random weights and kept there.
+"""What passes of a plan's models cost: from the cache, or measured with random weights and kept.
 
 torch is imported only where something has to be measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.api import HarnessError, ModelError, ModelLoader, ModelSpec
@@ -27,17 +27,17 @@ SECONDS = 0.7
 """How long each kind of passes of a model is timed, about."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Calibration:
-    """PassCosts by model, and why some models have none.
+    """Pass costs by model, and why some models have none.
 
     Attributes:
         device: what the seconds are of; None where none are known.
     """
 
-    device: str | None = None
-    figures: dict[str, PassCosts] = field(default_factory=dict)
-    without: dict[str, str] = field(default_factory=dict)
+    device: str | None
+    costs: Mapping[str, PassCosts]
+    without: Mapping[str, str]
 
 
 def calibrate(
@@ -48,50 +48,46 @@ def calibrate(
     measure: bool,
     say: Callable[[str], None],
 ) -> Calibration:
-    """The figures of ``models`` on ``device`` (auto, cpu, cuda:N).
+    """The pass costs of ``models`` on ``device`` (auto, cpu, cuda:N).
 
-    With ``measure`` unknown ones are found out, which takes seconds a model and is kept. ``say``
-    hears of it, and of a cache that cannot be written.
+    With ``measure`` unknown ones are measured, which takes seconds per model, and kept. ``say`` is
+    called with each model that is measured, and when the cache cannot be written.
 
     Raises:
         ConfigError: there is no such device.
     """
-    book = PassCostCache(cache_folder() / "figures.json", {"device": device, **machine()})
-    components = {model.name: model for model in resolved.plan.models if model.name in models}
+    cache = PassCostCache(cache_folder() / "figures.json", {"device": device, **machine()})
     keys = {
-        name: figures_key(component, resolved.models[name][0])
-        for name, component in components.items()
+        model.name: figures_key(model, resolved.models[model.name][0])
+        for model in resolved.plan.models
+        if model.name in models
     }
-    result = Calibration()
-    for name in keys:
-        loader, spec = resolved.models[name]
-        if spec.weights is None and not builds_untrained(loader):
-            result.without[name] = "whose loader builds nothing without weights"
-    unknown = [name for name, key in keys.items() if not book.complete(key)]
-    unknown = [name for name in unknown if measure and name not in result.without]
-    for number, name in enumerate(unknown, start=1):
+    without = {
+        name: "the loader builds nothing without weights"
+        for name in keys
+        if resolved.models[name][1].weights is None
+        and not builds_untrained(resolved.models[name][0])
+    }
+    measured: dict[str, PassCosts] = {}
+    unknown = [name for name in keys if not (name in without or cache.complete(keys[name]))]
+    for number, name in enumerate(unknown if measure else (), start=1):
         from harness.engine.device import describe, resolve_device
 
         place = resolve_device(device)
         say(f"measuring passes of {name} ({number} of {len(unknown)})")
         try:
-            found, where = _measured(*resolved.models[name], place), describe(place)
+            measured[name] = _measured(*resolved.models[name], place)
         except HarnessError as error:
-            result.without[name] = error.what
+            without[name] = error.what
             continue
         try:
-            book.keep(keys[name], found, where)
+            cache.keep(keys[name], measured[name], describe(place))
         except OSError as error:
-            say(f"the figures cannot be kept: {error}")
-        result.figures[name], result.device = found, where
-    for name, key in keys.items():
-        known = book.find(key)
-        if name not in result.figures and known is not None:
-            result.figures[name] = known
-        elif name not in result.figures:
-            result.without.setdefault(name, "not measured yet")
-    result.device = result.device or book.device
-    return result
+            say(f"pass costs cannot be kept: {error}")
+    known = {name: measured.get(name) or cache.find(key) for name, key in keys.items()}
+    costs = {name: found for name, found in known.items() if found is not None}
+    missing = {name: "not measured yet" for name in keys if name not in costs}
+    return Calibration(cache.device, costs, {**missing, **without})
 
 
 def _measured(loader: ModelLoader, spec: ModelSpec, device: torch.device) -> PassCosts:

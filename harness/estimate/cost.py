@@ -16,14 +16,14 @@ CLEAN = Passes(1, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The cost of cells; a sum leaves out what is unknown, and says of which models.
+    """The cost of cells; a sum leaves out what is unknown, and names the models it is unknown for.
 
     Attributes:
         images: to compute.
         forwards, backwards: of their attacks, at most, as outcomes count them.
         flops, seconds: of these passes and of the verdicts'. Not of the attacks' own arithmetic.
         kept_bytes: of the adversarial images that are kept, those of all images.
-        without_passes: labels of attacks and measurements that do not say how many they take.
+        without_passes: labels of attacks and measurements that do not declare how many they take.
         without_flops, without_seconds: names of models; those of ``without_passes`` count too.
     """
 
@@ -56,11 +56,11 @@ def total(costs: Iterable[Cost]) -> Cost:
     return sum(costs, Cost())
 
 
-def cell_cost(cell: Cell, pending: int, passes: Passes | None, figures: PassCosts) -> Cost:
+def cell_cost(cell: Cell, pending: int, passes: Passes | None, costs: PassCosts) -> Cost:
     """The cost of a cell's ``pending`` images.
 
     Args:
-        passes: the most that an image takes; None where the attack or measurement does not say.
+        passes: the most that an image takes; None where it is not declared.
     """
     kept = len(cell.images) * kept_bytes(cell)
     if not pending:
@@ -75,8 +75,8 @@ def cell_cost(cell: Cell, pending: int, passes: Passes | None, figures: PassCost
             without_seconds=frozenset({model}),
         )
     verdicts = 0 if attack is None else 1 + attack.eight_bit
-    flops = _sum(passes, verdicts, figures.forward_flops, figures.gradient_flops)
-    seconds = _sum(passes, verdicts, figures.forward_seconds, figures.gradient_seconds)
+    flops = _sum(passes, verdicts, costs.forward_flops, costs.gradient_flops)
+    seconds = _sum(passes, verdicts, costs.forward_seconds, costs.gradient_seconds)
     return Cost(
         images=pending,
         forwards=pending * passes.forwards,
@@ -89,11 +89,11 @@ def cell_cost(cell: Cell, pending: int, passes: Passes | None, figures: PassCost
     )
 
 
-def forwards_cost(model: str, pending: int, figures: PassCosts) -> Cost:
+def forwards_cost(model: str, pending: int, costs: PassCosts) -> Cost:
     """The cost of ``pending`` predictions alone, such as those of transfers."""
     if not pending:
         return Cost()
-    flops, seconds = figures.forward_flops, figures.forward_seconds
+    flops, seconds = costs.forward_flops, costs.forward_seconds
     return Cost(
         images=pending,
         forwards=pending,

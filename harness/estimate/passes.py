@@ -15,7 +15,7 @@ from harness.identity import tagged_hash
 from harness.planning import Component
 
 VERSION = 1
-"""Of the file's layout; a file of another one is begun anew."""
+"""Of the file's layout; a file of another version is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def cache_folder() -> Path:
 
 
 def figures_key(model: Component, loader: ModelLoader) -> str:
-    """What a model's figures depend on: what is built, and at which size.
+    """What a model's pass costs depend on: what is built, and at which size.
 
     Its weights count only where the loader builds nothing without them.
     """
@@ -58,7 +58,7 @@ def builds_untrained(loader: ModelLoader) -> bool:
 class PassCostCache:
     """The file: FLOPs by model, and for each machine and device the seconds by model.
 
-    A file that cannot be read is begun anew; it holds nothing that cannot be measured again.
+    A file that cannot be read is replaced: all of it can be measured again.
     """
 
     def __init__(self, path: Path, place: Mapping[str, Any]) -> None:
@@ -72,7 +72,7 @@ class PassCostCache:
         return None if found is None else str(found)
 
     def find(self, key: str) -> PassCosts | None:
-        """The model's figures if it has been measured on this device."""
+        """The model's costs if it has been measured on this device."""
         flops = self._whole["flops"].get(key)
         seconds = self._whole["places"].get(self._place, {}).get("seconds", {}).get(key)
         if flops is None and seconds is None:
@@ -84,16 +84,16 @@ class PassCostCache:
         place = self._whole["places"].get(self._place, {})
         return key in self._whole["flops"] and key in place.get("seconds", {})
 
-    def keep(self, key: str, figures: PassCosts, device: str) -> None:
-        """Write the figures down.
+    def keep(self, key: str, costs: PassCosts, device: str) -> None:
+        """Store the costs.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        self._whole = self._read()  # another process may have been at it
-        self._whole["flops"][key] = [figures.forward_flops, figures.gradient_flops]
+        self._whole = self._read()  # another process may have written it
+        self._whole["flops"][key] = [costs.forward_flops, costs.gradient_flops]
         place = self._whole["places"].setdefault(self._place, {"device": device, "seconds": {}})
-        place["seconds"][key] = [figures.forward_seconds, figures.gradient_seconds]
+        place["seconds"][key] = [costs.forward_seconds, costs.gradient_seconds]
         write_whole(self._path, self._whole)
 
     def _read(self) -> dict[str, Any]:

@@ -14,12 +14,11 @@ from harness.contained import cause, contained
 from harness.engine.classifier import PixelClassifier, PixelSpace
 from harness.engine.device import resolve_device
 from harness.engine.opening import opened
-from harness.plugins import Kind, installed
+from harness.plugins import installed
 from harness.registry.load import load
-from harness.resolve.components import model_loader
-from harness.resolve.download import download
+from harness.resolve.components import loader_of
 from harness.resolve.models import described_model
-from harness.resolve.weights import checked_weights, locate, place
+from harness.resolve.weights import checked, download, locate
 
 if TYPE_CHECKING:
     from harness.registry import ModelEntry
@@ -65,14 +64,14 @@ def opened_model(
 def _by_name(name: str, device: str | None) -> tuple[PixelClassifier, tuple[str, ...]]:
     """The model of a name, its weights downloaded where they are not here."""
     entry, catalog = _entry(name).chosen(None), installed()
-    registration = catalog.get(Kind.MODEL_LOADER, entry.loader, where=place(entry))
-    loader = model_loader(registration)
+    loader = loader_of(entry, catalog)
     found = locate(entry, loader)
     if (found.path is None or not found.path.exists()) and found.url is not None:
-        download(entry, catalog, lambda done, total: None)
-    weights, _ = checked_weights(entry, loader)
+        weights = download(entry, loader, lambda done, total: None)
+    else:
+        weights = checked(entry, loader, found)
     wanted = resolve_device(device or "auto")
-    model = opened(loader.load, entry.spec(weights), wanted, fold_batch_norm=True).model
+    model = opened(loader.load, entry.spec(weights.path), wanted, fold_batch_norm=True).model
     return model, (entry.notes,) if ":" in entry.name and entry.notes else ()
 
 

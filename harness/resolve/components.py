@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +16,6 @@ from harness.api import (
     HarnessError,
     Measurement,
     Metric,
-    MissingError,
-    ModelError,
     ModelLoader,
     ModelSpec,
     PluginError,
@@ -35,31 +33,24 @@ from harness.registry import (
 from harness.resolve.checked_dataset import CheckedDataset
 from harness.resolve.declared import check_attack, check_measurement
 from harness.resolve.parameters import ParameterSpec, changed, labels
-from harness.resolve.weights import checked_weights, place
+from harness.resolve.weights import CheckedWeights, checked_weights, place
 from harness.signals import stop_if_asked
 
 
 def model_component(
-    entry: ModelEntry, catalog: Catalog, *, planning: bool = False
+    entry: ModelEntry, catalog: Catalog, weights: CheckedWeights | None
 ) -> tuple[Component, tuple[ModelLoader, ModelSpec]]:
-    """A model with its loader and what the loader is told; the weights are there and checked.
+    """A model with its loader and what the loader is given.
 
-    Where ``entry`` has sources and none is chosen, the first one counts. For ``planning`` the
-    weights need not be there: their hash is then the registry's, or unlike any other.
+    Where ``entry`` has sources and none is chosen, the first one counts.
 
-    Raises:
-        MissingError: the weight file is not there, or not the registry's.
+    Args:
+        weights: see `find_weights`; None: they are not here, and their hash is the registry's, or
+            unlike any other.
     """
     entry = entry.chosen(None)
-    where = f"{place(entry)}.loader"
-    registration = catalog.get(Kind.MODEL_LOADER, entry.loader, where=where)
-    loader = model_loader(registration)
-    try:
-        weights, digest = checked_weights(entry, loader)
-    except (MissingError, ModelError):
-        if not planning:
-            raise
-        weights, digest = None, entry.weights.sha256 or f"unknown: {entry.name}"
+    registration = _loader_registration(entry, catalog)
+    digest = weights.sha256 if weights else entry.weights.sha256 or f"unknown: {entry.name}"
     preprocessing = entry.input.model_dump(mode="json")
     if entry.input.cut is None:
         del preprocessing["cut"]  # keys are older than cuts
@@ -82,7 +73,38 @@ def model_component(
         "shape": [3, *entry.input.size],
         "plugin": registration.origin,
     }
-    return Component(entry.name, identity, about), (loader, entry.spec(weights))
+    spec = entry.spec(weights.path if weights else None)
+    return Component(entry.name, identity, about), (model_loader(registration), spec)
+
+
+def found_model(
+    entry: ModelEntry, catalog: Catalog
+) -> tuple[Component, tuple[ModelLoader, ModelSpec]]:
+    """`model_component` with the weights, which have to be here.
+
+    Raises:
+        MissingError: the weight file is not there, or not the registry's.
+    """
+    return model_component(entry, catalog, find_weights(entry, catalog))
+
+
+def find_weights(entry: ModelEntry, catalog: Catalog) -> CheckedWeights:
+    """The weights of ``entry``, or of its first source where none is chosen.
+
+    Raises:
+        MissingError: the weight file is not there, or not the registry's.
+    """
+    entry = entry.chosen(None)
+    return checked_weights(entry, loader_of(entry, catalog))
+
+
+def loader_of(entry: ModelEntry, catalog: Catalog) -> ModelLoader:
+    """The loader that ``entry`` names."""
+    return model_loader(_loader_registration(entry, catalog))
+
+
+def _loader_registration(entry: ModelEntry, catalog: Catalog) -> Registration:
+    return catalog.get(Kind.MODEL_LOADER, entry.loader, where=f"{place(entry)}.loader")
 
 
 def model_loader(registration: Registration) -> ModelLoader:
@@ -94,7 +116,7 @@ def model_loader(registration: Registration) -> ModelLoader:
 def dataset_component(
     entry: DatasetEntry, catalog: Catalog, *, root: Path | None
 ) -> tuple[Component, CheckedDataset]:
-    """A data set with its reader; ``root`` is the user's place for it.
+    """A dataset with its reader; ``root`` is the user's place for it.
 
     Raises:
         MissingError: the data are not there. ConfigError: registry and reader count its classes
@@ -200,24 +222,16 @@ def _parametrised(
     return Component(registration.name, identity, about)
 
 
-def metric_instances(
-    names: tuple[str, ...], catalog: Catalog, unavailable: list[str]
-) -> Mapping[str, Metric]:
-    """The metrics called ``names``; those that no plugin offers are added to ``unavailable``."""
-    metrics: dict[str, Metric] = {}
-    for name in names:
-        registration = catalog.find(Kind.METRIC, name)
-        if registration is None:
-            unavailable.append(name)
-        else:
-            metrics[name] = _instance(registration, Metric)
-    return metrics
+def metric_instance(registration: Registration) -> Metric:
+    """The metric that a plugin offers."""
+    metric: Metric = _instance(registration, Metric)
+    return metric
 
 
 def _imported(registration: Registration, base: type[Any]) -> type[Any]:
     loaded = registration.load()
     if not (isinstance(loaded, type) and issubclass(loaded, base)):
-        raise _broken(registration, TypeError(f"{registration.target} is no {base.__name__}"))
+        raise _broken(registration, TypeError(f"{registration.target} is not a {base.__name__}"))
     return loaded
 
 
@@ -232,7 +246,7 @@ def _using(registration: Registration) -> Iterator[None]:
     """A first call into what a plugin offers.
 
     Raises:
-        PluginError: it raised something else than an error of ours.
+        PluginError: it raised anything but an error of ours.
     """
     try:
         yield

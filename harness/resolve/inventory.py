@@ -6,22 +6,20 @@ Found out without network; nothing is made.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from harness.api import MissingError, ModelError
 from harness.planning import Component
 from harness.plugins import Catalog, Kind
 from harness.registry import ModelEntry, Registry, SuiteEntry
 from harness.resolve.checked_dataset import CheckedDataset
-from harness.resolve.components import dataset_component, model_loader
+from harness.resolve.components import dataset_component, loader_of
 from harness.resolve.models import AD_HOC, Choice, choose_dataset, choose_models
-from harness.resolve.weights import checked_hash, locate, place
-
-if TYPE_CHECKING:
-    from harness.resolve.prepare import Request
+from harness.resolve.request import Request
+from harness.resolve.weights import CheckedWeights, checked, locate
 
 State = Literal["present", "downloadable", "missing"]
 
@@ -30,11 +28,10 @@ OFFLINE = "HF_HUB_OFFLINE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """A model's weights or a data set.
+    """A model's weights or a dataset.
 
     Attributes:
-        source: of a model: the registry's name of it, or else the loader; of a data set: the
-            reader.
+        source: of a model: the registry's name of it, or else the loader; of a dataset: the reader.
         fidelity: of the source, where the registry has several.
         bytes: of the weight file, where known.
         problem: why it is missing.
@@ -43,7 +40,7 @@ class Requirement:
         url: where it is downloaded from.
     """
 
-    kind: Literal["model", "data set"]
+    kind: Literal["model", "dataset"]
     name: str
     source: str
     fidelity: str | None = None
@@ -56,20 +53,34 @@ class Requirement:
     url: str | None = None
 
 
+class RequirementsMissing(MissingError):
+    """A run cannot begin.
+
+    Attributes:
+        rows: what is missing.
+    """
+
+    def __init__(self, what: str, rows: Sequence[Requirement], *, hint: str) -> None:
+        super().__init__(what, hint=hint)
+        self.rows = tuple(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The requirements of a request, models first, and what they were found out about.
+    """The requirements of a request, models first, and what is here of them.
 
     Attributes:
         dataset: None where it is missing.
         unoffered: what the suite names and no installed plugin offers: ``attack 'fgms'``. A run
-            goes on without it.
+            continues without it.
+        weights: those that are here, by the model's name.
     """
 
     choice: Choice
     rows: tuple[Requirement, ...]
     dataset: tuple[Component, CheckedDataset] | None
     unoffered: tuple[str, ...]
+    weights: Mapping[str, CheckedWeights] = field(default_factory=dict)
 
     def all(self, state: State) -> tuple[Requirement, ...]:
         return tuple(row for row in self.rows if row.state == state)
@@ -79,6 +90,38 @@ class Inventory:
         kept = tuple(entry for entry in self.choice.models if entry.name not in models)
         rows = (row for row in self.rows if row.kind != "model" or row.name not in models)
         return replace(self, choice=replace(self.choice, models=kept), rows=tuple(rows))
+
+    def required(self, *, available: bool) -> Inventory:
+        """The same if a run can begin with it; if ``available``, without the missing models.
+
+        Raises:
+            RequirementsMissing: it cannot.
+        """
+        missing = self.all("missing")
+        without = self.without([row.name for row in missing if row.kind == "model"])
+        some = self.dataset is not None and bool(without.choice.models)
+        if not missing or (available and some):
+            return without
+        hint = "get them as described in the table"
+        if some:
+            hint += ", or skip them with --available"
+        if available and self.dataset:
+            raise RequirementsMissing("no model is left", missing, hint=hint)
+        what = f"{len(missing)} of {len(self.rows)} requirements are missing"
+        raise RequirementsMissing(what, missing, hint=hint)
+
+    @property
+    def to_download(self) -> str | None:
+        """How much will be downloaded: ``to download: 3 files, 12.3 MB``; None: nothing."""
+        rows = self.all("downloadable")
+        if not rows:
+            return None
+        total = sum(row.bytes or 0 for row in rows)
+        unknown = sum(row.bytes is None for row in rows)
+        files = "1 file" if len(rows) == 1 else f"{len(rows)} files"
+        size = f"{total / 1e6:,.1f} MB" if unknown < len(rows) else "of unknown size"
+        more = f", and {unknown} of unknown size" if 0 < unknown < len(rows) else ""
+        return f"to download: {files}, {size}{more}"
 
 
 def check_requirements(request: Request, registry: Registry, catalog: Catalog) -> Inventory:
@@ -91,7 +134,13 @@ def check_requirements(request: Request, registry: Registry, catalog: Catalog) -
     choice = choose_models(request, suite, registry, catalog)
     models = [_model(entry, choice, registry, catalog) for entry in choice.models]
     data, dataset = _dataset(request, suite, registry, catalog)
-    return Inventory(choice, (*models, data), dataset, _unoffered(suite, catalog))
+    return Inventory(
+        choice,
+        rows=(*(row for row, _ in models), data),
+        dataset=dataset,
+        unoffered=_unoffered(suite, catalog),
+        weights={row.name: weights for row, weights in models if weights is not None},
+    )
 
 
 def _unoffered(suite: SuiteEntry, catalog: Catalog) -> tuple[str, ...]:
@@ -109,7 +158,9 @@ def offline() -> bool:
     return os.environ.get(OFFLINE, "").upper() in ("1", "ON", "YES", "TRUE")
 
 
-def _model(entry: ModelEntry, choice: Choice, registry: Registry, catalog: Catalog) -> Requirement:
+def _model(
+    entry: ModelEntry, choice: Choice, registry: Registry, catalog: Catalog
+) -> tuple[Requirement, CheckedWeights | None]:
     ad_hoc = entry.name in choice.ad_hoc
     row = Requirement(
         kind="model",
@@ -118,20 +169,21 @@ def _model(entry: ModelEntry, choice: Choice, registry: Registry, catalog: Catal
         fidelity=entry.fidelity,
         state="missing",
     )
-    row = _located(row, entry, catalog)
+    row, weights = _located(row, entry, catalog)
     if row.state == "missing" and not ad_hoc:
-        return replace(row, how=_or_else(row, registry.models[entry.name], catalog))
-    return row
+        row = replace(row, how=_or_else(row, registry.models[entry.name], catalog))
+    return row, weights
 
 
-def _located(row: Requirement, entry: ModelEntry, catalog: Catalog) -> Requirement:
-    """``row`` with what is known about the weights of ``entry``."""
-    where = f"{place(entry)}.loader"
-    loader = model_loader(catalog.get(Kind.MODEL_LOADER, entry.loader, where=where))
+def _located(
+    row: Requirement, entry: ModelEntry, catalog: Catalog
+) -> tuple[Requirement, CheckedWeights | None]:
+    """``row`` with what is known about the weights of ``entry``, and those that are here."""
+    loader = loader_of(entry, catalog)
     try:
         found = locate(entry, loader)
     except (MissingError, ModelError) as error:
-        return replace(row, problem=error.what, how=error.hint or "")
+        return replace(row, problem=error.what, how=error.hint or ""), None
     row = replace(
         row,
         bytes=found.bytes,
@@ -142,26 +194,27 @@ def _located(row: Requirement, entry: ModelEntry, catalog: Catalog) -> Requireme
     )
     if found.path is not None and found.path.exists():
         try:
-            checked_hash(entry, loader, found)
+            weights = checked(entry, loader, found)
         except (MissingError, ModelError) as error:
-            return replace(row, problem=error.what, how=error.hint or "")
-        return replace(row, state="present", how="")
+            return replace(row, problem=error.what, how=error.hint or ""), None
+        return replace(row, state="present", how=""), weights
     if found.path is not None and found.url is None:
-        return replace(row, problem=f"{found.path} is not there")
+        return replace(row, problem=f"{found.path} is not there"), None
     if offline():
         how = f"unset {OFFLINE}, or copy the file from a machine that has it"
-        how = how if found.url else found.how  # a loader that looks at the variable says it better
-        return replace(row, problem=f"not here, and offline ({OFFLINE} is set)", how=how)
+        how = how if found.url else found.how  # a loader that reads the variable explains it better
+        return replace(row, problem=f"not here, and offline ({OFFLINE} is set)", how=how), None
     if found.url is None:
-        return replace(row, problem="not here")
-    return replace(row, state="downloadable", how=found.how or "downloaded before the run begins")
+        return replace(row, problem="not here"), None
+    how = found.how or "downloaded before the run begins"
+    return replace(row, state="downloadable", how=how), None
 
 
 def _or_else(row: Requirement, entry: ModelEntry, catalog: Catalog) -> str:
     """How to get what is missing, and which other source of the model would do."""
     others = [name for name in entry.sources if name != row.source]
     for name in others:
-        if _located(row, entry.chosen(name), catalog).state != "missing":
+        if _located(row, entry.chosen(name), catalog)[0].state != "missing":
             return f"{row.how}; or --weights {entry.name}={name}"
     return row.how
 
@@ -172,7 +225,7 @@ def _dataset(
     entry = choose_dataset(request, suite, registry)
     root = request.data.get(entry.name)
     row = Requirement(
-        kind="data set",
+        kind="dataset",
         name=entry.name,
         source=entry.reader,
         state="missing",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.api import (
     ConfigError,
@@ -20,11 +19,8 @@ from harness.contained import contained
 from harness.plugins import Catalog, Kind, unknown
 from harness.registry import DatasetEntry, ModelEntry, Registry, SuiteEntry
 from harness.registry.entries import Origin
-from harness.resolve.components import model_loader
-from harness.resolve.weights import checked_weights
-
-if TYPE_CHECKING:
-    from harness.resolve.prepare import Request
+from harness.resolve.components import find_weights, model_loader
+from harness.resolve.request import Request
 
 AD_HOC = "ad hoc"
 """The source of a model that no registry names."""
@@ -37,7 +33,7 @@ class Choice:
     Attributes:
         models: those to run, each with its source chosen: the registry's in its order, then those
             that it does not name.
-        board: the names of all models of the board: the suite's, and those asked for besides.
+        board: the names of all models of the leaderboard: the suite's, and those asked for besides.
         ad_hoc: the names of the models that no registry names.
         notes: lines that the user should read before the run.
     """
@@ -66,7 +62,7 @@ def choose_models(
     for item in request.models:
         if ":" in item:  # no name in a registry has one
             entry = described_model(item, catalog)
-            renamed += _told_apart(entry, item, catalog, taken)
+            renamed += _made_unique(entry, catalog, taken)
             if entry.name in described:
                 raise ConfigError(
                     f"two models are called {entry.name!r}",
@@ -94,7 +90,7 @@ def choose_models(
 
 
 def choose_dataset(request: Request, suite: SuiteEntry, registry: Registry) -> DatasetEntry:
-    """The suite's data set.
+    """The suite's dataset.
 
     Raises:
         ConfigError: it does not exist, or another one that the request places.
@@ -108,7 +104,7 @@ def choose_dataset(request: Request, suite: SuiteEntry, registry: Registry) -> D
 def _sourced(
     models: Sequence[ModelEntry], weights: Sequence[tuple[str | None, str]]
 ) -> tuple[list[ModelEntry], list[str]]:
-    """``models`` with their sources chosen, and a line where some have none that is wanted."""
+    """``models`` with their sources chosen, and a line where some lack the wanted one."""
     anywhere = [name for glob, name in weights if glob is None]
     for glob, name in weights:
         _check_source(models, glob, name)
@@ -158,7 +154,7 @@ def described_model(item: str, catalog: Catalog) -> ModelEntry:
         with contained("it"):
             described = loader.describe(reference)
         if not isinstance(described, Described):
-            raise TypeError(f"{type(described).__name__} is no Described")
+            raise TypeError(f"{type(described).__name__} is not a Described")
         entry = _entry(name, described)
     except HarnessError:
         raise
@@ -174,12 +170,12 @@ def described_model(item: str, catalog: Catalog) -> ModelEntry:
     return entry
 
 
-def _told_apart(
-    entry: ModelEntry, item: str, catalog: Catalog, taken: dict[str, frozenset[str]]
+def _made_unique(
+    entry: ModelEntry, catalog: Catalog, taken: dict[str, frozenset[str]]
 ) -> list[str]:
-    """Name the entry of a file so that the name stands for no other weights; a line if it had to.
+    """Name the entry of a file so that the name stands for no other weights; a line if it changed.
 
-    Hubs call every file ``model.onnx``, and a board has one row a name.
+    Hubs call every file ``model.onnx``, and a leaderboard has one row per name.
 
     Args:
         taken: the hashes of the weights that names stand for; this one's is added.
@@ -187,11 +183,11 @@ def _told_apart(
     if entry.weights_path is None:
         return []
     loader, _, file = entry.name.partition(":")
-    registration = catalog.get(Kind.MODEL_LOADER, loader, where=f"--models {item}")
     try:
-        path, digest = checked_weights(entry, model_loader(registration))
-    except (MissingError, ModelError):  # which is said where the weights are asked for
+        weights = find_weights(entry, catalog)
+    except (MissingError, ModelError):  # which is reported where the weights are needed
         return []
+    path, digest = weights.path, weights.sha256
     folder = f"{loader}:{path.parent.name}/{file}"
     names = (entry.name, folder, f"{folder}@{digest[:8]}")
     name = next(each for each in names if taken.get(each, frozenset()) <= {digest})

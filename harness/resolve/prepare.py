@@ -5,19 +5,18 @@ Everything that can be wrong or missing is found here, before a run makes anythi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from harness.api import (
     AttackParameters,
     ConfigError,
     Dataset,
-    Goal,
     Measurement,
     Metric,
+    MissingError,
     ModelLoader,
     ModelSpec,
 )
@@ -28,58 +27,22 @@ from harness.planning import (
     Plan,
     PlannedAttack,
     PlannedImage,
-    PlannedMeasurement,
     PlannedTransfer,
     Task,
     image_order,
     plan_cells,
 )
-from harness.plugins import Catalog, Kind, Registration, unknown
+from harness.plugins import Catalog, Kind, unknown
 from harness.registry import Registry, SuiteEntry
 from harness.resolve.checked_dataset import CheckedDataset
-from harness.resolve.components import (
-    attack_component,
-    dataset_component,
-    measurement_component,
-    metric_instances,
-    model_component,
-)
-from harness.resolve.inventory import Inventory
-from harness.resolve.models import choose_dataset, choose_models
-from harness.resolve.parameters import labels
-from harness.resolve.starting import with_start
+from harness.resolve.components import loader_of, metric_instance, model_component
+from harness.resolve.inventory import Inventory, check_requirements
+from harness.resolve.request import Request
+from harness.resolve.tasks import Tasks, matches, requested, suite_tasks
+from harness.resolve.weights import CheckedWeights, download
 
-_E = TypeVar("_E")
-_T = TypeVar("_T", PlannedAttack, PlannedMeasurement)
-_P = TypeVar("_P", AttackParameters, Measurement)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the command line asks for; empty selections mean "what the suite says".
-
-    Attributes:
-        models: names, globs, and LOADER:MODEL for models that the registry does not name.
-        attacks: names or labels, or globs, of attacks and measurements.
-        images: ids, or globs, of images of the data set.
-        weights: (glob of models, source); without a glob the source is for all that have it.
-        eight_bit: whether every attack's candidates are judged after rounding to 8 bits too.
-        known: hashes of the weights that names of models stand for already, in the database.
-        exact: how many images every pass has; see `NumericPolicy.rows`.
-    """
-
-    suite: str
-    models: Sequence[str] = ()
-    weights: Sequence[tuple[str | None, str]] = ()
-    attacks: Sequence[str] = ()
-    goals: Sequence[Goal] = ()
-    images: Sequence[str] = ()
-    limit: int | None = None
-    seed: int | None = None
-    data: Mapping[str, Path] = field(default_factory=dict)
-    eight_bit: bool = False
-    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    exact: int | None = None
+Progress = Callable[[str, int, int | None], None]
+"""Called with a model's name, the bytes downloaded so far, and their total where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,117 +52,196 @@ class Resolved:
     Attributes:
         attacks, measurements: by label.
         models, metrics: by name.
+        ad_hoc: the names of the models that no registry names.
     """
 
     plan: Plan
-    dataset: Dataset
+    dataset: CheckedDataset
     attacks: Mapping[str, AttackParameters]
     measurements: Mapping[str, Measurement]
     models: Mapping[str, tuple[ModelLoader, ModelSpec]]
     metrics: Mapping[str, Metric]
+    ad_hoc: tuple[str, ...] = ()
 
 
-def resolve(
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan whose weights may not be here yet, and what it needs."""
+
+    resolved: Resolved
+    inventory: Inventory
+
+
+def prepare(
     request: Request,
     registry: Registry,
     catalog: Catalog,
-    inventory: Inventory | None = None,
     *,
-    planning: bool = False,
+    available: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Progress = lambda name, done, total: None,
 ) -> Resolved:
-    """The plan for ``request`` and everything it needs.
+    """The plan for ``request`` and everything it needs; weights that are not here are downloaded.
 
     Args:
-        inventory: what was found out about the request before; its models are those of the plan.
-        planning: weights need not be here; a model whose weights' hash is not known has a key that
-            no other has, and nothing is stored under it.
+        available: continue without the models whose weights are missing.
+        say: called with each line that the user should read before the run.
 
     Raises:
-        ConfigError: a name, a parameter or a goal is wrong. MissingError: weights or data are not
-        there. PluginError: a component that is needed cannot be imported.
+        ConfigError: a name, a parameter or a goal is wrong. RequirementsMissing: weights or data
+        are not here. MissingError: a download failed. PluginError: a component that is needed
+        cannot be imported.
     """
+    found = check_requirements(request, registry, catalog)
+    inventory = found.required(available=available)
+    if inventory.to_download:  # what is wrong is reported before gigabytes travel
+        _resolved(request, registry, catalog, inventory)
+    for line in inventory.choice.notes:
+        say(line)
+    if len(inventory.choice.models) < len(found.choice.models):
+        out = ", ".join(row.name for row in found.all("missing"))
+        say(f"skipped because their weights are missing: {out}")
+    inventory = _downloaded(inventory, catalog, available=available, say=say, progress=progress)
+    resolved = _resolved(request, registry, catalog, inventory)
+    for _, spec in resolved.models.values():
+        resolved.dataset.try_out(spec.preprocessing.size, spec.preprocessing.cut)
+        break  # one model's input is enough to see that the reader works
+    return resolved
+
+
+def draft(request: Request, registry: Registry, catalog: Catalog) -> Draft:
+    """The plan for ``request`` without its weights; its images have to be here.
+
+    A model whose weights' hash is not known has keys that no other has, and nothing is stored under
+    them.
+
+    Raises:
+        ConfigError, RequirementsMissing, PluginError: see `prepare`.
+    """
+    inventory = check_requirements(request, registry, catalog)
+    if inventory.dataset is None:
+        inventory = inventory.required(available=False)
+    return Draft(_resolved(request, registry, catalog, inventory), inventory)
+
+
+def _downloaded(
+    inventory: Inventory,
+    catalog: Catalog,
+    *,
+    available: bool,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> Inventory:
+    """``inventory`` with the weights that had to be downloaded.
+
+    Raises:
+        MissingError: a download failed, and is needed.
+    """
+    entries = {entry.name: entry for entry in inventory.choice.models}
+    weights: dict[str, CheckedWeights] = dict(inventory.weights)
+    failed = []
+    if inventory.to_download:
+        say(inventory.to_download)
+    for row in inventory.all("downloadable"):
+        entry = entries[row.name]
+        try:
+            loader = loader_of(entry, catalog)
+            weights[row.name] = download(entry, loader, partial(progress, row.name))
+        except MissingError as error:
+            if not available:
+                raise
+            say(f"skipped: {error}")
+            failed.append(row.name)
+    kept = replace(inventory.without(failed), weights=weights)
+    if not kept.choice.models:
+        raise MissingError("no model is left", hint="see `harness doctor`")
+    return kept
+
+
+def _resolved(
+    request: Request, registry: Registry, catalog: Catalog, inventory: Inventory
+) -> Resolved:
+    """The plan for ``request`` with the models and the dataset of ``inventory``."""
     suite = registry.get_suite(request.suite)
-    unavailable: list[str] = []
-    attacks, parameters = _attacks(suite, catalog, unavailable)
-    measurements, measuring = _measurements(suite, catalog, attacks, unavailable)
-    chosen, measured = _chosen(request, suite, catalog, attacks, measurements)
-    metrics = metric_instances(suite.metrics, catalog, unavailable)
-    choice = inventory.choice if inventory else choose_models(request, suite, registry, catalog)
-    found = (inventory and inventory.dataset) or _dataset(request, suite, registry, catalog)
-    dataset_component_, dataset = found
-    models = [model_component(entry, catalog, planning=planning) for entry in choice.models]
+    tasks = suite_tasks(suite, catalog)
+    chosen = requested(request, suite, catalog, tasks)
+    metrics = {
+        name: metric_instance(registration)
+        for name in suite.metrics
+        if (registration := catalog.find(Kind.METRIC, name))
+    }
+    models = [
+        model_component(entry, catalog, inventory.weights.get(entry.name))
+        for entry in inventory.choice.models
+    ]
     components = [component for component, _ in models]
     _must_differ(components)
-    if models and not planning:
-        wanted = models[0][1][1].preprocessing
-        dataset.try_out(wanted.size, wanted.cut)
-    images = [PlannedImage(sample.id, sample.label) for sample in dataset.samples()]
-    ordered = _wanted_images(request, image_order(suite.dataset, images))
     seed = suite.seed if request.seed is None else request.seed
+    assert inventory.dataset is not None
+    data, dataset = inventory.dataset
     plan = Plan(
         suite=suite.name,
-        definition=_definition(suite, choice.board, attacks, measurements, seed),
+        definition=_definition(suite, inventory.choice.board, tasks, seed),
         seed=seed,
         cells=plan_cells(
             models=components,
-            attacks=[narrowed for narrowed in chosen if narrowed.goals],
-            measurements=[narrowed for narrowed in measured if narrowed.goals],
-            dataset=dataset_component_,
-            images=ordered[: request.limit],
+            attacks=chosen.attacks,
+            measurements=chosen.measurements,
+            dataset=data,
+            images=_images(request, suite, dataset)[: request.limit],
             clean_images=suite.accuracy_images,
             seed=seed,
             policy=NumericPolicy(rows=request.exact),
         ),
-        unavailable=tuple(unavailable),
+        unavailable=(*tasks.unavailable, *(name for name in suite.metrics if name not in metrics)),
         transfer=_transfer(suite),
     )
-    loaded = {component.name: each for component, each in models}
-    return Resolved(plan, dataset, parameters, measuring, loaded, metrics)
-
-
-def _definition(
-    suite: SuiteEntry,
-    models: Sequence[str],
-    attacks: Sequence[PlannedAttack],
-    measurements: Sequence[PlannedMeasurement],
-    seed: int,
-) -> dict[str, Any]:
-    """The resolved suite, as the store keeps it for the boards: all of it, whatever is chosen."""
-    return {
-        "name": suite.name,
-        "dataset": suite.dataset,
-        "models": list(models),
-        "attacks": [
-            {
-                "name": attack.component.name,
-                "label": attack.label,
-                "norm": attack.norm.value,
-                "budget": attack.budget,
-                "goals": [goal.value for goal in attack.goals],
-                "parameters": attack.component.identity["parameters"],
-            }
-            for attack in attacks
-        ],
-        "measurements": [
-            {
-                "name": measurement.component.name,
-                "label": measurement.label,
-                "goals": [goal.value for goal in measurement.goals],
-                "parameters": measurement.component.identity["parameters"],
-            }
-            for measurement in measurements
-        ],
-        "metrics": list(suite.metrics),
-        "images": suite.images,
-        "accuracy_images": suite.accuracy_images,
-        "transfer": None if (transfer := _transfer(suite)) is None else transfer.definition,
-        "seed": seed,
-    }
+    return Resolved(
+        plan=plan,
+        dataset=dataset,
+        attacks=tasks.parameters,
+        measurements=tasks.instances,
+        models={component.name: each for component, each in models},
+        metrics=metrics,
+        ad_hoc=inventory.choice.ad_hoc,
+    )
 
 
 def _transfer(suite: SuiteEntry) -> PlannedTransfer | None:
     entry = suite.transfer
     return None if entry is None else PlannedTransfer(entry.border, entry.keep_sets)
+
+
+def _definition(
+    suite: SuiteEntry, models: Sequence[str], tasks: Tasks, seed: int
+) -> dict[str, Any]:
+    """The resolved suite, as the store keeps it for the boards: all of it, whatever is chosen."""
+    transfer = _transfer(suite)
+    return {
+        "name": suite.name,
+        "dataset": suite.dataset,
+        "models": list(models),
+        "attacks": [_attack_definition(attack) for attack in tasks.attacks],
+        "measurements": [_task_definition(each) for each in tasks.measurements],
+        "metrics": list(suite.metrics),
+        "images": suite.images,
+        "accuracy_images": suite.accuracy_images,
+        "transfer": None if transfer is None else transfer.definition,
+        "seed": seed,
+    }
+
+
+def _attack_definition(attack: PlannedAttack) -> dict[str, Any]:
+    return {**_task_definition(attack), "norm": attack.norm.value, "budget": attack.budget}
+
+
+def _task_definition(task: Task) -> dict[str, Any]:
+    return {
+        "name": task.component.name,
+        "label": task.label,
+        "goals": [goal.value for goal in task.goals],
+        "parameters": task.component.identity["parameters"],
+    }
 
 
 def _must_differ(models: Sequence[Component]) -> None:
@@ -214,134 +256,14 @@ def _must_differ(models: Sequence[Component]) -> None:
             )
 
 
-def _dataset(
-    request: Request, suite: SuiteEntry, registry: Registry, catalog: Catalog
-) -> tuple[Component, CheckedDataset]:
-    entry = choose_dataset(request, suite, registry)
-    return dataset_component(entry, catalog, root=request.data.get(entry.name))
-
-
-def _wanted_images(request: Request, ordered: tuple[PlannedImage, ...]) -> tuple[PlannedImage, ...]:
-    """The images that are asked for, in their order."""
+def _images(request: Request, suite: SuiteEntry, dataset: Dataset) -> tuple[PlannedImage, ...]:
+    """The images that are asked for, in the order of the plan."""
+    images = [PlannedImage(sample.id, sample.label) for sample in dataset.samples()]
+    ordered = image_order(suite.dataset, images)
     if not request.images:
         return ordered
     ids = [image.id for image in ordered]
     for glob in request.images:
-        if not _matches([glob], ids):
+        if not matches([glob], ids):
             raise unknown("image", glob, ids, "--images", "the ids of the view `samples`")
-    return tuple(image for image in ordered if _matches(request.images, [image.id]))
-
-
-def _attacks(
-    suite: SuiteEntry, catalog: Catalog, unavailable: list[str]
-) -> tuple[list[PlannedAttack], dict[str, AttackParameters]]:
-    """The suite's attacks; those that no plugin offers are added to ``unavailable``."""
-    named = [(entry.attack, entry) for entry in suite.attacks]
-    found = _offered(Kind.ATTACK, named, catalog, unavailable)
-    return _labelled(
-        f"suites.{suite.name}.attacks",
-        [(entry.source, attack_component(entry, suite, offer)) for entry, offer in found],
-    )
-
-
-def _measurements(
-    suite: SuiteEntry,
-    catalog: Catalog,
-    attacks: Sequence[PlannedAttack],
-    unavailable: list[str],
-) -> tuple[list[PlannedMeasurement], dict[str, Measurement]]:
-    """The suite's measurements; those that no plugin offers are added to ``unavailable``.
-
-    So are those that start from such an attack.
-    """
-    absent = frozenset(unavailable)
-    named = [(entry.measurement, entry) for entry in suite.measurements]
-    tasks: list[tuple[str, tuple[PlannedMeasurement, Measurement]]] = []
-    for entry, offer in _offered(Kind.MEASUREMENT, named, catalog, unavailable):
-        planned, measurement = measurement_component(entry, suite, offer)
-        start = measurement.starts_from
-        if start is not None and start.partition(" ")[0] in absent:
-            unavailable.append(planned.label)
-            continue
-        if start is not None:
-            planned = with_start(planned, start, entry, suite, attacks)
-        tasks.append((entry.source, (planned, measurement)))
-    return _labelled(f"suites.{suite.name}.measurements", tasks)
-
-
-def _offered(
-    kind: Kind, named: Iterable[tuple[str, _E]], catalog: Catalog, unavailable: list[str]
-) -> list[tuple[_E, Registration]]:
-    """The suite's entries with what a plugin offers under their names."""
-    found: list[tuple[_E, Registration]] = []
-    for name, entry in named:
-        registration = catalog.find(kind, name)
-        if registration is None:
-            unavailable.append(name)
-        else:
-            found.append((entry, registration))
-    return found
-
-
-def _labelled(
-    field: str, tasks: Sequence[tuple[str, tuple[_T, _P]]]
-) -> tuple[list[_T], dict[str, _P]]:
-    """The tasks with labels that tell them apart, and their parameters by label.
-
-    Raises:
-        ConfigError: one stands twice in ``field``.
-    """
-    planned: list[_T] = []
-    parameters: dict[str, _P] = {}
-    names = labels([(task.component.name, instance) for _, (task, instance) in tasks])
-    for label, (source, (task, instance)) in zip(names, tasks, strict=True):
-        if label in parameters:
-            raise ConfigError(f"{label!r} stands twice", where=f"{source}: {field}")
-        parameters[label] = instance
-        planned.append(replace(task, label=label))
-    return planned, parameters
-
-
-def _chosen(
-    request: Request,
-    suite: SuiteEntry,
-    catalog: Catalog,
-    attacks: Sequence[PlannedAttack],
-    measurements: Sequence[PlannedMeasurement],
-) -> tuple[list[PlannedAttack], list[PlannedMeasurement]]:
-    """What is asked for: with the goals wanted, none where the thing itself is not."""
-    tasks: tuple[Task, ...] = (*attacks, *measurements)
-    names = [name for task in tasks for name in (task.component.name, task.label)]
-    for glob in request.attacks:
-        if not _matches([glob], names):
-            if any(catalog.find(kind, glob) for kind in (Kind.ATTACK, Kind.MEASUREMENT)):
-                raise ConfigError(
-                    f"{glob!r} is installed, but no part of suite {suite.name!r}",
-                    where="--attacks",
-                    hint=f"it has {', '.join(dict.fromkeys(names))}; another suite may name it",
-                )
-            raise unknown("attack of the suite", glob, names, "--attacks", "`harness suites show`")
-    eight = request.eight_bit
-    chosen = [
-        replace(each, goals=_goals(each, request), eight_bit=each.eight_bit or eight)
-        for each in attacks
-    ]
-    measured = [replace(each, goals=_goals(each, request)) for each in measurements]
-    if tasks and not any(each.goals for each in chosen) | any(each.goals for each in measured):
-        raise ConfigError(
-            f"no chosen attack of suite {suite.name!r} has goal {', '.join(request.goals)}",
-            where="--goals",
-            hint=f"see `harness suites show {suite.name}`",
-        )
-    return chosen, measured
-
-
-def _goals(task: Task, request: Request) -> tuple[Goal, ...]:
-    if request.attacks and not _matches(request.attacks, (task.component.name, task.label)):
-        return ()
-    wanted = request.goals or task.goals
-    return tuple(goal for goal in task.goals if goal in wanted)
-
-
-def _matches(globs: Sequence[str], names: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs for name in names)
+    return tuple(image for image in ordered if matches(request.images, [image.id]))

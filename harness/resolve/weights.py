@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +16,20 @@ ARCHIVE = "frozen_imagenet_models_v1.1.tar.gz"
 """What the study's authors published; imported models come from it."""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedWeights:
+    """A weight file that is here, and is the registry's where the registry names one.
+
+    Attributes:
+        sha256: of the file and of those that it needs, one after the other.
+    """
+
+    path: Path
+    sha256: str
+
+
 def place(entry: ModelEntry) -> str:
-    """The entry for messages; one that stands in no registry has its loader's name and a colon."""
+    """The entry for messages; one that is in no registry has its loader's name and a colon."""
     return f"--models {entry.name}" if ":" in entry.name else f"{entry.source}: models.{entry.name}"
 
 
@@ -28,17 +41,7 @@ def locate(entry: ModelEntry, loader: ModelLoader) -> WeightsFile:
     Raises:
         HarnessError: the loader cannot do what the entry says.
     """
-    found = _registered(entry)
-    if found is None:
-        try:
-            with contained(f"loader {entry.loader!r}"):
-                found = loader.weights(entry.spec(None))
-            if not isinstance(found, WeightsFile):
-                raise TypeError(f"{type(found).__name__} is no WeightsFile")
-        except HarnessError:
-            raise
-        except Exception as error:
-            raise _broken(entry, error) from error
+    found = _registered(entry) or _from_loader(entry, loader)
     size, source = found.bytes, entry.chosen_source
     if found.path is not None and found.path.is_file():
         size = found.path.stat().st_size
@@ -58,25 +61,36 @@ def _registered(entry: ModelEntry) -> WeightsFile | None:
     return WeightsFile(path, how="put the file there, or correct weights.file")
 
 
-def checked_weights(entry: ModelEntry, loader: ModelLoader) -> tuple[Path, str]:
-    """The weight file and its SHA-256, which is the registry's where the registry names one.
+def _from_loader(entry: ModelEntry, loader: ModelLoader) -> WeightsFile:
+    try:
+        with contained(f"loader {entry.loader!r}"):
+            found = loader.weights(entry.spec(None))
+        if not isinstance(found, WeightsFile):
+            raise TypeError(f"{type(found).__name__} is not a WeightsFile")
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise _broken(entry, error) from error
+    return found
+
+
+def checked_weights(entry: ModelEntry, loader: ModelLoader) -> CheckedWeights:
+    """The weight file of ``entry``.
 
     Raises:
-        MissingError: the file is not there, or another one.
+        MissingError: it is not there, or another one.
     """
-    found = locate(entry, loader)
+    return checked(entry, loader, locate(entry, loader))
+
+
+def checked(entry: ModelEntry, loader: ModelLoader, found: WeightsFile) -> CheckedWeights:
+    """The file that `locate` found, once it is known to be the right one.
+
+    Raises:
+        MissingError: it is not there, cannot be read, or is not the registry's.
+    """
     if found.path is None:
         raise MissingError("its weights are not here", where=place(entry), hint=found.how)
-    return found.path, checked_hash(entry, loader, found)
-
-
-def checked_hash(entry: ModelEntry, loader: ModelLoader, found: WeightsFile) -> str:
-    """SHA-256 of the file at ``found.path`` and of those that it needs, one after the other.
-
-    Raises:
-        MissingError: one cannot be read, or they are not the registry's.
-    """
-    assert found.path is not None
     try:
         if found.path.exists() and not found.path.is_file():  # a pipe would be read for ever
             raise MissingError(
@@ -97,11 +111,36 @@ def checked_hash(entry: ModelEntry, loader: ModelLoader, found: WeightsFile) -> 
             where=place(entry),
             hint="get the right file, or correct weights.sha256",
         )
-    return digest
+    return CheckedWeights(found.path, digest)
+
+
+def download(
+    entry: ModelEntry, loader: ModelLoader, progress: Callable[[int, int | None], None]
+) -> CheckedWeights:
+    """Fetch the weights of ``entry``.
+
+    Args:
+        progress: called with the bytes downloaded so far, and their total where it is known.
+
+    Raises:
+        MissingError: they cannot be had, or are not the registry's.
+    """
+    try:
+        with contained("the loader"):
+            loader.fetch(entry.spec(None), progress)
+    except HarnessError as error:
+        raise MissingError(error.what, where=error.where, hint=error.hint) from error
+    except Exception as error:
+        raise MissingError(
+            f"the download failed: {type(error).__name__}: {error}",
+            where=place(entry),
+            hint="the same command tries again",
+        ) from error
+    return checked_weights(entry, loader)
 
 
 def _others(entry: ModelEntry, loader: ModelLoader, path: Path) -> tuple[Path, ...]:
-    """The files that the loader says ``path`` needs."""
+    """The files that ``path`` needs, by its loader."""
     if not path.is_file():
         return ()
     try:
@@ -122,5 +161,7 @@ def _broken(entry: ModelEntry, error: Exception) -> PluginError:
 
 @cache
 def _sha256(paths: tuple[Path, ...], changed: tuple[int, ...]) -> str:
-    """The hash of files last ``changed`` then (ns): a run asks for it twice, a file is large."""
+    """The hash of files last ``changed`` then (ns): a file is large, and named files are asked
+    for again.
+    """
     return file_sha256(*paths)

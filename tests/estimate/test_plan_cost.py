@@ -79,7 +79,7 @@ def test_a_table_says_what_it_leaves_out(priced):
     assert (
         "at most 940 forward and 680 backward passes; 492 kB of saved adversarial examples" in out
     )
-    assert "no total of FLOPs and time without 1 model, whose loader builds nothing" in out
+    assert "no total of FLOPs and time: 1 model (the loader builds nothing" in out
     markdown = priced("--format", "md").out
     assert markdown.count("|---|") == 2
 
@@ -128,7 +128,7 @@ def test_without_calibration_nothing_is_measured_or_made(priced, tmp_path):
     done = priced("--no-calibration")
     assert done.code == 0
     assert "measuring" not in done.err
-    assert "time without 1 model, not measured yet: digits-mobilenet_v1_025" in done.out
+    assert "time: 1 model (not measured yet): digits-mobilenet_v1_025" in done.out
     assert not (tmp_path / "cache").exists()
 
 
@@ -138,7 +138,7 @@ def test_a_cache_that_cannot_be_written_is_said_and_no_hindrance(priced, tmp_pat
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
     done = priced("--models", "digits-*", "--format", "json")
     assert done.code == 0
-    assert "the figures cannot be kept" in done.err
+    assert "pass costs cannot be kept" in done.err
     assert json.loads(done.out)["total"]["flops"] > 0
 
 

@@ -20,7 +20,8 @@ from harness.execute.executors import processes as crew
 from harness.execute.executors.processes import WORTH, Orders, WorkerProcesses, sensible
 from harness.plugins import installed
 from harness.registry import load
-from harness.resolve.prepare import Request, resolve
+from harness.resolve.prepare import prepare
+from harness.resolve.request import Request
 
 SUITE = """\
 suites:
@@ -197,7 +198,7 @@ def test_a_model_that_kills_its_processes_fails_with_the_reason(suite, tmp_path)
 
 
 def resolved(suite):
-    return resolve(Request(suite="crew"), load([suite]), installed())
+    return prepare(Request(suite="crew"), load([suite]), installed())
 
 
 def test_what_cannot_travel_is_a_type_error(suite):

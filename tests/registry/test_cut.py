@@ -9,7 +9,7 @@ import pytest
 from harness.api import ConfigError, Cut
 from harness.plugins import installed
 from harness.registry import load
-from harness.resolve.components import model_component
+from harness.resolve.components import found_model
 
 MODEL = """\
 models:
@@ -32,7 +32,7 @@ def entry(folder: Path, cut: str):
 
 def test_a_cut_reaches_the_loader_and_the_identity(tmp_path: Path) -> None:
     given = entry(tmp_path, ", cut: {crop: 0.911, interpolation: bicubic}")
-    component, (_, spec) = model_component(given, installed())
+    component, (_, spec) = found_model(given, installed())
     assert spec.preprocessing.cut == Cut(0.911, "bicubic")
     assert component.identity["preprocessing"]["cut"] == {
         "crop": 0.911,
@@ -42,7 +42,7 @@ def test_a_cut_reaches_the_loader_and_the_identity(tmp_path: Path) -> None:
 
 def test_without_a_cut_the_identity_is_what_it_always_was(tmp_path: Path) -> None:
     """Cell keys of databases from before there were cuts."""
-    component, (_, spec) = model_component(entry(tmp_path, ""), installed())
+    component, (_, spec) = found_model(entry(tmp_path, ""), installed())
     assert spec.preprocessing.cut is None
     assert component.identity["preprocessing"] == {
         "size": [32, 32],

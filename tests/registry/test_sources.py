@@ -11,7 +11,7 @@ from harness.api import Cut, Preprocessing
 from harness.errors import ConfigError, MissingError
 from harness.plugins import installed
 from harness.registry import ModelEntry, load, models_folder
-from harness.resolve.components import model_component
+from harness.resolve.components import found_model
 
 MODEL = """\
 models:
@@ -152,12 +152,12 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, case: str) -> None:
 
 
 def test_a_component_says_where_its_weights_come_from(model: ModelEntry, file: Path) -> None:
-    component, (_, spec) = model_component(model.chosen("near"), installed())
+    component, (_, spec) = found_model(model.chosen("near"), installed())
     assert (component.about["source"], component.about["fidelity"]) == ("near", "nearest")
     assert spec.weights is not None
     assert spec.weights.name == "digits-vgg16.safetensors"
     with pytest.raises(MissingError, match=r"mine\.onnx"):
-        model_component(model.chosen("paper"), installed())
+        found_model(model.chosen("paper"), installed())
 
 
 def test_the_same_network_has_the_same_identity_with_and_without_sources(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_the_same_network_has_the_same_identity_with_and_without_sources(tmp_pat
         """)
     )
     registry = load([path])
-    mine, _ = model_component(registry.get_model("mine"), installed())
-    vgg, _ = model_component(registry.get_model("digits-vgg16"), installed())
+    mine, _ = found_model(registry.get_model("mine"), installed())
+    vgg, _ = found_model(registry.get_model("digits-vgg16"), installed())
     assert mine.identity == vgg.identity
     assert (vgg.about["source"], vgg.about["fidelity"]) == (None, None)

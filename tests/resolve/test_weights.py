@@ -18,7 +18,7 @@ from harness.api import (
     PluginError,
 )
 from harness.registry import ModelEntry, load
-from harness.resolve.weights import checked_weights
+from harness.resolve.weights import CheckedWeights, checked_weights
 
 MODEL = {"loader": "x", "family": "F", "classes": 2, "preprocessing": {"size": [8, 8]}}
 
@@ -60,15 +60,15 @@ def test_the_hash_covers_the_file_and_those_that_it_needs(tmp_path: Path) -> Non
         (tmp_path / name).write_bytes(content)
     alone = hashlib.sha256(b"graph").hexdigest()
     both = hashlib.sha256(b"graphonetwo").hexdigest()
-    assert checked_weights(entry(tmp_path), Alone()) == (tmp_path / "w.bin", alone)
-    assert checked_weights(entry(tmp_path), Loader()) == (tmp_path / "w.bin", both)
-    assert checked_weights(entry(tmp_path, sha256=both), Loader())[1] == both
+    assert checked_weights(entry(tmp_path), Alone()) == CheckedWeights(tmp_path / "w.bin", alone)
+    assert checked_weights(entry(tmp_path), Loader()) == CheckedWeights(tmp_path / "w.bin", both)
+    assert checked_weights(entry(tmp_path, sha256=both), Loader()).sha256 == both
     with pytest.raises(MissingError, match=r"w.bin and .*a.data and .*b.data have SHA-256"):
         checked_weights(entry(tmp_path, sha256=alone), Loader())
     (tmp_path / "b.data").write_bytes(b"2")
     os.utime(tmp_path / "b.data", ns=(1, 1))
     changed = hashlib.sha256(b"graphone2").hexdigest()
-    assert checked_weights(entry(tmp_path), Loader())[1] == changed
+    assert checked_weights(entry(tmp_path), Loader()).sha256 == changed
 
 
 def test_a_pipe_is_no_weight_file(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from harness.api import Batch, Goal, Slots, Status
 from harness.engine.jobs import to_batch
 from harness.plugins import installed
 from harness.registry import load
-from harness.resolve.prepare import Request, resolve
+from harness.resolve.prepare import prepare
+from harness.resolve.request import Request
 from harness.testing.fakes import attack_all, jobs_for, linear_model, pixel_model
 from harness_attacks.cw import CW
 
@@ -365,7 +366,7 @@ def test_presets_are_the_published_settings():
 
 
 def test_the_embedded_suites_keys_are_those_before_adams_epsilon_was_a_parameter():
-    found = resolve(Request(suite="digits18-full", models=["digits-vgg16"]), load([]), installed())
+    found = prepare(Request(suite="digits18-full", models=["digits-vgg16"]), load([]), installed())
     keys = {
         cell.goal: cell.key
         for cell in found.plan.cells

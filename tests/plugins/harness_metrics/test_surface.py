@@ -119,11 +119,11 @@ def test_a_real_attack_crosses_where_it_says(workers):
     from harness.execute.model_cache import load_model
     from harness.plugins import Kind, installed
     from harness.registry import load
-    from harness.resolve.components import dataset_component, model_component
+    from harness.resolve.components import dataset_component, found_model
     from harness.testing.fakes import attack_all
 
     catalog, registry = installed(), load([])
-    _, spec = model_component(registry.models["digits-resnet_v2_50"], catalog)
+    _, spec = found_model(registry.models["digits-resnet_v2_50"], catalog)
     model = load_model(*spec, resolve_device("cpu"), fold_batch_norm=True).model
     _, dataset = dataset_component(registry.datasets["digits"], catalog, root=None)
     samples = [s for s in dataset.samples() if s.id in ("0010", "0012", "0014")]

@@ -8,13 +8,12 @@ from dataclasses import replace
 import pytest
 from test_onnx_loader import tiny
 
-from harness.cli.run import told_apart
 from harness.errors import ConfigError
 from harness.identity import file_sha256
 from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.models import choose_models
-from harness.resolve.prepare import Request
+from harness.resolve.request import Request, with_stored_names
 from harness.store.database import open_writable
 
 
@@ -65,7 +64,7 @@ def test_one_after_the_other(chosen, tmp_path):
 def test_what_names_stand_for_is_asked_of_the_database(tmp_path):
     path, model = tmp_path / "h.db", "onnx:model.onnx"
     asked = Request(suite="digits18", models=["onnx:a/model.onnx"])
-    assert told_apart(asked, path) == asked  # there is none
+    assert with_stored_names(asked, path) == asked  # there is none
     db = open_writable(path)
     with db.atomic():
         for weights in ("v1", "v2"):
@@ -74,6 +73,6 @@ def test_what_names_stand_for_is_asked_of_the_database(tmp_path):
                  "identity": json.dumps({"weights": weights})}
             )  # fmt: skip
     db.close()
-    assert told_apart(asked, path).known == {model: frozenset({"v1", "v2"})}
+    assert with_stored_names(asked, path).known == {model: frozenset({"v1", "v2"})}
     registered = replace(asked, models=["digits-alexnet"])
-    assert told_apart(registered, path) == registered
+    assert with_stored_names(registered, path) == registered

@@ -1,0 +1,169 @@
+"""Options that say what a run is of, and what they mean: shared by run, plan, doctor and others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import Decorator, data_places, database, option, registries
+from harness.errors import ConfigError
+from harness.report.requirements import requirements_table
+from harness.terminal import echo
+
+if TYPE_CHECKING:
+    from harness.resolve.request import Request
+
+
+def _decorated(command: Any, *options: Decorator) -> Any:
+    """``command`` with ``options``, which its help shows in this order."""
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
+
+
+def needs(command: Any) -> Any:
+    """The options that select the models and data of a run."""
+    return _decorated(
+        command,
+        option("--suite", required=True, metavar="NAME", help="Suite to run."),
+        option(
+            "--models",
+            metavar="GLOB,...",
+            help="Only these models of the registry; LOADER:MODEL adds any other one"
+            " (timm:TAG, onnx:FILE).",
+        ),
+        option(
+            "--weights",
+            multiple=True,
+            metavar="[GLOB=]SOURCE",
+            help="Source of the weights, for all models that have this source or for those that the"
+            " glob matches; may be repeated.",
+        ),
+        data_places("Path of a dataset; may be repeated."),
+        registries(),
+    )
+
+
+def selection(command: Any) -> Any:
+    """The options that select what to run; shared by ``run`` and ``plan``."""
+    return needs(
+        _decorated(
+            command,
+            option("--attacks", metavar="GLOB,...", help="Only these attacks and measurements."),
+            option("--goals", metavar="GOAL,...", help="Only these goals."),
+            option("--images", metavar="ID,...", help="Only these images; globs are allowed."),
+            option(
+                "--limit",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Maximum number of images per cell.",
+            ),
+            option(
+                "--seed",
+                type=click.IntRange(0, 2**63 - 1),
+                metavar="N",
+                help="Override the suite's seed.",
+            ),
+            option(
+                "--exact",
+                type=int,
+                is_flag=False,
+                flag_value=32,
+                metavar="[N]",
+                help="Bitwise reproducible results: one thread, and N images (32) in every pass. N"
+                " is part of the results' identity.",
+            ),
+            database(),
+        )
+    )
+
+
+def request(
+    *,
+    suite: str,
+    models: str | None,
+    weights: Sequence[str] = (),
+    data: Sequence[str] = (),
+    attacks: str | None = None,
+    goals: str | None = None,
+    images: str | None = None,
+    db: Path | None = None,
+    **others: Any,
+) -> Request:
+    """The selection options as a request; ``others`` are fields of `Request`, as they are.
+
+    ``db`` tells models given as files from stored ones of the same name.
+
+    Raises:
+        ConfigError: a goal, a NAME=PATH, a GLOB=SOURCE or --exact's number is malformed.
+    """
+    from harness.resolve.request import Request, named_goals, with_stored_names
+
+    asked = Request(
+        suite=suite,
+        models=listed(models),
+        weights=[_source(item) for item in weights],
+        attacks=listed(attacks),
+        goals=named_goals(listed(goals)),
+        images=listed(images),
+        data=places(data),
+        **others,
+    )
+    return asked if db is None else with_stored_names(asked, db)
+
+
+def places(data: Sequence[str]) -> dict[str, Path]:
+    """The paths of datasets that --data gives.
+
+    Raises:
+        ConfigError: an item is not NAME=PATH.
+    """
+    found: dict[str, Path] = {}
+    for item in data:
+        name, equals, path = item.partition("=")
+        if not (name and equals and path):
+            raise ConfigError(f"{item!r} is not NAME=PATH", where="--data")
+        found[name] = Path(path)
+    return found
+
+
+def _source(item: str) -> tuple[str | None, str]:
+    """``[GLOB=]SOURCE`` as (glob, source)."""
+    glob, equals, name = item.rpartition("=")
+    if not name or (equals and not glob):
+        raise ConfigError(f"{item!r} is not [GLOB=]SOURCE", where="--weights")
+    return glob or None, name
+
+
+def listed(text: str | None) -> list[str]:
+    """The items of a comma-separated list."""
+    return [item.strip() for item in (text or "").split(",") if item.strip()]
+
+
+def auto_or_number(text: str, option: str, what: str) -> int | None:
+    """The number that such an option gives; None: auto.
+
+    Raises:
+        ConfigError: it is neither ``auto`` nor a number above 0.
+    """
+    if text == "auto":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"{text!r} is not a {what}", where=option, hint="auto, or N >= 1")
+    return int(text)
+
+
+@contextmanager
+def missing_listed() -> Iterator[None]:
+    """Print what is missing, where something is, as a table on stderr."""
+    from harness.resolve.inventory import RequirementsMissing
+
+    try:
+        yield
+    except RequirementsMissing as error:
+        echo(requirements_table(error.rows, "table"), err=True)
+        raise
