@@ -378,7 +378,11 @@ def plan_cells(
                 )
                 cells.append(
                     Cell(
-                        *(key, model, dataset, policy, ordered[: measurement.images]),
+                        key,
+                        model,
+                        dataset,
+                        policy,
+                        ordered[: measurement.images],
                         goal=goal,
                         seed=seed,
                         measurement=measurement,

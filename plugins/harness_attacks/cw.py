@@ -51,4 +51,10 @@ class CW(MinimumNorm):
     def stepper(self, slots: Slots) -> Stepper:
         from harness_attacks.cw_stepper import CWStepper
 
-        return CWStepper(slots, self)
+        return CWStepper(
+            slots,
+            self,
+            rate=self.learning_rate,
+            warm_start=self.warm_start,
+            epsilon_inside=self.adam_epsilon == "inside",
+        )

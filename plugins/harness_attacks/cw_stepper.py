@@ -1,8 +1,6 @@
-"""The stepper behind C&W: Adam in tanh space, a row an image."""
+"""The stepper behind C&W: Adam in tanh space, one row per image."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,9 +8,7 @@ from torch import Tensor
 from harness.api import Point, Slots
 from harness_attacks.binary_search import BinarySearchStepper
 from harness_attacks.layout import Schedule
-
-if TYPE_CHECKING:
-    from harness_attacks.cw import CW
+from harness_attacks.minimum_norm import MinimumNorm
 
 BETA_1, BETA_2 = 0.9, 0.999
 EPSILON = 1e-8
@@ -27,15 +23,27 @@ class CWStepper(BinarySearchStepper):
     With u = 2w, x = (tanh(w) + 1) / 2 is sigmoid(u), and dx/dw = 2x(1 - x). Adam's moments are kept
     with their bias corrected: as running means whose weight (1 - b) / (1 - b^k) is 1 at a
     row's first iteration, they need no pass over memory for the correction.
+
+    Args:
+        rate: Adam's step size.
+        warm_start: whether the perturbation is kept between binary-search steps.
+        epsilon_inside: whether Adam's epsilon is added inside the root.
     """
 
-    def __init__(self, slots: Slots, settings: CW) -> None:
-        super().__init__(slots, settings)
-        self._rate, self._warm = settings.learning_rate, settings.warm_start
-        self._inside = settings.adam_epsilon == "inside"
+    def __init__(
+        self,
+        slots: Slots,
+        search: MinimumNorm,
+        *,
+        rate: float,
+        warm_start: bool,
+        epsilon_inside: bool,
+    ) -> None:
+        super().__init__(slots, search)
+        self._rate, self._warm, self._inside = rate, warm_start, epsilon_inside
         self._u, self._first, self._second = (self._matrix() for _ in range(3))
         self._point, self._buffer = self._matrix(), self._matrix()
-        numbers = range(1, settings.iterations + 1)
+        numbers = range(1, search.iterations + 1)
         columns = [
             [(1 - BETA_1) / (1 - BETA_1**k) for k in numbers],
             [(1 - BETA_2) / (1 - BETA_2**k) for k in numbers],

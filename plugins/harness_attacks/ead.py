@@ -47,4 +47,12 @@ class EAD(MinimumNorm):
     def stepper(self, slots: Slots) -> Stepper:
         from harness_attacks.ead_stepper import EADStepper
 
-        return EADStepper(slots, self)
+        return EADStepper(
+            slots,
+            self,
+            rate=self.learning_rate,
+            beta=self.beta,
+            rule=self.decision_rule,
+            lazy_margin=self.lazy_margin,
+            first_k=self.first_k,
+        )

@@ -1,8 +1,8 @@
-"""The stepper behind EAD: FISTA on the perturbation, a row an image."""
+"""The stepper behind EAD: FISTA on the perturbation, one row per image."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,9 +11,7 @@ from harness.api import Point, Slots
 from harness_attacks.binary_search import BinarySearchStepper
 from harness_attacks.layout import Schedule
 from harness_attacks.margin import Margin
-
-if TYPE_CHECKING:
-    from harness_attacks.ead import EAD
+from harness_attacks.minimum_norm import MinimumNorm
 
 
 class EADStepper(BinarySearchStepper):
@@ -25,12 +23,26 @@ class EADStepper(BinarySearchStepper):
 
     Everything is kept relative to the original image: the box [0, 1] becomes [-x0, 1 - x0], and
     unchanged pixels stay unchanged to the bit.
+
+    Args:
+        rate: the first step size.
+        rule: which success is the best.
+        first_k: k of the momentum k / (k + 3) at the first iteration.
     """
 
-    def __init__(self, slots: Slots, settings: EAD) -> None:
-        super().__init__(slots, settings)
-        self._beta, self._rule = settings.beta, settings.decision_rule
-        self._lazy = settings.lazy_margin
+    def __init__(
+        self,
+        slots: Slots,
+        search: MinimumNorm,
+        *,
+        rate: float,
+        beta: float,
+        rule: Literal["l1", "en"],
+        lazy_margin: float | None,
+        first_k: int,
+    ) -> None:
+        super().__init__(slots, search)
+        self._beta, self._rule, self._lazy = beta, rule, lazy_margin
         self._lowest, self._highest = self._matrix(), self._matrix()
         self._delta, self._spare = self._matrix(), self._matrix()
         self._momentum, self._point = self._matrix(), self._matrix()
@@ -38,12 +50,12 @@ class EADStepper(BinarySearchStepper):
         self._lacking = self._vector(torch.float32)
         self._wanted = self._vector(torch.bool)
         self._second_forward = False
-        total = settings.iterations
-        rates = [settings.learning_rate * (1 - step / total) ** 0.5 for step in range(total)]
+        total = search.iterations
+        rates = [rate * (1 - step / total) ** 0.5 for step in range(total)]
         columns = [
             rates,
-            [1 - 2 * rate for rate in rates],
-            [1 + k / (k + 3) for k in range(settings.first_k, settings.first_k + total)],
+            [1 - 2 * each for each in rates],
+            [1 + k / (k + 3) for k in range(first_k, first_k + total)],
         ]
         self._schedule = Schedule(columns, slots.device)
 

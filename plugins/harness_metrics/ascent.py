@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,19 +13,40 @@ from torch import Tensor
 from harness.api import MeasurementResult, Probe, Subject
 from harness_metrics.samples import offsets
 
-if TYPE_CHECKING:
-    from harness_metrics.divergence import Divergence
+
+@dataclass(frozen=True, slots=True)
+class Ball:
+    """Where the ascent may go: a ball around the image, with ``clip`` within the pixel range."""
+
+    norm: Literal["linf", "l2"]
+    epsilon: float
+    clip: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ascent:
+    """How it goes.
+
+    Attributes:
+        relative_step: the size of a step over the ball's radius.
+        unit_logits: whether each image's logits are divided by their l2 norm.
+    """
+
+    steps: int
+    restarts: int
+    relative_step: float
+    unit_logits: bool
 
 
 def ascend(
-    settings: Divergence, probe: Probe, subjects: Sequence[Subject]
+    ball: Ball, ascent: Ascent, probe: Probe, subjects: Sequence[Subject]
 ) -> list[MeasurementResult]:
     """The largest divergence over all restarts and steps, the start points included."""
-    restarts = settings.restarts
+    restarts, unit = ascent.restarts, ascent.unit_logits
     clean = probe.logits(torch.stack([subject.image for subject in subjects]))
     images = torch.stack([each.image for each in subjects for _ in range(restarts)])
-    fixed = _log_probabilities(settings, clean).repeat_interleave(restarts, dim=0)
-    moved = _projected(settings, images, _starts(settings, subjects))
+    fixed = _log_probabilities(clean, unit=unit).repeat_interleave(restarts, dim=0)
+    moved = _projected(ball, images, _starts(ball, restarts, subjects))
     sane = clean.isfinite().all(1).repeat_interleave(restarts)
     best = torch.full((len(images),), -1.0, dtype=torch.float64, device=images.device)
     at, when = moved.clone(), torch.zeros_like(best)
@@ -32,10 +54,10 @@ def ascend(
 
     def divergence(logits: Tensor, own: Tensor) -> Tensor:
         own = own.to(logits.dtype)
-        return (own.exp() * (own - _log_probabilities(settings, logits))).sum(1)
+        return (own.exp() * (own - _log_probabilities(logits, unit=unit))).sum(1)
 
-    for step in range(settings.steps + 1):
-        if step < settings.steps:
+    for step in range(ascent.steps + 1):
+        if step < ascent.steps:
             seen, gradient = probe.gradient(images + moved, divergence, fixed)
             sane &= gradient.isfinite().flatten(1).all(1)
         else:
@@ -48,50 +70,53 @@ def ascend(
         at = torch.where(better[:, None, None, None], moved, at)
         logits = torch.where(better[:, None], seen, logits)
         if gradient is not None:
-            moved = _stepped(settings, images, moved, gradient)
+            size = ascent.relative_step * ball.epsilon
+            moved = _projected(ball, images, moved + size * _direction(ball, gradient))
     parts = (each.split(restarts) for each in (sane, best, at, when, logits))
     return [_reading(subject, *rows) for subject, *rows in zip(subjects, *parts, strict=True)]
 
 
-def _log_probabilities(settings: Divergence, logits: Tensor) -> Tensor:
+def _log_probabilities(logits: Tensor, *, unit: bool) -> Tensor:
     logits = logits.double() if not logits.requires_grad else logits
-    if settings.logits == "unit":
+    if unit:
         logits = logits / torch.linalg.vector_norm(logits, dim=1, keepdim=True).clamp_min(1e-12)
     return torch.log_softmax(logits, dim=1)
 
 
-def _starts(settings: Divergence, subjects: Sequence[Subject]) -> Tensor:
+def _starts(ball: Ball, restarts: int, subjects: Sequence[Subject]) -> Tensor:
     """A random point of the ball for each restart, from the restart's own generator."""
     rows = [
         offsets(
-            *(settings.norm, 1, subject.image.shape, settings.epsilon, False),
-            subject.generator("start", number),
+            ball.norm,
+            1,
+            subject.image.shape,
+            radius=ball.epsilon,
+            radial=False,
+            generator=subject.generator("start", number),
         )
         for subject in subjects
-        for number in range(settings.restarts)
+        for number in range(restarts)
     ]
     return torch.cat(rows).to(subjects[0].image.device)
 
 
-def _stepped(settings: Divergence, images: Tensor, moved: Tensor, gradient: Tensor) -> Tensor:
-    size = settings.relative_step * settings.epsilon
-    if settings.norm == "linf":
-        direction = gradient.sign()
-    else:
-        length = torch.linalg.vector_norm(gradient, dim=(1, 2, 3), keepdim=True)
-        direction = gradient / length.clamp_min(torch.finfo(gradient.dtype).tiny)
-    return _projected(settings, images, moved + size * direction)
+def _direction(ball: Ball, gradient: Tensor) -> Tensor:
+    """The steepest direction in the ball's norm, of length 1."""
+    if ball.norm == "linf":
+        return gradient.sign()
+    length = torch.linalg.vector_norm(gradient, dim=(1, 2, 3), keepdim=True)
+    return gradient / length.clamp_min(torch.finfo(gradient.dtype).tiny)
 
 
-def _projected(settings: Divergence, images: Tensor, moved: Tensor) -> Tensor:
+def _projected(ball: Ball, images: Tensor, moved: Tensor) -> Tensor:
     """Into the ball, then into the pixel range: clipping towards the image leaves no ball."""
-    epsilon = settings.epsilon
-    if settings.norm == "linf":
+    epsilon = ball.epsilon
+    if ball.norm == "linf":
         moved = moved.clamp(-epsilon, epsilon)
     else:
         length = torch.linalg.vector_norm(moved, dim=(1, 2, 3), keepdim=True)
         moved = moved * (epsilon / length.clamp_min(epsilon))
-    return (images + moved).clamp(0, 1) - images if settings.clip else moved
+    return (images + moved).clamp(0, 1) - images if ball.clip else moved
 
 
 def _reading(

@@ -14,6 +14,8 @@ from harness_metrics.bounds import FAR, MANY
 if TYPE_CHECKING:
     import numpy as np
 
+    from harness_metrics.samples import Sampling
+
 Ball = Literal["l1", "l2", "linf"]
 
 
@@ -110,7 +112,7 @@ class Clever(Measurement):
         margins = [float(logits[subject.label] - logits[other]) for other in others]
         asked = []
         for norm in dict.fromkeys(self.norms):
-            maxima = batch_maxima(self, probe, subject, norm, pairs)
+            maxima = batch_maxima(self._sampling(norm), probe, subject, pairs)
             if maxima is None:
                 return MeasurementResult(
                     problem=f"NaN or infinite gradients around the image ({norm})"
@@ -118,6 +120,19 @@ class Clever(Measurement):
             asked.append(Asked(norm, maxima, self.radius(norm) if self.cap else None))
         counts = {"batches": self.batches, "samples": self.samples}
         return Later(score, (tuple(asked), tuple(others), tuple(margins), counts))
+
+    def _sampling(self, norm: Ball) -> Sampling:
+        from harness_metrics.samples import Sampling
+
+        return Sampling(
+            norm=norm,
+            radius=self.radius(norm),
+            batches=self.batches,
+            samples=self.samples,
+            radial=self.sampling == "radial",
+            clip=self.clip,
+            tolerance=self.tolerance,
+        )
 
     def _nonsense(self) -> str | None:
         """Why these settings measure nothing, whatever the image."""

@@ -65,6 +65,9 @@ class Divergence(Measurement):
     def measure_together(
         self, probe: Probe, subjects: Sequence[Subject]
     ) -> list[MeasurementResult]:
-        from harness_metrics.ascent import ascend
+        from harness_metrics.ascent import Ascent, Ball, ascend
 
-        return ascend(self, probe, subjects)
+        ball = Ball(self.norm, self.epsilon, self.clip)
+        unit = self.logits == "unit"
+        ascent = Ascent(self.steps, self.restarts, self.relative_step, unit_logits=unit)
+        return ascend(ball, ascent, probe, subjects)

@@ -69,10 +69,8 @@ def fits(maxima: np.ndarray, starts: Sequence[float] = STARTS) -> list[Fit]:
         if best is not None and p >= LEAST_P:
             shape, location, scale = best
             width = float(span[row])
-            found[row] = Fit(
-                float(largest[row]) - location * width,
-                *(scale * width, shape, p, False, float(largest[row])),
-            )
+            top = float(largest[row])
+            found[row] = Fit(top - location * width, scale * width, shape, p, False, top)
     return found
 
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from harness.api import Pair, Probe, Subject
-from harness_metrics.samples import DUAL, Ball, blocks
-
-if TYPE_CHECKING:
-    from harness_metrics.clever import Clever
+from harness_metrics.samples import DUAL, Sampling, blocks
 
 FIRST = 32
 """How many batches there are before the first look at the interval of a sequential stop."""
 
 
 def batch_maxima(
-    clever: Clever, probe: Probe, subject: Subject, norm: Ball, pairs: Sequence[Pair]
+    sampling: Sampling, probe: Probe, subject: Subject, pairs: Sequence[Pair]
 ) -> np.ndarray | None:
     """The largest dual norm of each pair's gradient in each batch, float32 (batches, pairs).
 
@@ -29,39 +25,38 @@ def batch_maxima(
     fewer batches than asked for.
     """
     found = np.empty((0, len(pairs)), dtype=np.float32)
-    for batches in _stretches(clever):
-        more = _maxima(clever, probe, subject, norm, pairs, batches)
+    for batches in _stretches(sampling):
+        more = _maxima(sampling, probe, subject, pairs, batches)
         if more is None:
             return None
         found = np.concatenate((found, more))
-        if clever.tolerance is not None and len(found) < clever.batches:
+        if sampling.tolerance is not None and len(found) < sampling.batches:
             from harness_metrics.bootstrap import narrow
 
-            if all(narrow(column, clever.tolerance, subject.seed) for column in found.T):
+            if all(narrow(column, sampling.tolerance, subject.seed) for column in found.T):
                 break
     return found
 
 
-def _stretches(clever: Clever) -> list[range]:
+def _stretches(sampling: Sampling) -> list[range]:
     """The batches, in stretches with a look in between: each is half as long as all before it."""
-    if clever.tolerance is None:
-        return [range(clever.batches)]
-    ends = [0, min(FIRST, clever.batches)]
-    while ends[-1] < clever.batches:
-        ends.append(min(ends[-1] + ends[-1] // 2, clever.batches))
+    if sampling.tolerance is None:
+        return [range(sampling.batches)]
+    ends = [0, min(FIRST, sampling.batches)]
+    while ends[-1] < sampling.batches:
+        ends.append(min(ends[-1] + ends[-1] // 2, sampling.batches))
     return [range(start, end) for start, end in itertools.pairwise(ends)]
 
 
 def _maxima(
-    clever: Clever,
+    sampling: Sampling,
     probe: Probe,
     subject: Subject,
-    norm: Ball,
     pairs: Sequence[Pair],
     batches: range,
 ) -> np.ndarray | None:
     def length(gradients: Tensor) -> Tensor:
-        lengths: Tensor = torch.linalg.vector_norm(gradients, DUAL[norm], dim=(1, 2, 3))
+        lengths: Tensor = torch.linalg.vector_norm(gradients, DUAL[sampling.norm], dim=(1, 2, 3))
         return lengths
 
     device = subject.image.device
@@ -80,10 +75,13 @@ def _maxima(
         places.clear()
 
     stream = blocks(
-        *(subject, norm, batches, clever.samples),
-        radius=clever.radius(norm),
-        radial=clever.sampling == "radial",
-        clip=clever.clip,
+        subject,
+        sampling.norm,
+        batches,
+        sampling.samples,
+        radius=sampling.radius,
+        radial=sampling.radial,
+        clip=sampling.clip,
     )
     for batch, block in stream:
         images.append(block)

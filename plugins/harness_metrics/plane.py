@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,6 @@ from torch import Tensor
 
 from harness.api import MeasurementResult, Probe, Subject
 from harness_metrics.crossing import line_numbers
-
-if TYPE_CHECKING:
-    from harness_metrics.surface import Surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +31,27 @@ class Plane:
         return moved.clamp(0, 1) if self.clip else moved
 
 
-def survey(settings: Surface, probe: Probe, subject: Subject) -> MeasurementResult:
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where the surfaces are looked at.
+
+    Attributes:
+        points: along each of the two axes.
+        extent: the largest a and b.
+    """
+
+    direction: Literal["gradient", "attack"]
+    points: int
+    extent: float
+    clip: bool
+
+
+def survey(grid: Grid, probe: Probe, subject: Subject) -> MeasurementResult:
     """The surfaces of one image."""
-    plane = _plane(settings, probe, subject)
+    plane = _plane(grid, probe, subject)
     if isinstance(plane, str):
         return MeasurementResult(problem=plane)
-    axis = _axis(settings.points, settings.reach)
+    axis = _axis(grid.points, grid.extent)
     loss, margin = _on_grid(plane, probe, subject.label, axis)
     numbers = {"length": float(torch.linalg.vector_norm(plane.second.double()))}
     if subject.adversarial is not None:
@@ -58,10 +70,10 @@ def survey(settings: Surface, probe: Probe, subject: Subject) -> MeasurementResu
     return MeasurementResult({**derived, **numbers}, arrays)
 
 
-def _plane(settings: Surface, probe: Probe, subject: Subject) -> Plane | str:
+def _plane(grid: Grid, probe: Probe, subject: Subject) -> Plane | str:
     """The plane, or why there is none."""
     image = subject.image
-    if settings.direction == "attack":
+    if grid.direction == "attack":
         if subject.adversarial is None:
             return "the attack left no candidate"
         toward = subject.adversarial
@@ -75,7 +87,7 @@ def _plane(settings: Surface, probe: Probe, subject: Subject) -> Plane | str:
             return "the gradient is 0 everywhere: there is no direction"
         toward = image + gradient.sign()
     first = toward - image
-    return Plane(image, toward, _second(subject, first), settings.clip)
+    return Plane(image, toward, _second(subject, first), grid.clip)
 
 
 def _gradient(probe: Probe, subject: Subject) -> Tensor:

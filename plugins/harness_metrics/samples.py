@@ -7,6 +7,7 @@ size of a pass nor how far a run came changes them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -20,6 +21,26 @@ BLOCK = 64
 Ball = Literal["l1", "l2", "linf"]
 DUAL = {"l1": float("inf"), "l2": 2.0, "linf": 1.0}
 """The order of the gradient's norm that goes with distances in each norm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Which samples are drawn.
+
+    Attributes:
+        batches: at most, of ``samples`` each.
+        radial, clip: see `blocks`.
+        tolerance: sampling ends once the interval of the location is narrower than this share of
+            it; None: never.
+    """
+
+    norm: Ball
+    radius: float
+    batches: int
+    samples: int
+    radial: bool
+    clip: bool
+    tolerance: float | None
 
 
 def blocks(
@@ -44,7 +65,9 @@ def blocks(
         for number, start in enumerate(range(0, samples, BLOCK)):
             count = min(BLOCK, samples - start)
             generator = subject.generator(ball, batch, number)
-            moved = image + offsets(ball, count, image.shape, radius, radial, generator)
+            moved = image + offsets(
+                ball, count, image.shape, radius=radius, radial=radial, generator=generator
+            )
             yield batch, moved.clamp_(0, 1) if clip else moved
 
 
@@ -52,6 +75,7 @@ def offsets(
     ball: Ball,
     count: int,
     shape: torch.Size | tuple[int, ...],
+    *,
     radius: float,
     radial: bool,
     generator: torch.Generator,

@@ -79,9 +79,10 @@ class Surface(Measurement):
         return Passes(self.points**2 + 1, 1 if self.direction == "gradient" else 0)
 
     def measure(self, probe: Probe, subject: Subject) -> MeasurementResult:
-        from harness_metrics.plane import survey
+        from harness_metrics.plane import Grid, survey
 
-        return survey(self, probe, subject)
+        grid = Grid(self.direction, self.points, self.reach, self.clip)
+        return survey(grid, probe, subject)
 
     def again(
         self, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]

@@ -235,13 +235,15 @@ def test_samples_lie_in_their_balls():
 
     generator = torch.Generator().manual_seed(0)
     for ball, order in (("l1", 1), ("l2", 2), ("linf", math.inf)):
-        drawn = offsets(ball, 4000, (3, 1, 1), 2.0, False, generator).flatten(1)
+        drawn = offsets(
+            ball, 4000, (3, 1, 1), radius=2.0, radial=False, generator=generator
+        ).flatten(1)
         lengths = torch.linalg.vector_norm(drawn, order, dim=1)
         assert lengths.max() <= 2.0 + 1e-5
         # Uniform in three dimensions: the share within half the radius is 1/8.
         assert float((lengths < 1).float().mean()) == pytest.approx(1 / 8, abs=0.02)
         assert drawn.mean(0).abs().max() < 0.05
-    radial = offsets("l2", 4000, (3, 1, 1), 2.0, True, generator).flatten(1)
+    radial = offsets("l2", 4000, (3, 1, 1), radius=2.0, radial=True, generator=generator).flatten(1)
     within = (torch.linalg.vector_norm(radial, dim=1) < 1).float().mean()
     assert float(within) == pytest.approx(1 / 2, abs=0.03)
 
