@@ -390,13 +390,13 @@ def test_lack_of_memory_halves_the_batch_is_said_and_recorded(harness, overlay, 
 @pytest.mark.parametrize("spaces", [" ", "  ", "\n", "\t "])
 def test_paths_with_spaces_in_the_environment(spaces, monkeypatch):
     """`HARNESS_DATA` is split before NAME=, not inside a path."""
-    from harness.cli import run
+    from harness.cli import run, selection
 
     items = ["mine=/a b/c=d", "my-own.2=relative  path", "x=/y"]
     monkeypatch.setenv("HARNESS_DATA", f" {spaces.join(items)} ")
     context = run.run.make_context("run", ["--suite", "x"])
     assert list(context.params["data"]) == items
-    assert run.places(context.params["data"]) == {
+    assert selection.places(context.params["data"]) == {
         "mine": Path("/a b/c=d"), "my-own.2": Path("relative  path"), "x": Path("/y")
     }  # fmt: skip
     context = run.run.make_context("run", ["--suite", "x", "--data", "n=a b=c"])

@@ -112,7 +112,7 @@ def test_weights_that_are_here_serve_where_nothing_else_does(bench, tmp_path):
     assert (lost["weights"], lost["loader"]) == ("loaded", "onnx")
     assert all(lost[name] > 0 for name in SPEEDS)
     assert (second["weights"], second["source"]) == ("random", "net")
-    assert "with their own weights, for no source builds without: lost" in done.err
+    assert "with their own weights, because no source builds them without: lost" in done.err
 
 
 def test_a_model_that_no_registry_names(bench):

@@ -78,7 +78,7 @@ def test_what_is_here_is_present(harness, mixed):
         "digits": "present",
     }
     assert (rows["here"]["kind"], rows["here"]["bytes"]) == ("model", size)
-    assert rows["digits"]["kind"] == "data set"
+    assert rows["digits"]["kind"] == "dataset"
     assert "UCI" in rows["digits"]["licence"]
     assert "has everything it needs" in harness("doctor", *mixed("here")).out
 
@@ -131,7 +131,7 @@ def test_a_run_without_its_data_makes_nothing(harness, mixed, cloud, tmp_path, a
     assert done.code == 3
     *table, error = done.err.strip().splitlines()
     assert error.startswith("error: 2 of 4 requirements are missing")
-    assert [line.split()[:2] for line in table[2:4]] == [["model", "gone"], ["data", "set"]]
+    assert [line.split()[:2] for line in table[2:4]] == [["model", "gone"], ["dataset", "photos"]]
     assert not any("far" in line for line in table)
     assert (files(tmp_path), cloud.asked, done.out) == (before, [], "")
 
@@ -190,7 +190,7 @@ def test_a_download_that_fails(harness, mixed, cloud, tmp_path):
     assert files(tmp_path) == before
     done = harness("run", *options, "--available")
     assert done.code == 0, done.err
-    assert "left out: model far" in done.err
+    assert "skipped: model far" in done.err
     with sqlite3.connect("harness.db") as db:
         assert db.execute("SELECT DISTINCT model FROM samples").fetchall() == [
             ("here",),
@@ -205,7 +205,7 @@ def test_a_download_with_another_hash_is_not_used(harness, mixed, cloud, tmp_pat
     done = harness("run", *mixed("here", "far"), *(["--available"] if available else []))
     assert done.code == (0 if available else 3), done.err
     assert "SHA-256" in done.err
-    assert ("left out: " in done.err) == available
+    assert ("skipped: " in done.err) == available
     assert (tmp_path / "harness.db").exists() == available
 
 
@@ -223,7 +223,7 @@ def test_a_plan_needs_no_weights(harness, mixed, cloud, tmp_path):
     def rows() -> list[tuple[int, int]]:
         done = harness("plan", *options, "--format", "json")
         assert done.code == 0, done.err
-        assert "missing, see `harness doctor`: gone" in done.err
+        assert "missing weights, see `harness doctor`: " in done.err
         return [(row["images"], row["stored"]) for row in json.loads(done.out)["attacks"]]
 
     assert rows() == [(16, 0), (16, 0)]
@@ -268,5 +268,5 @@ def test_what_no_plugin_offers_is_said_and_strict_makes_it_an_error(mixed, harne
 def test_an_attack_that_is_installed_and_not_in_the_suite_is_said_to_be_so(mixed, harness):
     done = harness("run", *mixed("here"), "--attacks", "ifgsm")
     assert done.code == 2
-    assert "'ifgsm' is installed, but no part of suite 'mixed'; it has fgsm" in done.err
+    assert "'ifgsm' is installed, but not part of suite 'mixed'; it has fgsm" in done.err
     assert "did you mean 'fgsm'" in harness("run", *mixed("here"), "--attacks", "fgms").err

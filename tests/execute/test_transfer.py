@@ -244,7 +244,7 @@ def test_candidates_that_were_not_kept_are_made_again(run):
     idle = run("small", "large")
     assert "nothing computed" in idle.err
     assert "6 files of saved adversarial examples are missing or damaged" in idle.err
-    assert "`harness verify --repair` forgets them" in idle.err
+    assert "`harness verify --repair` deletes their entries" in idle.err
     later = run("small", "large", "late")
     assert later.code == 0, later.err
     assert set(before) < set(outcomes())
