@@ -17,6 +17,13 @@ from harness.engine.device import is_out_of_memory, synchronise
 Work = Callable[[], int]
 """Queues some work on the device and returns how many images it was for."""
 
+LOOKS = 2
+"""How many passes are timed at least, where there is time."""
+STEADY = 1.5
+"""From here on the time of twice the images is taken to grow with their number."""
+PATIENCE = 8
+"""How many times longer a measurement may take that says little about the images so far."""
+
 BLOCKS = 5
 """Into how many parts a measurement's time is divided, for the median; three at least."""
 
@@ -89,7 +96,7 @@ def seconds_an_image(model: PixelClassifier, *, batch_size: int, seconds: float)
     """A quick look at how long passes take for an image, in batches of ``batch_size`` if it can.
 
     Batches are doubled from a single image on, as long as the next one can be expected to end
-    within ``seconds``, which each of the two kinds of passes has.
+    within ``seconds``, about which each of the two kinds of passes takes.
     """
     forward = _quick(model, forward_pass, batch_size, seconds)
     if model.differentiable is None:
@@ -103,21 +110,33 @@ def _quick(
     largest: int,
     seconds: float,
 ) -> float:
-    alone = kind(model, random_images(model, 1))
-    _timed(alone, model.device)  # the first pass of all sets things up
+    """Seconds per image in the largest batch that the time allows, the fastest of several passes.
+
+    While twice the images take about as long, their time is not the images' but that of starting
+    the work, on a busy machine above all, and batches may grow for `PATIENCE` times as long.
+    """
+    work, size = kind(model, random_images(model, 1)), 1
+    _timed(work, model.device)  # the first pass of all sets things up
     begun = time.perf_counter()
-    size, took = 1, _timed(alone, model.device)
-    while size < largest and time.perf_counter() - begun + 2 * took <= seconds:
+    took, growth = _timed(work, model.device), 1.0
+    while size < largest:
+        patience = PATIENCE if growth < STEADY else 1
+        if time.perf_counter() - begun + growth * took > patience * seconds:
+            break
+        larger = min(2 * size, largest)
         try:
-            work = kind(model, random_images(model, min(2 * size, largest)))
-            took = _timed(work, model.device)
+            next_work = kind(model, random_images(model, larger))
+            longer = _timed(next_work, model.device)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             break
-        size = min(2 * size, largest)
-    work, times = kind(model, random_images(model, size)), [took]
-    while time.perf_counter() - begun + took <= seconds:
+        work, size, took, growth = next_work, larger, longer, longer / took
+    times = [took]
+    while True:
+        patience = PATIENCE if len(times) < LOOKS else 1
+        if time.perf_counter() - begun + times[-1] > patience * seconds:
+            break
         times.append(_timed(work, model.device))
     return min(times) / size  # others on the machine only ever make it slower
 

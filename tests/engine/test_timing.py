@@ -63,6 +63,48 @@ def test_batches_grow_to_the_size_asked_for_and_no_further(model, monkeypatch):
     assert found.gradient > 0
 
 
+class Clock:
+    """Time that passes only where a pass of ``count`` images takes ``seconds(count, number)``."""
+
+    def __init__(self, seconds):
+        self.now, self.seconds, self.sizes = 0.0, seconds, []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def predict(self, images):
+        self.now += self.seconds(len(images), len(self.sizes))
+        self.sizes.append(len(images))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "one"),
+    [
+        (lambda count, number: 0.5 + 0.001 * count, 0.001 + 0.5 / 64),
+        (lambda count, number: 1.0 if number == 1 else 0.001 * count, 0.001),
+        (lambda count, number: 1.0 if count == 64 and number < 8 else 0.001 * count, 0.001),
+    ],
+    ids=["every pass waits", "the first one waits", "the first full batch waits"],
+)
+def test_a_busy_machine_does_not_multiply_the_time_of_an_image(model, monkeypatch, seconds, one):
+    clock = Clock(seconds)
+    monkeypatch.setattr("harness.engine.timing.time", clock)
+    monkeypatch.setattr(model, "predict", clock.predict)
+    monkeypatch.setattr(model, "differentiable", None)
+    found = seconds_an_image(model, batch_size=64, seconds=0.7)
+    assert found.forward == pytest.approx(one)
+
+
+def test_a_slow_model_is_not_looked_at_for_long(model, monkeypatch):
+    clock = Clock(lambda count, number: 0.5 * count)
+    monkeypatch.setattr("harness.engine.timing.time", clock)
+    monkeypatch.setattr(model, "predict", clock.predict)
+    monkeypatch.setattr(model, "differentiable", None)
+    found = seconds_an_image(model, batch_size=64, seconds=0.7)
+    assert found.forward == pytest.approx(0.5)
+    assert clock.sizes == [1, 1, 2, 2]
+
+
 def test_no_memory_for_a_batch_ends_its_growth(model, monkeypatch):
     predict = model.predict
 
