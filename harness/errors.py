@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 LONGEST = 600
@@ -55,6 +56,14 @@ def _short(text: str) -> str:
         half = LONGEST // 2
         text = f"{text[:half]} [...] {text[-half:]}"
     return " ".join(text.encode(errors="backslashreplace").decode().split())
+
+
+def did_you_mean(name: str, names: Iterable[str], otherwise: str) -> str:
+    """The hint for a name that does not exist: the nearest one that does, or else ``otherwise``."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else otherwise
 
 
 class ConfigError(HarnessError):

@@ -50,6 +50,7 @@ from harness.errors import (
     MissingError,
     ModelError,
     PluginError,
+    did_you_mean,
 )
 
 API_VERSION = 0
@@ -104,6 +105,7 @@ __all__ = [
     "Subject",
     "Target",
     "WeightsFile",
+    "did_you_mean",
     "hookimpl",
     "margin",
     "reached",

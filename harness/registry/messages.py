@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, did_you_mean
 from harness.registry.document import Document, Loc
 
 _KINDS = {
@@ -56,8 +55,7 @@ def _explain(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
         return "the field is missing", "add it"
     if error["type"] == "extra_forbidden":
         known = _fields(model, loc[:-1])
-        near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
-        choice = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        choice = did_you_mean(str(loc[-1]), known, f"known here: {', '.join(known)}")
         return f"unknown field {loc[-1]!r}", choice
     if error["loc"][-1] == "[key]":
         return f"{loc[-1]!r} is not a name", "use letters, digits, . _ + and - only, 200 at most"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api import Classifier, ModelError, ModelLoader, ModelSpec, WeightsFile
+from harness.api import Classifier, ModelError, ModelLoader, ModelSpec, WeightsFile, did_you_mean
 from harness_digits.data import CLASSES
 from harness_models import tensors
 
@@ -60,7 +59,6 @@ def _build(spec: ModelSpec) -> nn.Module:
             hint=f"set classes: {CLASSES}",
         )
     if name not in ARCHITECTURES:
-        near = difflib.get_close_matches(name, ARCHITECTURES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(ARCHITECTURES)}"
+        hint = did_you_mean(name, ARCHITECTURES, f"choose from {', '.join(ARCHITECTURES)}")
         raise ModelError(f"unknown architecture {name!r}", where=where, hint=hint)
     return build(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from harness.api import ModelError
+from harness.api import ModelError, did_you_mean
 from harness_models import external
 from harness_models.files import Form, look, unreadable
 
@@ -190,11 +189,10 @@ def _chosen(
             hint=f"choose one with options.{what}, or export a graph with one",
         )
     if name not in known:
-        near = difflib.get_close_matches(name, list(known), n=1) or names
         raise ModelError(
             f"has no {what} {name!r}",
             where=str(path),
-            hint=f"did you mean {near[0]!r}?" if near else "",
+            hint=did_you_mean(name, known, f"it has {', '.join(names)}"),
         )
     return name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from harness.api import (
     ModelLoader,
     ModelSpec,
     Preprocessing,
+    did_you_mean,
 )
 from harness_models import external, opsets
 from harness_models import graph as graphs
@@ -133,8 +133,8 @@ def _options(spec: ModelSpec) -> dict[str, Any]:
     for name, value in spec.options.items():
         where = f"model {spec.name}: options.{name}"
         if name not in _OPTIONS:
-            near = difflib.get_close_matches(name, _OPTIONS, n=1) or [", ".join(_OPTIONS)]
-            raise ModelError("unknown option", where=where, hint=f"did you mean {near[0]}?")
+            hint = did_you_mean(name, _OPTIONS, f"choose from {', '.join(_OPTIONS)}")
+            raise ModelError("unknown option", where=where, hint=hint)
         if not isinstance(value, _OPTIONS[name]):
             raise ModelError(f"must be {_OPTIONS[name].__name__}, not {value!r}", where=where)
     return dict(spec.options)

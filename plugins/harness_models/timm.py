@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from harness.api import (
     ModelSpec,
     Preprocessing,
     WeightsFile,
+    did_you_mean,
 )
 from harness_models import tensors
 from harness_models.files import cause_of
@@ -70,11 +70,10 @@ class TimmLoader(ModelLoader):
     def describe(self, reference: str) -> Described:
         config = _config(reference, "--models", ConfigError)
         if _hub_file(config) is None:
-            near = difflib.get_close_matches(reference, _pretrained(), n=1)
             raise ConfigError(
                 f"timm has no weights for {reference!r}",
                 where="--models",
-                hint=f"did you mean {near[0]!r}?" if near else "see timm.list_pretrained()",
+                hint=did_you_mean(reference, _pretrained(), "see timm.list_pretrained()"),
             )
         tag = f".{config['tag']}" if config.get("tag") else ""
         name = config["architecture"] + tag
@@ -184,11 +183,10 @@ def _config(
 
     name, _, tag = architecture.partition(".")
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=1)
         raise error(
             f"timm has no architecture {name!r}",
             where=where,
-            hint=f"did you mean {near[0]!r}?" if near else "see timm.list_models()",
+            hint=did_you_mean(name, timm.list_models(), "see timm.list_models()"),
         )
     try:
         found: Any = get_pretrained_cfg(architecture, allow_unregistered=not tag)

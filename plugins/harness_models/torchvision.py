@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from harness.api import (
     ModelSpec,
     Preprocessing,
     WeightsFile,
+    did_you_mean,
 )
 from harness_models import tensors
 from harness_models.download import download, matches, offline
@@ -107,11 +107,10 @@ def _enum(architecture: str, where: str, error: type[ConfigError | ModelError] =
     name, _, chosen = architecture.partition(".")
     known = models.list_models(module=models)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
         raise error(
             f"torchvision has no classifier {name!r}",
             where=where,
-            hint=f"did you mean {near[0]!r}?" if near else "see torchvision.models.list_models()",
+            hint=did_you_mean(name, known, "see torchvision.models.list_models()"),
         )
     every: Any = models.get_model_weights(name)
     chosen = chosen or "DEFAULT"

@@ -326,7 +326,7 @@ def test_operators_that_torch_cannot_run_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"outptu": "logits"}, "options.outptu: unknown option; did you mean output"),
+        ({"outptu": "logits"}, "options.outptu: unknown option; did you mean 'output'"),
         ({"gradients": "no"}, "options.gradients: must be bool, not 'no'"),
     ],
 )
