@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from board_toy import Bench
 from boards import results
-from conftest import Bench
 from findings_toy import evidence, score, sizes, trial
 
 from harness.analysis.findings import check, gather

@@ -10,8 +10,8 @@ import sys
 from typing import Any
 
 import pytest
+from board_toy import Bench
 from boards import results
-from conftest import Bench
 from transfer_toy import Toy, attack, clean_cells, panel
 
 from harness.analysis.findings import findings, gather

@@ -11,32 +11,13 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for report_toy
+sys.path.insert(0, str(Path(__file__).parent))  # for report_toy and page_toy
 
+from page_toy import render
 from report_toy import Toy
 
 for module in ("altair", "vl_convert", "jinja2"):
     pytest.importorskip(module, reason="the extra `report` is not installed")
-
-
-def no_clean(row: Any) -> Any:
-    from harness.errors import DataError
-
-    raise DataError("there is no data set here")
-
-
-def render(database: Path, folder: Path, *, images: int = 3, reader: Any = None) -> Path:
-    """The page of a database, as the verb writes it."""
-    from harness.cli.report import clean_reader
-    from harness.report.html.content import content
-    from harness.report.html.page import html
-    from harness.store.database import reading
-
-    with reading(database) as db:
-        found = content(db, suite=None, images=images, reader=reader or clean_reader({}, ()))
-    page = folder / "index.html"
-    page.write_text(html(found), "utf-8")
-    return page
 
 
 @pytest.fixture(scope="session")

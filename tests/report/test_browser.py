@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import no_clean, render
+from page_toy import no_clean, render
 from report_toy import ATTACKS, HOSTILE, MODELS, Toy
 
 FIGURES = ("frontier", "success", "security", "transfer", "surface")

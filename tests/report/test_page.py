@@ -12,7 +12,7 @@ import altair
 import numpy as np
 import pytest
 from altair.utils import schemapi
-from conftest import no_clean, render
+from page_toy import no_clean, render
 from PIL import Image
 from report_toy import ATTACKS, HOSTILE, MODELS, SUITE, Toy
 
