@@ -9,7 +9,7 @@ from typing import Any
 def no_clean(row: Any) -> Any:
     from harness.errors import DataError
 
-    raise DataError("there is no dataset here")
+    raise DataError("there is no data set here")
 
 
 def render(database: Path, folder: Path, *, images: int = 3, reader: Any = None) -> Path:
