@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-LONGEST = 400
-"""Lines of a file: one idea fits into fewer."""
-
-PARAMETERS = 8
-"""Of a function; more of them are an object that has no name yet."""
-
 SQL = re.compile(
     r"\s*(SELECT|INSERT (OR \w+ )?INTO|UPDATE \w+ SET|DELETE FROM|WITH \w+ |CREATE \w+|DROP \w+)\b"
 )
-
-NORMS = {"linf", "l2", "l1", "l0"}
-STATUSES = {"clean_wrong", "robust", "broken", "invalid", "error", "measured"}
 
 
 @cache
@@ -83,78 +73,9 @@ def circles() -> list[list[str]]:
     return found
 
 
-def functions(trees: dict[str, ast.Module]) -> Iterator[tuple[str, ast.FunctionDef]]:
-    for path, tree in trees.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef):
-                yield f"{path}:{node.lineno} {node.name}", node
-
-
-def strings(node: ast.AST) -> set[str] | None:
-    """What a tuple, list or set holds, if it is text alone."""
-    if not isinstance(node, ast.Tuple | ast.List | ast.Set) or not node.elts:
-        return None
-    values = [each.value if isinstance(each, ast.Constant) else None for each in node.elts]
-    texts = {value for value in values if isinstance(value, str)}
-    return texts if len(texts) == len(node.elts) else None
-
-
-def collections(trees: dict[str, ast.Module]) -> Iterator[tuple[str, set[str]]]:
-    """Every tuple, list or set of texts, and every text that spells one in SQL."""
-    for path, tree in trees.items():
-        for node in ast.walk(tree):
-            if (texts := strings(node)) is not None:
-                yield f"{path}:{node.lineno}", texts  # type: ignore[attr-defined]
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                for inside in re.findall(r"\bIN \(([^)]*)\)", node.value, re.IGNORECASE):
-                    yield f"{path}:{node.lineno}", set(re.findall(r"'(\w+)'", inside))
-
-
 def test_no_two_files_import_each_other() -> None:
     """A circle cannot be read from either end, nor tested or moved apart."""
     assert circles() == []
-
-
-def test_files_are_short() -> None:
-    """Who looks for an idea reads a file, not a part of one."""
-    long = {path: len((ROOT / path).read_text("utf-8").splitlines()) for path in sources()}
-    assert {path: lines for path, lines in long.items() if lines > LONGEST} == {}
-
-
-def test_functions_have_few_parameters() -> None:
-    """Nine arguments in a row are passed on in nine places; click alone calls with more."""
-    trees = {path: tree for path, tree in sources().items() if not path.startswith("harness/cli/")}
-    many = []
-    for where, node in functions(trees):
-        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-        if len([each for each in given if each.arg not in ("self", "cls")]) > PARAMETERS:
-            many.append(where)
-    assert many == []
-
-
-def test_no_arguments_from_a_literal_tuple() -> None:
-    """``*(a, b, c)`` hides which argument is which from readers and type checkers."""
-    found = [
-        f"{path}:{node.lineno}"
-        for path, tree in sources().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        for each in node.args
-        if isinstance(each, ast.Starred) and isinstance(each.value, ast.Tuple | ast.List)
-    ]
-    assert found == []
-
-
-def test_no_module_is_an_argument() -> None:
-    """A module that is passed about is an interface nobody has written down."""
-    found = [
-        f"{path}:{node.lineno}"
-        for path, tree in sources().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name | ast.Attribute)
-        and "ModuleType" in (getattr(node, "id", None), getattr(node, "attr", None))
-    ]
-    assert found == []
 
 
 def test_sql_is_the_stores_alone() -> None:
@@ -167,15 +88,3 @@ def test_sql_is_the_stores_alone() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value)
     ]
     assert found == []
-
-
-def test_groups_of_statuses_have_names() -> None:
-    """Which statuses are failures is decided once: `Status.failed` and its like."""
-    found = [where for where, texts in collections(core()) if len(texts & STATUSES) > 1]
-    assert [where for where in found if not where.startswith("harness/api/records.py")] == []
-
-
-def test_the_norms_are_listed_once() -> None:
-    """A fifth norm is one line."""
-    found = [where for where, texts in collections(sources()) if len(texts & NORMS) > 1]
-    assert [where for where in found if not where.startswith("harness/api/records.py")] == []
