@@ -14,11 +14,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.analysis.attacks import SuiteAttack
+from harness.analysis.place import Attacked, attacked_of
 from harness.analysis.results import Results, SuiteResults, Trial
-from harness.analysis.statistics import bounds, mean, median_with_failures
 from harness.store.read.cells import attack_cells
-from harness.store.read.rows import OutcomeRow
 
 TIE = 1e-6
 """Relative; distortions that differ by less are one: float32 rounds a budget both ways."""
@@ -45,57 +43,38 @@ class Quality:
     """One attack against its rivals, over the (model, image) pairs of its suite.
 
     Attributes:
-        images: the pairs that its cells take; ``attacked`` of them have a verdict.
-        without: those that have none: errors, invalid candidates and missing outcomes.
-        median: of the distortions, failures being infinite; None without a verdict.
+        outcomes: those of all its cells, of which any pair without a verdict could be a success.
         compared: the attacked pairs that some attack broke; ``unsolved`` ones are left out.
         optimality: 1 minus the mean gap over the compared pairs; None without any.
         best: how many of the compared pairs have no smaller known distortion; ties count for all.
         rivals: other attacks, or other parameters, of the norm and goal that tried some of them.
         alone: the compared pairs that no rival tried.
-        forwards, backwards: passes per attacked pair, on average.
-        not_run: the models of the suite without a cell of this attack and goal.
     """
 
-    attack: SuiteAttack
-    goal: str
-    seed: int
-    dataset: str
-    images: int
-    attacked: int
-    broken: int
-    without: int
-    median: float | None
+    trial: Trial
+    outcomes: Attacked
     compared: int
     optimality: float | None
     best: int
     rivals: int
     alone: int
-    forwards: float | None
-    backwards: float | None
-    not_run: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def success(self) -> float | None:
-        return self.broken / self.attacked if self.attacked else None
-
-    @property
-    def success_bounds(self) -> tuple[float, float] | None:
-        """What the success can be, whatever the verdict on the images without one."""
-        return bounds(self.broken, self.attacked, self.without)
 
     @property
     def unsolved(self) -> int:
-        return self.attacked - self.compared
+        return self.outcomes.attacked - self.compared
 
     @property
     def best_share(self) -> float | None:
         return self.best / self.compared if self.compared else None
 
     @property
+    def not_run(self) -> list[str]:
+        """The models of the suite without a cell of this attack and goal."""
+        return [model for model in self.trial.models if model not in self.trial.cells]
+
+    @property
     def complete(self) -> bool:
-        return bool(self.images) and not self.without and not self.not_run
+        return bool(self.outcomes.images) and not self.outcomes.without and not self.not_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +92,6 @@ class Tried:
     problem: Problem
     attack_id: int
     distortion: float | None
-    outcome: OutcomeRow
 
 
 def contest(suite: SuiteResults, goal: str | None = None) -> Contest:
@@ -149,7 +127,7 @@ def _tried(
     cells = attack_cells(results.db, norm=norm, goal=goal, models=models)
     for cell, (model, attack) in cells.items():
         found[cell] = {
-            image: Tried((model, image, row.target), attack, row.distortion(norm), row)
+            image: Tried((model, image, row.target), attack, row.distortion(norm))
             for image, row in results.outcomes(cell).items()
             if row.judged
         }
@@ -189,39 +167,28 @@ def _quality(
     trial: Trial, tried: Mapping[int, Mapping[int, Tried]], known: Mapping[Problem, Known]
 ) -> Quality:
     """The numbers of one attack and goal, on the images of the suite's runs."""
-    images, without = 0, 0
-    attacked: list[Tried] = []
-    for model, cell in trial.cells.items():
-        outcomes, verdicts = trial.outcomes(model), tried[cell.id]
-        images += len(outcomes)
-        without += sum(row is None or row.failed for row in outcomes.values())
-        attacked += [verdicts[image] for image in outcomes if image in verdicts]
+    rows = {
+        (model, image): row for model in trial.cells for image, row in trial.outcomes(model).items()
+    }
+    attacked = [
+        tried[trial.cells[model].id][image]
+        for (model, image), row in rows.items()
+        if row is not None and row.judged
+    ]
     solved = [(each, known[each.problem]) for each in attacked]
     compared = [
         (each, about, about.smallest) for each, about in solved if about.smallest is not None
     ]
     gaps = [relative_gap(each.distortion, smallest) for each, _, smallest in compared]
-    broken = [each.distortion for each in attacked if each.distortion is not None]
     others = {
         attack for each, about in solved for attack in about.attacks if attack != each.attack_id
     }
     return Quality(
-        attack=trial.attack,
-        goal=trial.goal,
-        seed=trial.seed,
-        dataset=trial.dataset,
-        images=images,
-        attacked=len(attacked),
-        broken=len(broken),
-        without=without,
-        median=median_with_failures(broken, len(attacked) - len(broken)),
+        trial=trial,
+        outcomes=attacked_of(dict(enumerate(rows.values())), {}, trial.attack.norm),
         compared=len(compared),
         optimality=1 - sum(gaps) / len(gaps) if gaps else None,
         best=sum(_ties(each.distortion, smallest) for each, _, smallest in compared),
         rivals=len(others),
         alone=sum(about.attacks <= {each.attack_id} for each, about, _ in compared),
-        forwards=mean([each.outcome.forwards for each in attacked]),
-        backwards=mean([each.outcome.backwards for each in attacked]),
-        not_run=tuple(model for model in trial.models if model not in trial.cells),
-        notes=trial.notes,
     )

@@ -78,13 +78,13 @@ class Attacked:
         norm: that of `mean` and the medians; the attack's own, unless another was asked for.
         counts: the images by status, ``missing`` for those without an outcome.
         unknown: the images without a verdict that the model does not misclassify anyway.
-        broken_rows: the images that the attack broke.
+        judged: the images with a verdict, broken or robust.
     """
 
     norm: str
     counts: Mapping[str, int]
     unknown: int
-    broken_rows: tuple[OutcomeRow, ...]
+    judged: tuple[OutcomeRow, ...]
 
     def count(self, *statuses: str) -> int:
         return sum(self.counts.get(status, 0) for status in statuses)
@@ -100,7 +100,7 @@ class Attacked:
     @property
     def attacked(self) -> int:
         """The images with a verdict: the denominator of the success rate."""
-        return self.count("broken", "robust")
+        return len(self.judged)
 
     @property
     def without(self) -> int:
@@ -123,12 +123,12 @@ class Attacked:
     @property
     def confident(self) -> int:
         """The images broken with the margin that the attack aims for."""
-        return sum(row.confident for row in self.broken_rows)
+        return sum(row.status == "broken" and row.confident for row in self.judged)
 
     @property
     def distortions(self) -> list[float]:
         """Of the broken images."""
-        sizes = (row.distortion(self.norm) for row in self.broken_rows)
+        sizes = (row.distortion(self.norm) for row in self.judged)
         return [size for size in sizes if size is not None]
 
     @property
@@ -143,6 +143,16 @@ class Attacked:
     def median_all(self) -> float | None:
         """The median with failures as infinite."""
         return median_with_failures(self.distortions, self.count("robust"))
+
+    @property
+    def forwards(self) -> float | None:
+        """Forward passes per attacked image, on average."""
+        return mean([row.forwards for row in self.judged])
+
+    @property
+    def backwards(self) -> float | None:
+        """Backward passes per attacked image, on average."""
+        return mean([row.backwards for row in self.judged])
 
     def in_norm(self, norm: str) -> Attacked:
         """The same with distortions in another norm."""
@@ -170,7 +180,7 @@ def attacked_of(
         norm=norm,
         counts=Counter("missing" if row is None else row.status for row in counted.values()),
         unknown=len(unknown),
-        broken_rows=tuple(row for row in counted.values() if row and row.status == "broken"),
+        judged=tuple(row for row in counted.values() if row and row.judged),
     )
 
 

@@ -27,44 +27,74 @@ def presentation(contest: Contest) -> Presentation:
 
 def _fields(contest: Contest) -> list[Field[Quality]]:
     return [
-        Field("attack", "attack", value=lambda row: row.attack.label, text=_marked),
-        Field("norm", "norm", value=lambda row: row.attack.norm),
-        Field("goal", "goal"),
-        Field("budget", value=lambda row: row.attack.budget),
-        Field("images", "images", text=lambda row: f"{row.attacked}/{row.images}", numeric=True),
-        Field("attacked"),
-        Field("broken"),
-        Field("without_verdict", value=lambda row: row.without),
-        Field("success", "success rate", show=percent, numeric=True),
-        Field("success_at_least", value=lambda row: (row.success_bounds or (None, None))[0]),
-        Field("success_at_most", value=lambda row: (row.success_bounds or (None, None))[1]),
+        Field("attack", "attack", value=lambda row: row.trial.attack.label, text=_marked),
+        Field("norm", "norm", value=lambda row: row.trial.attack.norm),
+        Field("goal", "goal", value=lambda row: row.trial.goal),
+        Field("budget", value=lambda row: row.trial.attack.budget),
+        Field(
+            "images",
+            "images",
+            value=lambda row: row.outcomes.images,
+            text=lambda row: f"{row.outcomes.attacked}/{row.outcomes.images}",
+            numeric=True,
+        ),
+        Field("attacked", value=lambda row: row.outcomes.attacked),
+        Field("broken", value=lambda row: row.outcomes.broken),
+        Field("without_verdict", value=lambda row: row.outcomes.without),
+        Field(
+            "success",
+            "success rate",
+            value=lambda row: row.outcomes.success,
+            show=percent,
+            numeric=True,
+        ),
+        Field(
+            "success_at_least", value=lambda row: (row.outcomes.success_bounds or (None, None))[0]
+        ),
+        Field(
+            "success_at_most", value=lambda row: (row.outcomes.success_bounds or (None, None))[1]
+        ),
         Field(
             "distortion_median_all",
             "median (failures = ∞)",
-            value=lambda row: finite(row.median),
-            text=lambda row: Cell(shown(row.median, number), row.median),
+            value=lambda row: finite(row.outcomes.median_all),
+            text=lambda row: Cell(shown(row.outcomes.median_all, number), row.outcomes.median_all),
             numeric=True,
         ),
-        Field("distortion_median_all_infinite", value=lambda row: row.median == math.inf),
+        Field(
+            "distortion_median_all_infinite", value=lambda row: row.outcomes.median_all == math.inf
+        ),
         Field("optimality", "optimality", show=percent, numeric=True),
         Field("best", "best", value=lambda row: row.best_share, show=percent, numeric=True),
         Field("compared"),
         Field("unsolved"),
         Field("rivals"),
         Field("without_rival", value=lambda row: row.alone),
-        Field("forwards", "forward passes", show=number, numeric=True),
-        Field("backwards", "backward passes", show=number, numeric=True),
+        Field(
+            "forwards",
+            "forward passes",
+            value=lambda row: row.outcomes.forwards,
+            show=number,
+            numeric=True,
+        ),
+        Field(
+            "backwards",
+            "backward passes",
+            value=lambda row: row.outcomes.backwards,
+            show=number,
+            numeric=True,
+        ),
         Field("complete"),
         Field("models_not_run", value=lambda row: len(row.not_run)),
         Field("suite", value=lambda _: contest.suite),
-        Field("dataset"),
-        Field("seed"),
+        Field("dataset", value=lambda row: row.trial.dataset),
+        Field("seed", value=lambda row: row.trial.seed),
     ]
 
 
 def _marked(row: Quality) -> str:
-    marks = (FIXED, row.attack.budget is not None), (INCOMPLETE, not row.complete)
-    return " ".join([row.attack.label, *(mark for mark, meant in marks if meant)])
+    marks = (FIXED, row.trial.attack.budget is not None), (INCOMPLETE, not row.complete)
+    return " ".join([row.trial.attack.label, *(mark for mark, meant in marks if meant)])
 
 
 def footnotes(contest: Contest) -> list[str]:
@@ -88,9 +118,9 @@ def _rival_notes(rows: Iterable[Quality]) -> Iterable[str]:
     """What each row is compared with; the attacks of a norm and goal share a line if they can."""
     named: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
-        if row.attacked:
-            key = (row.attack.norm, row.goal, _compared(row))
-            named.setdefault(key, []).append(row.attack.label)
+        if row.outcomes.attacked:
+            key = (row.trial.attack.norm, row.trial.goal, _compared(row))
+            named.setdefault(key, []).append(row.trial.attack.label)
     for (norm, goal, text), labels in named.items():
         yield f"{norm}, goal {goal}: {', '.join(labels)}: compared with {text}"
 
@@ -105,7 +135,7 @@ def _compared(row: Quality) -> str:
 
 
 def _fixed_notes(rows: Iterable[Quality]) -> Iterable[str]:
-    if any(row.attack.budget is not None for row in rows):
+    if any(row.trial.attack.budget is not None for row in rows):
         yield (
             f"{FIXED} fixed budget: all successes lie close to the budget, so median and optimality"
             " only show how well the budget was chosen"
@@ -116,10 +146,10 @@ def _incomplete(row: Quality) -> str:
     parts = []
     if row.not_run:
         parts.append(f"not run on {len(row.not_run)} of the suite's models")
-    if row.without:
-        parts.append(f"{row.without} of {row.images} images without a verdict")
-    if row.without and row.success_bounds:
-        low, high = row.success_bounds
+    if row.outcomes.without:
+        parts.append(f"{row.outcomes.without} of {row.outcomes.images} images without a verdict")
+    if row.outcomes.without and row.outcomes.success_bounds:
+        low, high = row.outcomes.success_bounds
         parts.append(f"success rate between {percent(low)} and {percent(high)}")
     return ", ".join(parts)
 
@@ -128,11 +158,11 @@ def _selection_notes(rows: Sequence[Quality]) -> Iterable[str]:
     """What the choice of cells leaves out; without names where it is the same for all rows."""
     named: dict[str, list[str]] = {}
     for row in rows:
-        for note in row.notes:
+        for note in row.trial.notes:
             named.setdefault(note, []).append(_name(row))
     for note, names in named.items():
         yield note if len(names) == len(rows) > 1 else f"{'; '.join(names)}: {note}"
 
 
 def _name(row: Quality) -> str:
-    return f"{row.attack.label}, {row.goal}"
+    return f"{row.trial.attack.label}, {row.trial.goal}"

@@ -37,7 +37,9 @@ def contest(sql: Any, suite: str | None = None, goal: str | None = None) -> Cont
 
 
 def row_of(found: Contest, label: str, goal: str = "random") -> Quality:
-    (row,) = [row for row in found.rows if (row.attack.label, row.goal) == (label, goal)]
+    (row,) = [
+        row for row in found.rows if (row.trial.attack.label, row.trial.goal) == (label, goal)
+    ]
     return row
 
 
@@ -77,24 +79,36 @@ def test_by_hand(two: Any) -> None:
     # 0; b: 0, 1/2, 1, 0.
     assert near.optimality == pytest.approx(1 - (0.5 + 0.5) / 6)
     assert far.optimality == pytest.approx(1 - (1 + 0.5 + 1) / 7)
-    assert (near.images, near.attacked, near.broken, near.compared, near.unsolved) == (
+    assert (
+        near.outcomes.images,
+        near.outcomes.attacked,
+        near.outcomes.broken,
+        near.compared,
+        near.unsolved,
+    ) == (
         8,
         7,
         6,
         6,
         1,
     )
-    assert (far.images, far.attacked, far.broken, far.compared, far.unsolved) == (8, 8, 5, 7, 1)
+    assert (
+        far.outcomes.images,
+        far.outcomes.attacked,
+        far.outcomes.broken,
+        far.compared,
+        far.unsolved,
+    ) == (8, 8, 5, 7, 1)
     # The tie at 0.5 counts for both.
     assert (near.best, far.best) == (4, 4)
     assert near.best_share == 4 / 6
-    assert (near.success, far.success) == (6 / 7, 5 / 8)
-    assert (near.median, far.median) == (0.5, 0.75)
-    assert (near.forwards, near.backwards) == (10, 9)
+    assert (near.outcomes.success, far.outcomes.success) == (6 / 7, 5 / 8)
+    assert (near.outcomes.median_all, far.outcomes.median_all) == (0.5, 0.75)
+    assert (near.outcomes.forwards, near.outcomes.backwards) == (10, 9)
     # far alone tried a's image 3.
     assert (near.rivals, near.alone, far.rivals, far.alone) == (1, 0, 1, 1)
     assert near.complete
-    assert [row.attack.label for row in found.rows] == ["near", "far"]
+    assert [row.trial.attack.label for row in found.rows] == ["near", "far"]
     text = notes(found)
     assert "linf, goal random: near: compared with 1 other attack on 6 images; 1 that" in text
     assert "1 that no other tried, where its successes are trivially optimal" in text
@@ -122,7 +136,7 @@ def test_the_best_of_every_suite_run_and_seed_counts(bench: Any, define: Any) ->
     (row,) = found.rows
     assert row.optimality == pytest.approx(0.5)
     # Another seed is no rival.
-    assert (row.rivals, row.alone, row.seed) == (1, 0, 0)
+    assert (row.rivals, row.alone, row.trial.seed) == (1, 0, 0)
     assert "1 more seed, version, numerics or dataset" in notes(found)
     # It failed where ``mine`` succeeded.
     assert contest(bench.sql, suite="other").rows[0].optimality == 0.5
@@ -169,9 +183,14 @@ def test_images_without_a_verdict_count_for_nobody(bench: Any, define: Any, row:
     bench.attack("a", [0.2, row], attack="half")
     found = contest(bench.sql)
     half, full = row_of(found, "half"), row_of(found, "full")
-    assert (half.images, half.attacked, half.without, half.not_run) == (2, 1, 1, ("b",))
+    assert (half.outcomes.images, half.outcomes.attacked, half.outcomes.without, half.not_run) == (
+        2,
+        1,
+        1,
+        ["b"],
+    )
     assert half.optimality == 0.5
-    assert half.success_bounds == (0.5, 1)
+    assert half.outcomes.success_bounds == (0.5, 1)
     assert (half.complete, full.complete, full.alone) == (False, True, 3)
     assert (
         "‡ half, random: not run on 1 of the suite's models, 1 of 2 images without a verdict,"
@@ -184,10 +203,9 @@ def test_an_attack_that_never_ran_has_an_empty_row(bench: Any, define: Any) -> N
     bench.attack("a", ["r"], attack="ran")
     found = contest(bench.sql)
     planned, ran = row_of(found, "planned"), row_of(found, "ran")
-    assert (planned.images, planned.success, planned.optimality, planned.best_share) == (
-        0, None, None, None,
-    )  # fmt: skip
-    assert (ran.success, ran.median, ran.optimality) == (0, math.inf, None)
+    assert (planned.outcomes.images, planned.outcomes.success) == (0, None)
+    assert (planned.optimality, planned.best_share) == (None, None)
+    assert (ran.outcomes.success, ran.outcomes.median_all, ran.optimality) == (0, math.inf, None)
     json.dumps(presentation(found).records, allow_nan=False)
     assert "§ fixed budget" in notes(found)
 
@@ -199,11 +217,11 @@ def test_goals_are_rows_of_their_own(bench: Any, define: Any) -> None:
     bench.attack("a", [0.2], attack="both", goal="least-likely")
     bench.attack("a", [0.2], attack="one")
     found = contest(bench.sql)
-    assert [(row.attack.label, row.goal) for row in found.rows] == [
+    assert [(row.trial.attack.label, row.trial.goal) for row in found.rows] == [
         ("both", "random"), ("one", "random"), ("both", "least-likely"),
     ]  # fmt: skip
     found = contest(bench.sql, goal="least-likely")
-    assert [(row.attack.label, row.optimality) for row in found.rows] == [("both", 1)]
+    assert [(row.trial.attack.label, row.optimality) for row in found.rows] == [("both", 1)]
 
 
 def test_wrong_names_are_refused(two: Any, tmp_path: Any) -> None:

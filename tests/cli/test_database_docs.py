@@ -113,7 +113,10 @@ def test_what_no_attack_breaks(ask, db):
 
 def test_passes(ask, db):
     expected = {
-        (row.attack.label, row.goal, row.seed): (row.forwards, row.backwards)
+        (row.trial.attack.label, row.trial.goal, row.trial.seed): (
+            row.outcomes.forwards,
+            row.outcomes.backwards,
+        )
         for row in contest(Results(db).suite()).rows
     }
     rows = {tuple(row[:3]): row[3:] for row in ask("avg(forwards)")}
