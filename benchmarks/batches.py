@@ -74,9 +74,14 @@ def differences(model: PixelClassifier, jobs: Sequence[Job]) -> None:
 
 
 def _compared(found: dict[str, Judged], expected: dict[str, Judged], norm: str) -> str:
-    statuses = sum(row.status is not expected[name].status for name, row in found.items())
+    statuses = sum(
+        row.outcome.status is not expected[name].outcome.status for name, row in found.items()
+    )
     pairs = torch.tensor(
-        [(getattr(row, norm), getattr(expected[name], norm)) for name, row in found.items()]
+        [
+            [getattr(each.outcome.norms, norm) for each in (row, expected[name])]
+            for name, row in found.items()
+        ]
     ).double()
     off = (pairs[:, 0] / pairs[:, 1] - 1).abs()
     mean = float(pairs[:, 0].mean() / pairs[:, 1].mean() - 1)

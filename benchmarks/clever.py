@@ -23,10 +23,10 @@ from measure import interleaved, load_line, ratio
 from overhead import jobs_of
 from subjects import model_a
 
-from harness.api import Goal
+from harness.api import Goal, Measured
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job
-from harness.engine.measurements import Finished, measure_images
+from harness.engine.measurements import measure_images
 from harness.engine.workers import Workers
 from harness.resolve.request import Request
 from harness.testing.fakes import jobs_for, plane_model
@@ -54,7 +54,7 @@ def bare(
 
 def ours(
     clever: Clever, model: PixelClassifier, jobs: Sequence[Job], workers: Workers
-) -> Iterator[list[Finished]]:
+) -> Iterator[list[Measured]]:
     return measure_images(
         *(clever, model, iter(jobs), workers),
         batch_size=BATCH,

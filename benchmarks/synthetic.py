@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from measure import load_line
 
-from harness.api import Goal, Norm
+from harness.api import Goal, ImageKey, Norm
 from harness.planning import (
     Component,
     NumericPolicy,
@@ -35,7 +35,6 @@ from harness.planning import (
     plan_cells,
 )
 from harness.store.database import transaction
-from harness.store.records import ImageKey
 from harness.store.write.writer import Writer
 
 MODELS, CLASSES, MEASURED = 18, 1000, 100

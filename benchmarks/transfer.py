@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from measure import Presence, interleaved, ratio
 
-from harness.api import Status
+from harness.api import Outcome, Status, Verdict
 from harness.engine.device import default_batch_size
 from harness.engine.forwards import exported, predicting
 from harness.engine.timing import random_images
@@ -42,7 +42,6 @@ from harness.resolve.prepare import Resolved, prepare
 from harness.resolve.request import Request
 from harness.store.database import path_of
 from harness.store.read.candidates import candidates, read_pixels
-from harness.store.records import Outcome
 from harness.store.write.writer import Writer
 
 CPU = torch.device("cpu")
@@ -93,9 +92,10 @@ def filled(writer: Writer, resolved: Resolved, sources: Sequence[Cell]) -> int:
             writer.write_outcomes(
                 attempt,
                 [
-                    Outcome(name, Status.BROKEN, predicted=0, kept=kept)
-                    for name, kept in zip(some, rows, strict=True)
+                    Outcome(image_id=name, label=0, verdict=Verdict(Status.BROKEN, 0))
+                    for name in some
                 ],
+                dict(zip(some, rows, strict=True)),
             )
         writer.artifacts.seal(cell.key)
     return run

@@ -8,9 +8,9 @@ from statistics import fmean
 
 from harness.analysis.results import Trial
 from harness.analysis.statistics import spearman
+from harness.api import NORMS
 from harness.store.read import rows
 from harness.store.read.cells import StoredCell
-from harness.store.read.rows import NORMS
 
 FEWEST_FOR_CORRELATION = 3
 

@@ -1,6 +1,6 @@
 """The only part of the harness that a plugin imports.
 
-A plugin is a module behind an entry point of group ``harness``. It says ``HARNESS_API = 0`` and
+A plugin is a module behind an entry point of group ``harness``. It declares ``HARNESS_API = 0`` and
 implements hooks of `harness.hookspecs` with `hookimpl`. Importing this package loads no torch.
 """
 
@@ -13,7 +13,6 @@ from harness.api.attack import (
     AttackParameters,
     Batch,
     Candidates,
-    Passes,
     Point,
     Slots,
     SteppedAttack,
@@ -29,16 +28,20 @@ from harness.api.classifier import (
     WeightsFile,
 )
 from harness.api.dataset import Cut, Dataset, DatasetSpec, Sample
-from harness.api.goal import Access, Goal, Norm
+from harness.api.goal import Access, Goal
 from harness.api.measurement import Later, Measurement, MeasurementResult, Pair, Probe, Subject
-from harness.api.metric import (
-    ZERO_GRADIENT,
-    CellRows,
-    CleanRow,
-    Metric,
-    OutcomeRow,
-    Score,
+from harness.api.metric import ZERO_GRADIENT, CellRows, Metric, Score
+from harness.api.records import (
+    NORMS,
+    CleanPrediction,
+    ImageKey,
+    Measured,
+    Norm,
+    Norms,
+    Outcome,
+    Passes,
     Status,
+    Verdict,
 )
 from harness.api.registration import Register
 from harness.api.success import margin, reached, rivals, succeeded
@@ -61,6 +64,7 @@ hookimpl = pluggy.HookimplMarker("harness")
 
 __all__ = [
     "API_VERSION",
+    "NORMS",
     "ZERO_GRADIENT",
     "Access",
     "Attack",
@@ -69,7 +73,7 @@ __all__ = [
     "Candidates",
     "CellRows",
     "Classifier",
-    "CleanRow",
+    "CleanPrediction",
     "ConfigError",
     "Cut",
     "DataError",
@@ -78,7 +82,9 @@ __all__ = [
     "Described",
     "Goal",
     "HarnessError",
+    "ImageKey",
     "Later",
+    "Measured",
     "Measurement",
     "MeasurementResult",
     "Metric",
@@ -87,7 +93,8 @@ __all__ = [
     "ModelLoader",
     "ModelSpec",
     "Norm",
-    "OutcomeRow",
+    "Norms",
+    "Outcome",
     "Pair",
     "Passes",
     "PluginError",
@@ -104,6 +111,7 @@ __all__ = [
     "Stepper",
     "Subject",
     "Target",
+    "Verdict",
     "WeightsFile",
     "did_you_mean",
     "hookimpl",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.api.goal import Access, Goal, Norm
+from harness.api.goal import Access, Goal
+from harness.api.records import Norm, Passes
 
 if TYPE_CHECKING:
     import torch
@@ -67,19 +68,6 @@ class Candidates:
 
     images: Tensor
     numbers: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Passes:
-    """Passes through the model for one image; those of the harness's verdict do not count.
-
-    Attributes:
-        backwards: of an attack each belongs to one of the ``forwards``; a measurement may follow
-            several directions from one.
-    """
-
-    forwards: int
-    backwards: int
 
 
 class AttackParameters(BaseModel):

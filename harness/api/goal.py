@@ -44,15 +44,6 @@ class Goal(StrEnum):
         assert_never(self)
 
 
-class Norm(StrEnum):
-    """The norm of the perturbation that an attack bounds or minimises."""
-
-    LINF = "linf"
-    L2 = "l2"
-    L1 = "l1"
-    L0 = "l0"
-
-
 class Access(StrEnum):
     """What of the model an attack may see."""
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.api.attack import Passes
 from harness.api.goal import Access, Goal
+from harness.api.records import Passes
 
 if TYPE_CHECKING:
     import numpy as np

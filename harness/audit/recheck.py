@@ -1,4 +1,4 @@
-"""Stored verdicts once more: the same judgement on the kept candidate, and how far it is off."""
+"""Stored verdicts once more: the same judgement of the saved candidate, and how they differ."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.api import Candidates, Norm, Status
+from harness.api import NORMS, Candidates, Norm, Norms, Outcome, Status, Verdict
 from harness.engine.classifier import PixelClassifier
-from harness.engine.jobs import Job, Judged
+from harness.engine.jobs import Job
 from harness.engine.judge import judge, to_8_bits
 
 LOGIT_TOLERANCE = 1e-4
@@ -22,7 +22,7 @@ SAME_NORM = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What the stored cell says of its attack."""
+    """What the stored cell declares of its attack."""
 
     norm: Norm
     budget: float | None
@@ -31,32 +31,25 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What is stored of a kept candidate.
+    """A stored outcome with its candidate.
 
     Attributes:
-        clean: the image that it was made from, on the host; None: it is not at hand.
-        norms: linf, l2, l1, l0.
+        clean: the image that it was made from, on the host; None: it is not available.
     """
 
+    outcome: Outcome
     candidate: Tensor
     clean: Tensor | None
-    label: int
-    target: int | None
-    status: Status
-    predicted: int | None
-    norms: tuple[float | None, ...]
-    rounded_status: Status | None
-    rounded_predicted: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of a claim.
+    """The result of checking a claim.
 
     Attributes:
         verdict: how the verdict differs, in words; None: it does not.
         hair: whether that is by less than `LOGIT_TOLERANCE`, and so no error.
-        clean: whether the clean image was at hand, and norms were compared.
+        clean: whether the clean image was available, and norms were compared.
         norms: how they differ; None: they do not.
     """
 
@@ -74,79 +67,67 @@ def check(model: PixelClassifier, declared: Declaration, claims: Sequence[Claim]
     Raises:
         ModelError: the model fails.
     """
-    jobs = [
-        Job(
-            cell="",
-            image_id="",
-            image=claim.candidate if claim.clean is None else claim.clean,
-            label=claim.label,
-            target=claim.target,
-            seed=0,
-        )
-        for claim in claims
-    ]
-    candidates = torch.stack([claim.candidate for claim in claims])
     judged = judge(
         model,
         declared,
-        jobs,
-        Candidates(candidates),
-        *([0] * len(jobs), [0] * len(jobs)),
-        eight_bit=any(claim.rounded_status for claim in claims),
+        [_job(claim) for claim in claims],
+        Candidates(torch.stack([claim.candidate for claim in claims])),
+        eight_bit=any(claim.outcome.rounded for claim in claims),
     )
-    return [_compared(model, claim, now) for claim, now in zip(claims, judged, strict=True)]
+    return [_compared(model, claim, now.outcome) for claim, now in zip(claims, judged, strict=True)]
 
 
-def _compared(model: PixelClassifier, claim: Claim, now: Judged) -> Finding:
+def _job(claim: Claim) -> Job:
+    return Job(
+        cell="",
+        image_id=claim.outcome.image_id,
+        image=claim.candidate if claim.clean is None else claim.clean,
+        label=claim.outcome.label,
+        target=claim.outcome.target,
+        seed=0,
+    )
+
+
+def _compared(model: PixelClassifier, claim: Claim, now: Outcome) -> Finding:
+    stored = claim.outcome
     wrong: list[str] = []
     hair = True
-    known = claim.clean is not None or claim.status is not Status.INVALID
-    if now.predicted != claim.predicted or (known and now.status is not claim.status):
-        wrong.append(
-            f"stored {_verdict(claim.status, claim.predicted)},"
-            f" now {_verdict(now.status, now.predicted)}"
-        )
-        judgeable = {now.status, claim.status} <= {Status.BROKEN, Status.ROBUST}
-        hair = judgeable and _within_tolerance(
-            model, claim.candidate, claim.predicted, now.predicted
-        )
-    rounded = now.rounded
-    if claim.rounded_status is not None and (
-        rounded is None
-        or (rounded.status, rounded.predicted) != (claim.rounded_status, claim.rounded_predicted)
+    known = claim.clean is not None or stored.status is not Status.INVALID
+    if now.verdict.predicted != stored.verdict.predicted or (
+        known and now.status is not stored.status
     ):
-        there = (rounded.status, rounded.predicted) if rounded else (Status.ERROR, None)
-        stored = _verdict(claim.rounded_status, claim.rounded_predicted)
-        wrong.append(f"after rounding stored {stored}, now {_verdict(*there)}")
-        image = to_8_bits(claim.candidate)
-        hair = hair and _within_tolerance(model, image, claim.rounded_predicted, there[1])
+        wrong.append(f"stored {_said(stored.verdict)}, now {_said(now.verdict)}")
+        judgeable = now.status.judged and stored.status.judged
+        hair = judgeable and _within_tolerance(model, claim.candidate, stored.verdict, now.verdict)
+    if stored.rounded is not None:
+        rounded = now.rounded or Verdict(Status.ERROR)
+        if _class(rounded) != _class(stored.rounded):
+            wrong.append(f"after rounding stored {_said(stored.rounded)}, now {_said(rounded)}")
+            image = to_8_bits(claim.candidate)
+            hair = hair and _within_tolerance(model, image, stored.rounded, rounded)
     return Finding(
         verdict="; ".join(wrong) or None,
         hair=bool(wrong) and hair,
         clean=claim.clean is not None,
-        norms=_norms(claim, now),
+        norms=None if claim.clean is None else _differing(stored.norms, now.norms),
     )
 
 
-def _within_tolerance(
-    model: PixelClassifier, image: Tensor, stored: int | None, now: int | None
-) -> bool:
+def _within_tolerance(model: PixelClassifier, image: Tensor, stored: Verdict, now: Verdict) -> bool:
     """Whether the stored class is another one whose logit is as good as the largest."""
-    if stored is None or now is None or stored == now or not 0 <= stored < model.classes:
+    was = stored.predicted
+    if was is None or now.predicted in (None, was) or not 0 <= was < model.classes:
         return False
     logits = model.predict(image[None].to(model.device))[0].double()
-    gap = float(logits.max() - logits[stored])
+    gap = float(logits.max() - logits[was])
     return gap <= LOGIT_TOLERANCE * float(logits.abs().max())
 
 
-def _norms(claim: Claim, now: Judged) -> str | None:
-    if claim.clean is None:
-        return None
-    again = (now.linf, now.l2, now.l1, now.l0)
+def _differing(stored: Norms, now: Norms) -> str | None:
     wrong = [
-        f"{name} stored {stored}, now {value}"
-        for name, stored, value in zip(("linf", "l2", "l1", "l0"), claim.norms, again, strict=True)
-        if not _same(stored, value)
+        f"{name} stored {before}, now {value}"
+        for name in NORMS
+        if not _same(before := getattr(stored, name), value := getattr(now, name))
     ]
     return "; ".join(wrong) or None
 
@@ -157,5 +138,9 @@ def _same(stored: float | None, now: float | None) -> bool:
     return math.isclose(stored, now, rel_tol=SAME_NORM)
 
 
-def _verdict(status: Status, predicted: int | None) -> str:
-    return f"{status} (class {'none' if predicted is None else predicted})"
+def _class(verdict: Verdict) -> tuple[Status, int | None]:
+    return verdict.status, verdict.predicted
+
+
+def _said(verdict: Verdict) -> str:
+    return f"{verdict.status} (class {'none' if verdict.predicted is None else verdict.predicted})"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from harness.api import HarnessError, Later, Measurement, MeasurementResult
+from harness.api import HarnessError, Later, Measured, Measurement, MeasurementResult, Status
 from harness.contained import contained
 from harness.engine.values import checked_reading
 from harness.plugins import Catalog, Kind
-from harness.store.read.audit import Stored, StoredReading
+from harness.store.read.audit import Stored
 
 SAME_NUMBER = 1e-6
 """How far a stored number may be off, relatively."""
@@ -35,7 +35,7 @@ def rebuilt(task: Stored, catalog: Catalog) -> Measurement | str:
     return measurement
 
 
-def difference(measurement: Measurement, stored: StoredReading) -> str | bool:
+def difference(measurement: Measurement, stored: Measured) -> str | bool:
     """How the numbers differ from what the arrays give now; True: not at all; False: not known.
 
     A measurement that raises is told as a difference: what is stored cannot be what it measured.
@@ -54,8 +54,8 @@ def difference(measurement: Measurement, stored: StoredReading) -> str | bool:
     return _compared(stored, reading) or True
 
 
-def _compared(stored: StoredReading, reading: MeasurementResult) -> str | None:
-    if (reading.problem is None) != (stored.status == "measured"):
+def _compared(stored: Measured, reading: MeasurementResult) -> str | None:
+    if (reading.problem is None) != (stored.status is Status.MEASURED):
         return f"stored {stored.status}, now {reading.problem or 'measured'}"
     now = {name: value for name, value in reading.numbers.items() if math.isfinite(value)}
     wrong = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from harness.api import DataError, HarnessError, Status
+from harness.api import DataError, HarnessError
 from harness.audit.recheck import Claim, Declaration, Finding, check
 from harness.engine.device import default_batch_size
 from harness.errors import StoreError
@@ -20,7 +20,7 @@ from harness.plugins import Catalog
 from harness.registry import Registry
 from harness.resolve.components import dataset_component, found_model
 from harness.store.artifacts import load
-from harness.store.read.audit import CheckedCell, KeptImage, Stored
+from harness.store.read.audit import CheckedCell, KeptOutcome, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
@@ -71,9 +71,9 @@ class Rejudge:
         self,
         loaded: Loaded,
         cell: CheckedCell,
-        rows: Sequence[KeptImage],
+        rows: Sequence[KeptOutcome],
         say: Callable[[str], None],
-    ) -> Iterator[tuple[KeptImage, Finding | None]]:
+    ) -> Iterator[tuple[KeptOutcome, Finding | None]]:
         """What becomes of each row; None: its candidate cannot be read.
 
         Raises:
@@ -84,23 +84,23 @@ class Rejudge:
         declared = Declaration(cell.norm, cell.budget, cell.task.about["confidence"])
         left, size = iter(rows), default_batch_size(self._device, loaded.model.shape)
         while batch := list(itertools.islice(left, size)):
-            candidates = {row.name: self._candidate(row, say) for row in batch}
+            candidates = [self._candidate(row, say) for row in batch]
             claims = [
-                _claim(row, candidate, _clean(images, row, loaded))
-                for row in batch
-                if (candidate := candidates[row.name]) is not None
+                Claim(row.outcome, candidate, _clean(images, row, loaded))
+                for row, candidate in zip(batch, candidates, strict=True)
+                if candidate is not None
             ]
             found = iter(check(loaded.model, declared, claims) if claims else ())
-            for row in batch:
-                yield row, None if candidates[row.name] is None else next(found)
+            for row, candidate in zip(batch, candidates, strict=True):
+                yield row, None if candidate is None else next(found)
 
-    def _candidate(self, row: KeptImage, say: Callable[[str], None]) -> Tensor | None:
+    def _candidate(self, row: KeptOutcome, say: Callable[[str], None]) -> Tensor | None:
         if row.path in self._damaged:
             return None
         try:
-            return torch.from_numpy(load(self.db, row.artifact, row.row).copy())
+            return torch.from_numpy(load(self.db, row.kept.artifact, row.kept.row).copy())
         except StoreError as error:
-            say(f"image {row.name}: {error}")
+            say(f"image {row.outcome.image_id}: {error}")
             return None
 
     def _dataset(self, stored: Stored, say: Callable[[str], None]) -> Images | None:
@@ -129,25 +129,11 @@ def _unlike(stored: Mapping[str, object], now: Mapping[str, object]) -> str:
     return f"not the model that ran: it differs in {', '.join(parts) or 'its identity'}"
 
 
-def _clean(images: Images | None, row: KeptImage, loaded: Loaded) -> Tensor | None:
+def _clean(images: Images | None, row: KeptOutcome, loaded: Loaded) -> Tensor | None:
     """The image that the candidate was made from; None where it is not what it was."""
     try:
-        if images is None or images.digest(row.name) != row.digest:
+        if images is None or images.digest(row.outcome.image_id) != row.digest:
             return None
-        return images.read(row.name, loaded.model.shape[1:], loaded.cut)
+        return images.read(row.outcome.image_id, loaded.model.shape[1:], loaded.cut)
     except (DataError, KeyError):
         return None
-
-
-def _claim(row: KeptImage, candidate: Tensor, clean: Tensor | None) -> Claim:
-    return Claim(
-        candidate=candidate,
-        clean=clean,
-        label=row.label,
-        target=row.target,
-        status=Status(row.status),
-        predicted=row.predicted,
-        norms=row.norms,
-        rounded_status=None if row.rounded_status is None else Status(row.rounded_status),
-        rounded_predicted=row.rounded_predicted,
-    )

@@ -27,20 +27,19 @@ from harness.store.lock import is_held
 from harness.store.lost import orphans
 from harness.store.read.audit import (
     CheckedCell,
-    KeptImage,
-    StoredReading,
+    KeptOutcome,
     artifact_files,
     kept_cells,
-    kept_images,
+    kept_outcomes,
     measured_cells,
-    stored_readings,
+    stored_measurements,
 )
 from harness.store.sealed import problem
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-_R = TypeVar("_R", KeptImage, StoredReading)
+_R = TypeVar("_R")
 
 Say = Callable[[str], None]
 
@@ -122,9 +121,12 @@ def _chosen(cells: Sequence[CheckedCell], scope: Scope) -> list[CheckedCell]:
     ]
 
 
-def _sampled(cell: CheckedCell, rows: list[_R], scope: Scope) -> list[_R]:
-    """The rows of the cell to look at: the first ones in the order of a hash."""
-    return sorted(rows, key=lambda row: tagged_hash("verify", [cell.key, row.name]))[: scope.sample]
+def _sampled(
+    cell: CheckedCell, rows: Sequence[_R], name: Callable[[_R], str], scope: Scope
+) -> list[_R]:
+    """The rows of the cell to look at: the first ones in the order of a hash of their names."""
+    order = sorted(rows, key=lambda row: tagged_hash("verify", [cell.key, name(row)]))
+    return order[: scope.sample]
 
 
 def _files(db: Database, say: Say) -> tuple[Check, set[str]]:
@@ -154,7 +156,10 @@ def _verdicts(
     """The kept images of one model's cells, judged again."""
     name = cells[0].model.name
     verdicts, norms = Check("verdicts", name), Check("norms", name)
-    rows = {cell.key: _sampled(cell, kept_images(rejudge.db, cell), scope) for cell in cells}
+    rows = {
+        cell.key: _sampled(cell, kept_outcomes(rejudge.db, cell), _image_of, scope)
+        for cell in cells
+    }
     total = sum(map(len, rows.values()))
     model = rejudge.model(cells[0])
     if isinstance(model, str):
@@ -164,7 +169,7 @@ def _verdicts(
     for cell in cells:
         try:
             for row, finding in rejudge.findings(model, cell, rows[cell.key], say):
-                where = f"{cell.label}, image {row.name}"
+                where = f"{cell.label}, image {_image_of(row)}"
                 if finding is None:
                     verdicts.skipped += 1
                     norms.skipped += 1
@@ -188,6 +193,10 @@ def _verdicts(
     return [verdicts, norms]
 
 
+def _image_of(row: KeptOutcome) -> str:
+    return row.outcome.image_id
+
+
 def _numbers(
     db: Database, catalog: Catalog, cells: Sequence[CheckedCell], scope: Scope, say: Say
 ) -> Check:
@@ -195,11 +204,12 @@ def _numbers(
     check = Check("numbers", cells[0].attack)
     measurement = rebuilt(cells[0].task, catalog)
     for cell in cells:
-        for row in _sampled(cell, stored_readings(db, cell), scope):
+        stored = stored_measurements(db, cell)
+        for row in _sampled(cell, stored, lambda row: row.image_id, scope):
             found = False if isinstance(measurement, str) else difference(measurement, row)
             if isinstance(found, str):
                 check.wrong += 1
-                say(f"{cell.label}, image {row.name}: {found}")
+                say(f"{cell.label}, image {row.image_id}: {found}")
             elif found:
                 check.agree += 1
             else:

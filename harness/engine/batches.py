@@ -1,4 +1,4 @@
-"""Attack a stream of images with any attack: stepped or whole-batch, halving on lack of memory."""
+"""Attack a stream of images with any attack, stepped or whole-batch; halve what does not fit."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def attack_images(
     """Yields verdicts as images finish; empty lists are heartbeats.
 
     ``batch_size`` is halved when the device runs out of memory: the images in flight start anew,
-    and ``on_halving`` hears of the new size. Where the attack fails, with whatever it raises,
+    and ``on_halving`` is called with the new size. Where the attack fails, with whatever it raises,
     returns or changes (see `Guard`), the images in flight start anew in halves, until those that
-    make it fail are alone: they lose their verdict (status ``error``), nobody else does.
-    ``on_call`` hears which jobs the attack has in its hands; ``eight_bit``: see `judge`.
+    make it fail are alone: they lose their verdict (status ``error``), the others do not.
+    ``on_call`` is called with the jobs that the attack works on; ``eight_bit``: see `judge`.
 
     Raises:
         ModelError: the model itself fails. Exception: what ``jobs`` raised.
@@ -71,7 +71,7 @@ def attack_images(
 
 
 class _Source(Iterator[Job]):
-    """The jobs; what they raise is no attack's error."""
+    """The jobs; what they raise is not the attack's error."""
 
     def __init__(self, jobs: Iterator[Job]) -> None:
         self._jobs = jobs
@@ -120,10 +120,10 @@ def _engine(
 
 
 class _BatchEngine:
-    """Runs a whole-batch attack, a batch at a time.
+    """Runs a whole-batch attack, one batch after the other.
 
     Attributes:
-        in_flight: the batch at work. After an exception the caller can start it anew elsewhere.
+        in_flight: the current batch. After an exception the caller can start it anew elsewhere.
     """
 
     def __init__(
@@ -158,8 +158,7 @@ class _BatchEngine:
             self._attack,
             batch,
             checked_candidates(result, len(batch), self._model.shape),
-            target.forwards.tolist(),
-            target.backwards.tolist(),
+            passes=target.passes,
             flat=target.flat.tolist(),
             eight_bit=self._eight_bit,
         )[: len(jobs)]

@@ -1,35 +1,17 @@
-"""Clean predictions: what a model says before any attack, once per model and data set."""
+"""Clean predictions: what a model predicts before any attack, once per model and dataset."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from harness.api import CleanPrediction
 from harness.engine.classifier import PixelClassifier
 from harness.engine.halving import BatchSize
-
-
-@dataclass(frozen=True, slots=True)
-class CleanPrediction:
-    """The clean prediction of one image.
-
-    Attributes:
-        margin: the true class's logit minus the largest other one.
-        least: the least likely class.
-        second: the most likely class besides the prediction.
-    """
-
-    image_id: str
-    predicted: int | None
-    margin: float | None = None
-    least: int | None = None
-    second: int | None = None
-    error: str | None = None
 
 
 def predict_clean(
@@ -39,7 +21,7 @@ def predict_clean(
     batch_size: int,
     on_halving: Callable[[int], None],
 ) -> Iterator[list[CleanPrediction]]:
-    """Predictions for (id, image float32 (3, height, width) in [0, 1], label) triples, by batches.
+    """Predictions for (id, image float32 (3, height, width) in [0, 1], label) triples, in batches.
 
     Raises:
         ModelError: the model fails, or has no memory for a single image.
@@ -66,12 +48,21 @@ def _predict(
     for row, (image_id, _, label) in enumerate(rows):
         error = None
         if not known[row]:
-            error = f"its label {label} is none of the model's {model.classes} classes"
+            error = f"its label {label} is not one of the model's {model.classes} classes"
         elif not sane[row]:
             error = "the model returned NaN or infinity"
         if error is not None:
-            found.append(CleanPrediction(image_id, None, error=error))
+            found.append(CleanPrediction(image_id, label, error=error))
             continue
         first, second = best_two[row]
-        found.append(CleanPrediction(image_id, first, margins[row], least[row], second))
+        found.append(
+            CleanPrediction(
+                image_id,
+                label,
+                predicted=first,
+                margin=margins[row],
+                least=least[row],
+                second=second,
+            )
+        )
     return found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from harness.api import Batch, Status
+from harness.api import Batch, Outcome, Status, Verdict
 from harness.engine.device import pinned
 
 
@@ -18,7 +18,7 @@ class Job:
 
     Attributes:
         cell: the key of its cell.
-        image_id: the image's id within the data set.
+        image_id: the image's id within the dataset.
         image: float32 (3, height, width) in [0, 1], on the host.
         label: the true class.
         target: the class to reach, or None for untargeted.
@@ -36,42 +36,22 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Rounded:
-    """The verdict on a candidate rounded to 8 bits: ``robust`` or ``broken``, and the margin."""
-
-    status: Status
-    predicted: int
-    margin: float
-
-
-@dataclass(frozen=True, slots=True)
 class Judged:
-    """One finished image with the harness's own verdict; norms in pixel space.
+    """One finished image.
 
-    ``candidate`` is the adversarial image on the host, None where there is none. ``rounded`` is
-    None where that was not asked for, and where the candidate itself is neither robust nor broken.
+    Attributes:
+        outcome: the harness's own verdict, and what it took.
+        candidate: the adversarial image on the host; None where there is none.
     """
 
     job: Job
-    status: Status
-    forwards: int
-    backwards: int
-    predicted: int | None = None
-    margin: float | None = None
-    confident: bool = False
-    linf: float | None = None
-    l2: float | None = None
-    l1: float | None = None
-    l0: int | None = None
-    numbers: Mapping[str, float] | None = None
+    outcome: Outcome
     candidate: Tensor | None = None
-    rounded: Rounded | None = None
-    error: str | None = None
 
     @property
     def is_attacks_fault(self) -> bool:
         """Whether there is no valid candidate; other errors are the model's."""
-        return self.status is Status.INVALID or self.candidate is None
+        return self.outcome.status is Status.INVALID or self.candidate is None
 
 
 def to_batch(jobs: Sequence[Job], *, device: torch.device) -> Batch:
@@ -94,5 +74,12 @@ def filled(jobs: Sequence[Job], rows: int) -> list[Job]:
 
 
 def failed(job: Job, error: str) -> Judged:
-    """The record of an image whose attack did not come to an end."""
-    return Judged(job, Status.ERROR, forwards=0, backwards=0, error=error)
+    """The record of an image whose attack did not finish."""
+    outcome = Outcome(
+        image_id=job.image_id,
+        label=job.label,
+        target=job.target,
+        verdict=Verdict(Status.ERROR),
+        error=error,
+    )
+    return Judged(job, outcome)

@@ -1,22 +1,23 @@
-"""Measure a stream of images; what needs no model goes on beside the device."""
+"""Measure a stream of images; what needs no model is computed while the device works."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from harness.api import (
     Later,
+    Measured,
     Measurement,
     MeasurementResult,
     ModelError,
+    Passes,
     PluginError,
     Status,
     Subject,
@@ -37,34 +38,20 @@ AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """One measured image; ``error`` says why the status is ``invalid`` or ``error``."""
-
-    job: Job
-    status: Status
-    forwards: int
-    backwards: int
-    numbers: Mapping[str, float] = field(default_factory=dict)
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Waiting:
     job: Job
-    forwards: int
-    backwards: int
+    passes: Passes
     result: Future[MeasurementResult]
 
-    def finished(self) -> Finished:
+    def finished(self) -> Measured:
         try:
             with contained(WHO):
-                reading = checked_reading(self.result.result())
-            if isinstance(reading, Later):
+                result = checked_reading(self.result.result())
+            if isinstance(result, Later):
                 raise PluginError("a measurement's Later returned a Later, not a MeasurementResult")
         except Exception as error:
-            return _failed(self.job, self.forwards, self.backwards, error)
-        return _judged(self.job, self.forwards, self.backwards, reading)
+            return _failed(self.job, self.passes, error)
+        return _measured(self.job, self.passes, result)
 
 
 def measure_images(
@@ -77,12 +64,12 @@ def measure_images(
     on_halving: Callable[[int], None],
     on_pass: Callable[[], None],
     on_call: Callable[[Sequence[Job]], None] = lambda jobs: None,
-) -> Iterator[list[Finished]]:
+) -> Iterator[list[Measured]]:
     """Yields images as they finish.
 
-    ``batch_size`` is halved when the device runs out of memory, and ``on_halving`` hears of the new
-    size; ``on_call`` hears which jobs the measurement has in its hands. One that raises costs its
-    image the reading (status ``error``), nobody else's.
+    ``batch_size`` is halved when the device runs out of memory, and ``on_halving`` is called with
+    the new size; ``on_call`` is called with the jobs that the measurement works on. Where it
+    raises, that image alone has no result (status ``error``).
 
     Raises:
         ModelError: the model itself fails.
@@ -94,14 +81,14 @@ def measure_images(
     waiting: deque[_Waiting] = deque()
     try:
         for group in _groups(jobs, measurement, batch_size):
-            done: list[Finished] = []
-            for job, passes, reading in _measured(measurement, model, probe, group, guard):
-                if isinstance(reading, Exception):
-                    done.append(_failed(job, *passes, reading))
-                elif isinstance(reading, Later):
-                    waiting.append(_Waiting(job, *passes, _submitted(reading, workers)))
+            done: list[Measured] = []
+            for job, passes, result in _results(measurement, model, probe, group, guard):
+                if isinstance(result, Exception):
+                    done.append(_failed(job, passes, result))
+                elif isinstance(result, Later):
+                    waiting.append(_Waiting(job, passes, _submitted(result, workers)))
                 else:
-                    done.append(_judged(job, *passes, reading))
+                    done.append(_measured(job, passes, result))
             if done:
                 yield done
             while waiting and (waiting[0].result.done() or len(waiting) > AHEAD * workers.count):
@@ -113,10 +100,6 @@ def measure_images(
         yield [waiting.popleft().finished()]
 
 
-_Passes = tuple[int, int]
-"""Forwards and backwards of one image."""
-
-
 def _groups(jobs: Iterator[Job], measurement: Measurement, batch_size: int) -> Iterator[list[Job]]:
     """As many images at a time as may share a pass."""
     count = 1 if measurement.rows is None else max(1, batch_size // measurement.rows)
@@ -124,34 +107,34 @@ def _groups(jobs: Iterator[Job], measurement: Measurement, batch_size: int) -> I
         yield group
 
 
-def _measured(
+def _results(
     measurement: Measurement,
     model: PixelClassifier,
     probe: CountingProbe,
     group: Sequence[Job],
     guard: Guard,
-) -> list[tuple[Job, _Passes, MeasurementResult | Later | Exception]]:
-    """The group's readings. Where it fails, its images are measured one by one."""
+) -> list[tuple[Job, Passes, MeasurementResult | Later | Exception]]:
+    """The group's results. Where it fails, its images are measured one by one."""
     probe.begin()
     subjects = [_subject(job, model.device) for job in group]
-    readings: Sequence[MeasurementResult | Later | Exception]
+    results: Sequence[MeasurementResult | Later | Exception]
     guard.on_call(group)
     try:
         with guard.around():
             if len(group) > 1:
                 found = measurement.measure_together(probe, subjects)
-                readings = checked_readings(found, len(group))
+                results = checked_readings(found, len(group))
             else:
-                readings = [checked_reading(measurement.measure(probe, subjects[0]))]
+                results = [checked_reading(measurement.measure(probe, subjects[0]))]
     except ModelError:
         raise
     except Exception as error:
         if len(group) > 1:
-            alone = (_measured(measurement, model, probe, [job], guard) for job in group)
+            alone = (_results(measurement, model, probe, [job], guard) for job in group)
             return [one for each in alone for one in each]
-        readings = [error]
-    passes = (probe.forwards // len(group), probe.backwards // len(group))
-    return [(job, passes, reading) for job, reading in zip(group, readings, strict=True)]
+        results = [error]
+    passes = Passes(probe.forwards // len(group), probe.backwards // len(group))
+    return [(job, passes, result) for job, result in zip(group, results, strict=True)]
 
 
 def _submitted(later: Later, workers: Workers) -> Future[MeasurementResult]:
@@ -159,19 +142,32 @@ def _submitted(later: Later, workers: Workers) -> Future[MeasurementResult]:
 
 
 def _subject(job: Job, device: torch.device) -> Subject:
-    """Its images are copies: on a CPU the job's own belong to everybody who reads the data set."""
+    """Its images are copies: on a CPU the job's own belong to everybody who reads the dataset."""
     adversarial = None if job.adversarial is None else job.adversarial.to(device, copy=True)
     return Subject(job.image.to(device, copy=True), job.label, job.target, job.seed, adversarial)
 
 
-def _judged(job: Job, forwards: int, backwards: int, reading: MeasurementResult) -> Finished:
-    problem = reading.problem and " ".join(reading.problem.split())
-    wrong = [name for name, value in reading.numbers.items() if not math.isfinite(value)]
+def _measured(job: Job, passes: Passes, result: MeasurementResult) -> Measured:
+    problem = result.problem and " ".join(result.problem.split())
+    wrong = [name for name, value in result.numbers.items() if not math.isfinite(value)]
     if wrong and not problem:
         problem = f"not finite: {', '.join(wrong)}"
-    status = Status.INVALID if problem else Status.MEASURED
-    return Finished(job, status, forwards, backwards, reading.numbers, reading.arrays, problem)
+    return Measured(
+        image_id=job.image_id,
+        target=job.target,
+        status=Status.INVALID if problem else Status.MEASURED,
+        passes=passes,
+        numbers=result.numbers,
+        arrays=result.arrays,
+        error=problem,
+    )
 
 
-def _failed(job: Job, forwards: int, backwards: int, error: Exception) -> Finished:
-    return Finished(job, Status.ERROR, forwards, backwards, error=cause(WHO, error))
+def _failed(job: Job, passes: Passes, error: Exception) -> Measured:
+    return Measured(
+        image_id=job.image_id,
+        target=job.target,
+        status=Status.ERROR,
+        passes=passes,
+        error=cause(WHO, error),
+    )

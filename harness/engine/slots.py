@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from harness.api import Candidates, Point, Slots, SteppedAttack, Stepper
+from harness.api import Candidates, Passes, Point, Slots, SteppedAttack, Stepper
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import Event, mark, rounds_between_looks, runs_ahead
 from harness.engine.guard import Guard
@@ -250,8 +250,7 @@ class SlotEngine:
             self._attack,
             jobs,
             candidates,
-            forwards,
-            backwards,
+            passes=[Passes(*each) for each in zip(forwards, backwards, strict=True)],
             flat=flat,
             eight_bit=self._eight_bit,
         )

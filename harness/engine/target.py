@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.api import Access, AttackParameters, PluginError, Target
+from harness.api import Access, AttackParameters, Passes, PluginError, Target
 from harness.engine.classifier import PixelClassifier
 from harness.engine.values import checked_images
 
@@ -17,7 +17,7 @@ class CountingTarget(Target):
     """The model as one batch of an attack sees it.
 
     Attributes:
-        forwards, backwards: int64 (n,), the passes made for each row.
+        forwards, backwards: int64 (n,), the passes made for each row so far.
         flat: bool (n,), the rows whose first gradient was zero everywhere.
     """
 
@@ -28,6 +28,12 @@ class CountingTarget(Target):
         self.forwards = np.zeros(rows, dtype=np.int64)
         self.backwards = np.zeros(rows, dtype=np.int64)
         self.flat = np.zeros(rows, dtype=np.bool_)
+
+    @property
+    def passes(self) -> list[Passes]:
+        """The passes made for each row so far."""
+        rows = zip(self.forwards.tolist(), self.backwards.tolist(), strict=True)
+        return [Passes(*row) for row in rows]
 
     def labels(self, images: Tensor, rows: Tensor | None = None) -> Tensor:
         self._count(self.forwards, images, rows)

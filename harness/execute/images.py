@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.api import Cut, DataError, Dataset
+from harness.api import Cut, DataError, Dataset, ImageKey
 from harness.cores import usable_cores
 from harness.planning import PlannedImage
-from harness.store.records import ImageKey
 
 CACHE_BYTES = 512 * 1024**2
 AHEAD_BYTES = 128 * 1024**2

@@ -10,7 +10,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from harness.api import DataError, ModelError, Status
+from harness.api import (
+    CleanPrediction,
+    DataError,
+    ImageKey,
+    Measured,
+    ModelError,
+    Outcome,
+    Status,
+    Verdict,
+)
 from harness.engine import exact
 from harness.engine.batches import attack_images
 from harness.engine.classifier import PixelClassifier
@@ -26,7 +35,6 @@ from harness.execute.journal import Journal
 from harness.execute.model_cache import ModelCache
 from harness.execute.progress import Progress
 from harness.execute.recorder import Recorder
-from harness.execute.rows import clean_result_of, measured_of, outcome_of
 from harness.execute.starting_points import StartingPoints, starts_of
 from harness.execute.targets import Skipped, ToAttack, assign_targets
 from harness.execute.trials import doubt_accuracy, try_model
@@ -34,8 +42,8 @@ from harness.identity import image_seed
 from harness.planning import Cell
 from harness.resolve.classes import must_fit
 from harness.resolve.prepare import Resolved
+from harness.store.artifacts import KeptRow
 from harness.store.read.pending import done_clean
-from harness.store.records import CleanResult, ImageKey, KeptRow, Measured, Outcome
 from harness.terminal import named
 
 _Unreadable = tuple[Cell, str, DataError]
@@ -190,18 +198,18 @@ class ModelWork:
         self, model: PixelClassifier, cell: Cell, ids: Sequence[str], attempts: Attempts
     ) -> None:
         self._progress.cell(cell.label)
-        unreadable: list[CleanResult] = []
+        unreadable: list[CleanPrediction] = []
 
         def pictures() -> Generator[tuple[str, Tensor, int], None, None]:
             with closing(self._images.stream(ids, model.shape[1:], self._cut)) as stream:
                 for image_id, picture in zip(ids, stream, strict=True):
+                    label = self._keys[image_id].label
                     if isinstance(picture, DataError):
-                        row = CleanResult(image_id, None, None, None, None, str(picture))
-                        unreadable.append(row)
+                        unreadable.append(CleanPrediction(image_id, label, error=str(picture)))
                     else:
-                        yield image_id, picture, self._keys[image_id].label
+                        yield image_id, picture, label
 
-        def store(rows: Sequence[CleanResult]) -> None:
+        def store(rows: Sequence[CleanPrediction]) -> None:
             self._writer.write_clean(attempts.of(cell), rows)
             errors = [row.error for row in rows if row.error]
             if errors:
@@ -214,7 +222,7 @@ class ModelWork:
                 for rows in predict_clean(
                     model, stream, batch_size=self._size, on_halving=partial(self._halve, attempts)
                 ):
-                    store([clean_result_of(row) for row in rows])
+                    store(rows)
         except ModelError as error:
             attempts.fail(str(error))
         if unreadable:
@@ -256,7 +264,8 @@ class ModelWork:
                         for cell in cells:
                             rows = [row for row in judged if row.job.cell == cell.key]
                             faults = {row.job.image_id for row in rows if row.is_attacks_fault}
-                            self._store(cell, self._outcomes(cell, rows), attempts, faults)
+                            outcomes = [row.outcome for row in rows]
+                            self._store(cell, outcomes, attempts, self._keep(cell, rows), faults)
                         self._progress.advance()
         except ModelError as error:
             attempts.fail(str(error))
@@ -288,9 +297,8 @@ class ModelWork:
                         on_pass=self._progress.advance,
                         on_call=partial(self._calling, cell),
                     ):
-                        faults = {row.job.image_id for row in finished}
-                        rows = [measured_of(row) for row in finished]
-                        self._store_measured(cell, rows, attempts, faults)
+                        faults = {row.image_id for row in finished}
+                        self._store_measured(cell, finished, attempts, faults)
         except ModelError as error:
             attempts.fail(str(error), cell)
         for _, image_id, unread in unreadable:
@@ -345,33 +353,43 @@ class ModelWork:
                     adversarial=adversarial,
                 )
 
-    def _outcomes(self, cell: Cell, rows: Sequence[Judged]) -> list[Outcome]:
+    def _keep(self, cell: Cell, rows: Sequence[Judged]) -> dict[str, KeptRow]:
+        """Where the candidates of ``rows`` lie now, if the cell keeps them."""
         assert cell.attack is not None
-        kept: dict[int, KeptRow] = {}
-        keepable = [index for index, row in enumerate(rows) if row.candidate is not None]
-        if cell.attack.keep and keepable:
-            stacked = torch.stack([rows[index].candidate for index in keepable])  # type: ignore[misc]
-            stored = self._writer.artifacts.append(cell.key, stacked.contiguous().numpy())
-            kept = dict(zip(keepable, stored, strict=True))
-        return [outcome_of(row, kept.get(index)) for index, row in enumerate(rows)]
+        found = {row.job.image_id: row.candidate for row in rows if row.candidate is not None}
+        if not cell.attack.keep or not found:
+            return {}
+        stacked = torch.stack(list(found.values())).contiguous().numpy()
+        return dict(zip(found, self._writer.artifacts.append(cell.key, stacked), strict=True))
 
     def _store(
         self,
         cell: Cell,
         outcomes: Sequence[Outcome],
         attempts: Attempts,
+        kept: Mapping[str, KeptRow],
         faults: Collection[str] = (),
     ) -> None:
         if outcomes:
-            self._writer.write_outcomes(attempts.of(cell), outcomes)
+            self._writer.write_outcomes(attempts.of(cell), outcomes, kept)
             self._stored(cell, outcomes, attempts, faults)
 
     def _settle(self, cell: Cell, rows: Sequence[Skipped], attempts: Attempts) -> None:
         if cell.attack:
-            outcomes = [Outcome(image, status, error=why) for image, status, why in rows]
-            self._store(cell, outcomes, attempts)
+            outcomes = [
+                Outcome(
+                    image_id=image,
+                    label=self._keys[image].label,
+                    verdict=Verdict(status),
+                    error=why,
+                )
+                for image, status, why in rows
+            ]
+            self._store(cell, outcomes, attempts, {})
         else:
-            measured = [Measured(image, status, error=why) for image, status, why in rows]
+            measured = [
+                Measured(image_id=image, status=status, error=why) for image, status, why in rows
+            ]
             self._store_measured(cell, measured, attempts)
 
     def _store_measured(
@@ -399,4 +417,4 @@ class ModelWork:
             culprit = f" ({_speaker(cell)})" if wrong.image_id in faults else ""
             attempts.fail(f"image {wrong.image_id}: {wrong.error}{culprit}", cell)
         self.computed += len(rows)
-        self._progress.advance(images=len(rows), forwards=sum(row.forwards for row in rows))
+        self._progress.advance(images=len(rows), forwards=sum(row.passes.forwards for row in rows))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api import Dataset
+from harness.api import Dataset, ImageKey
 from harness.planning import Adaptation, Cell, Component, Pair, Plan, PlannedImage
 from harness.store.database import is_file, reading
 from harness.store.read.candidates import candidates, unattacked
@@ -21,7 +21,6 @@ from harness.store.read.pending import (
     done_outcomes,
     done_transfers,
 )
-from harness.store.records import ImageKey
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from harness.api import CleanPrediction, Measured, Outcome
 from harness.api.trial import Trial
-from harness.store.records import CleanResult, KeptRow, Measured, Outcome
+from harness.store.artifacts import KeptRow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +40,11 @@ class Recorder(Protocol):
 
     def record_trial(self, cell_key: str, trial: Trial) -> None: ...
 
-    def write_clean(self, attempt: int, rows: Iterable[CleanResult]) -> None: ...
+    def write_clean(self, attempt: int, rows: Iterable[CleanPrediction]) -> None: ...
 
-    def write_outcomes(self, attempt: int, rows: Iterable[Outcome]) -> None: ...
+    def write_outcomes(
+        self, attempt: int, rows: Iterable[Outcome], kept: Mapping[str, KeptRow]
+    ) -> None: ...
 
     def write_measured(self, attempt: int, rows: Iterable[Measured]) -> None: ...
 

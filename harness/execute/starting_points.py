@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from harness.api import DataError
+from harness.api import DataError, ImageKey
 from harness.errors import StoreError
 from harness.planning import Cell, cell_key
 from harness.store.read.candidates import Candidate, candidates, read_pixels
-from harness.store.records import ImageKey
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from harness.api import Status
+from harness.api import CleanPrediction, ImageKey, Status
 from harness.identity import random_target
 from harness.planning import Cell
-from harness.store.records import CleanResult, ImageKey
 
 ToAttack = tuple[Cell, str, int | None]
 """(cell, image, target): an image to work on."""
@@ -20,7 +19,7 @@ def assign_targets(
     cell: Cell,
     ids: Sequence[str],
     images: Mapping[str, ImageKey],
-    clean: Mapping[ImageKey, CleanResult],
+    clean: Mapping[ImageKey, CleanPrediction],
     classes: int,
 ) -> tuple[list[ToAttack], list[Skipped]]:
     """The images of ``cell`` to work on, and the others.
@@ -46,7 +45,9 @@ def assign_targets(
     return wanted, others
 
 
-def _target(cell: Cell, image_id: str, label: int, clean: CleanResult, classes: int) -> int | None:
+def _target(
+    cell: Cell, image_id: str, label: int, clean: CleanPrediction, classes: int
+) -> int | None:
     assert cell.goal is not None
     assert cell.seed is not None
     draw = partial(

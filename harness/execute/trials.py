@@ -8,7 +8,7 @@ from contextlib import suppress
 import torch
 
 from harness.analysis import doubts
-from harness.api import DataError
+from harness.api import DataError, ImageKey
 from harness.engine.trial import IMAGES, tried
 from harness.execute.images import Images
 from harness.execute.model_cache import Loaded
@@ -16,7 +16,6 @@ from harness.execute.progress import Progress
 from harness.execute.recorder import Recorder
 from harness.planning import Cell
 from harness.store.read.pending import done_clean
-from harness.store.records import ImageKey
 
 
 def try_model(

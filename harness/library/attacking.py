@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from harness.analysis.doubts import of_trial
-from harness.api import ConfigError, Goal, Status
+from harness.api import CleanPrediction, ConfigError, Goal, Outcome, Status, Verdict
 from harness.engine.batches import attack_images
-from harness.engine.clean import CleanPrediction, predict_clean
+from harness.engine.clean import predict_clean
 from harness.engine.device import default_batch_size
 from harness.engine.jobs import Job
 from harness.engine.trial import tried
 from harness.identity import image_seed, random_target, tagged_hash
 from harness.library.models import Model, opened_model
-from harness.library.outcomes import AttackResult, Row, collected
+from harness.library.outcomes import AttackResult, collected
 from harness.plugins import Kind, installed, unknown
 from harness.resolve.components import attack_of
 from harness.resolve.parameters import ParameterSpec
@@ -118,53 +118,58 @@ def _asked(
 def _run(asked: _Asked, model: PixelClassifier, images: Tensor, labels: list[int]) -> AttackResult:
     """The outcomes of all images; only those that the model gets right are attacked."""
     if not len(images):
-        return collected([], images)
+        return collected([], [], images)
     size = default_batch_size(model.device, model.shape)
     trial = tried(model, images, _ignore)
     named = ((str(row), images[row], labels[row]) for row in range(len(images)))
     batches = predict_clean(model, named, batch_size=size, on_halving=_ignore)
     clean = list(itertools.chain.from_iterable(batches))
-    rows = [
-        _assigned(asked, model.classes, image, label, prediction)
-        for image, label, prediction in zip(images, labels, clean, strict=True)
+    work = [
+        _assigned(asked, model.classes, image, row)
+        for image, row in zip(images, clean, strict=True)
     ]
-    jobs = (
-        Job(asked.key, str(number), images[number], labels[number], row.target, row.seed)
-        for number, row in enumerate(rows)
-        if row.status is None
-    )
+    outcomes = {each.image_id: each for each in work if isinstance(each, Outcome)}
+    adversarial = images.clone()
+    jobs = (each for each in work if isinstance(each, Job))
     stream = attack_images(asked.attack, model, jobs, batch_size=size, on_halving=_ignore)
     for judged in itertools.chain.from_iterable(stream):
-        number = int(judged.job.image_id)
-        rows[number] = replace(rows[number], judged=judged, status=judged.status)
-    return collected(rows, images, tuple(of_trial(trial)))
+        outcomes[judged.job.image_id] = judged.outcome
+        if judged.candidate is not None:
+            adversarial[int(judged.job.image_id)] = judged.candidate
+    ordered = [outcomes[row.image_id] for row in clean]
+    return collected(clean, ordered, adversarial, tuple(of_trial(trial)))
 
 
 def _ignore(size: int) -> None:
     """A smaller batch changes no outcome."""
 
 
-def _assigned(
-    asked: _Asked, classes: int, image: Tensor, label: int, clean: CleanPrediction
-) -> Row:
-    """What there is to do for an image, by its clean prediction."""
+def _assigned(asked: _Asked, classes: int, image: Tensor, clean: CleanPrediction) -> Job | Outcome:
+    """What there is to do for an image, by its clean prediction; or its outcome without that."""
+
+    def skipped(status: Status, error: str | None) -> Outcome:
+        return Outcome(
+            image_id=clean.image_id, label=clean.label, verdict=Verdict(status), error=error
+        )
+
     if clean.predicted is None:
-        return Row(clean, None, 0, Status.ERROR, clean.error)
-    if clean.predicted != label:
-        return Row(clean, None, 0, Status.CLEAN_WRONG)
+        return skipped(Status.ERROR, clean.error)
+    if not clean.correct:
+        return skipped(Status.CLEAN_WRONG, None)
     name = hashlib.sha256(image.numpy().tobytes()).hexdigest()
     draw = partial(
         random_target,
         seed=asked.seed,
         dataset=DATASET,
         image_id=name,
-        label=label,
+        label=clean.label,
         classes=classes,
     )
     target = asked.goal.target(second=clean.second, least=clean.least, draw=draw)
-    if target == label:
-        return Row(clean, None, 0, Status.ERROR, "all logits are equal: no such target")
-    return Row(clean, target, image_seed(cell_key=asked.key, seed=asked.seed, image_id=name))
+    if target == clean.label:
+        return skipped(Status.ERROR, "all logits are equal: no such target")
+    seed = image_seed(cell_key=asked.key, seed=asked.seed, image_id=name)
+    return Job(asked.key, clean.image_id, image, clean.label, target, seed)
 
 
 def _images(given: object) -> Tensor:

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.api import Status
-from harness.engine.clean import CleanPrediction
-from harness.engine.jobs import Judged
+from harness.api import NORMS, CleanPrediction, Outcome, Status
 from harness.library.tables import Table
 from harness.report.tables import Column
 
@@ -34,18 +32,6 @@ class Distortions(np.ndarray):
             return float("nan")
         low, high = attacked[(len(attacked) - 1) // 2], attacked[len(attacked) // 2]
         return float(low if low == high else (low + high) / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One image while outcomes are collected; one without ``status`` is still to be attacked."""
-
-    clean: CleanPrediction
-    target: int | None
-    seed: int
-    status: Status | None = None
-    error: str | None = None
-    judged: Judged | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -170,7 +156,7 @@ COLUMNS = (
     Column("target", "target", right=True),
     Column("predicted", "predicted", right=True),
     Column("margin", "margin", _number, right=True),
-    *(Column(norm, norm, _number, right=True) for norm in ("linf", "l2", "l1", "l0")),
+    *(Column(norm, norm, _number, right=True) for norm in NORMS),
     Column("forwards", "forward passes", right=True),
     Column("backwards", "backward passes", right=True),
     Column("error", "error"),
@@ -183,29 +169,29 @@ def _plain(value: Any) -> Any:
     return None if value == -1 or value != value else value
 
 
-def collected(rows: Sequence[Row], images: Tensor, notes: tuple[str, ...] = ()) -> AttackResult:
-    """The arrays of ``rows``, one per image."""
-    judged = [row.judged for row in rows]
-    adversarial = images.clone()
-    for number, found in enumerate(judged):
-        if found is not None and found.candidate is not None:
-            adversarial[number] = found.candidate
+def collected(
+    clean: Sequence[CleanPrediction],
+    outcomes: Sequence[Outcome],
+    images: Tensor,
+    notes: tuple[str, ...] = (),
+) -> AttackResult:
+    """The arrays of ``outcomes``, one per image; ``images``: the candidates, or the images."""
     return AttackResult(
-        status=np.array([str(row.status) for row in rows], dtype=np.str_),
-        clean=_classes([row.clean.predicted for row in rows]),
-        target=_classes([row.target for row in rows]),
-        predicted=_classes([found.predicted if found else None for found in judged]),
-        margin=np.array([_margin(found) for found in judged], dtype=np.float64),
-        confident=np.array([found is not None and found.confident for found in judged], bool),
-        linf=_distortions(judged, "linf"),
-        l2=_distortions(judged, "l2"),
-        l1=_distortions(judged, "l1"),
-        l0=_distortions(judged, "l0"),
-        forwards=np.array([found.forwards if found else 0 for found in judged], np.int64),
-        backwards=np.array([found.backwards if found else 0 for found in judged], np.int64),
-        images=adversarial.numpy(),
-        numbers=_numbers(judged),
-        errors=tuple(row.judged.error if row.judged else row.error for row in rows),
+        status=np.array([str(row.status) for row in outcomes], dtype=np.str_),
+        clean=_classes([row.predicted for row in clean]),
+        target=_classes([row.target for row in outcomes]),
+        predicted=_classes([row.verdict.predicted for row in outcomes]),
+        margin=np.array([_margin(row) for row in outcomes], dtype=np.float64),
+        confident=np.array([row.confident for row in outcomes], bool),
+        linf=_distortions(outcomes, "linf"),
+        l2=_distortions(outcomes, "l2"),
+        l1=_distortions(outcomes, "l1"),
+        l0=_distortions(outcomes, "l0"),
+        forwards=np.array([row.passes.forwards for row in outcomes], np.int64),
+        backwards=np.array([row.passes.backwards for row in outcomes], np.int64),
+        images=images.numpy(),
+        numbers=_numbers(outcomes),
+        errors=tuple(row.error for row in outcomes),
         notes=notes,
     )
 
@@ -214,25 +200,24 @@ def _classes(values: Sequence[int | None]) -> NDArray[np.int64]:
     return np.array([-1 if value is None else value for value in values], dtype=np.int64)
 
 
-def _margin(found: Judged | None) -> float:
-    return np.nan if found is None or found.margin is None else found.margin
+def _margin(row: Outcome) -> float:
+    return np.nan if row.verdict.margin is None else row.verdict.margin
 
 
-def _distortions(judged: Sequence[Judged | None], norm: str) -> Distortions:
-    values = [_distortion(found, norm) for found in judged]
+def _distortions(outcomes: Sequence[Outcome], norm: str) -> Distortions:
+    values = [_distortion(row, norm) for row in outcomes]
     return np.array(values, dtype=np.float64).view(Distortions)
 
 
-def _distortion(found: Judged | None, norm: str) -> float:
-    if found is None or found.status not in (Status.BROKEN, Status.ROBUST):
+def _distortion(row: Outcome, norm: str) -> float:
+    if not row.status.judged:
         return np.nan
-    return float(getattr(found, norm)) if found.status is Status.BROKEN else np.inf
+    return float(getattr(row.norms, norm)) if row.status is Status.BROKEN else np.inf
 
 
-def _numbers(judged: Sequence[Judged | None]) -> dict[str, NDArray[np.float64]]:
-    own = [dict(found.numbers or {}) if found else {} for found in judged]
-    names = dict.fromkeys(name for numbers in own for name in numbers)
+def _numbers(outcomes: Sequence[Outcome]) -> dict[str, NDArray[np.float64]]:
+    names = dict.fromkeys(name for row in outcomes for name in row.numbers)
     return {
-        name: np.array([numbers.get(name, np.nan) for numbers in own], dtype=np.float64)
+        name: np.array([row.numbers.get(name, np.nan) for row in outcomes], dtype=np.float64)
         for name in names
     }

@@ -28,7 +28,6 @@ from harness.errors import StoreError
 from harness.identity import file_sha256
 from harness.store import sealed
 from harness.store.database import file_errors, path_of, transaction
-from harness.store.records import KeptRow
 from harness.store.sealed import problem
 
 if TYPE_CHECKING:
@@ -45,6 +44,14 @@ REPAIR = (
 _OWN = re.compile(r"[0-9a-f]{64}\.safetensors|open/[0-9a-f]{64}\.shard")
 
 _FLOAT = np.dtype("<f4")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """Where a kept candidate lies: an artifact's id in the database, and a row of its tensor."""
+
+    artifact: int
+    row: int
 
 
 @dataclass(slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from harness.api import AttackParameters, Classifier, Measurement, Preprocessing
+from harness.api import AttackParameters, Classifier, Measured, Measurement, Preprocessing
 from harness.engine.batches import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job, Judged
-from harness.engine.measurements import Finished, measure_images
+from harness.engine.measurements import measure_images
 from harness.engine.workers import Workers
 
 
@@ -47,7 +47,7 @@ def plane_model(function: Callable[[Tensor], Tensor]) -> PixelClassifier:
 
 
 def jobs_for(model: PixelClassifier, images: Tensor, targets: Sequence[int | None]) -> list[Job]:
-    """A job an image, labelled with the model's own prediction; ids are "0", "1", ..."""
+    """One job per image, labelled with the model's own prediction; ids are "0", "1", ..."""
     labels = model.predict(images).argmax(1).tolist()
     return [
         Job("cell", str(row), images[row], labels[row], targets[row], seed=row)
@@ -83,7 +83,7 @@ def measure_all(
     workers: Workers,
     *,
     batch_size: int = 64,
-) -> list[Finished]:
+) -> list[Measured]:
     """Everything that is measured of ``jobs``, in their order."""
     stream = measure_images(
         measurement,
@@ -94,5 +94,5 @@ def measure_all(
         on_halving=lambda size: None,
         on_pass=lambda: None,
     )
-    found = {row.job.image_id: row for rows in stream for row in rows}
+    found = {row.image_id: row for rows in stream for row in rows}
     return [found[job.image_id] for job in jobs]

@@ -9,14 +9,14 @@ class Forwards(Metric):
     """Mean forward passes for each attacked image; the harness's own verdicts are not counted."""
 
     def score(self, cell: CellRows) -> Score:
-        return _mean([row.forwards for row in cell.attacked])
+        return _mean([row.passes.forwards for row in cell.attacked])
 
 
 class Backwards(Metric):
     """Mean backward passes for each attacked image."""
 
     def score(self, cell: CellRows) -> Score:
-        return _mean([row.backwards for row in cell.attacked])
+        return _mean([row.passes.backwards for row in cell.attacked])
 
 
 def _mean(counts: list[int]) -> Score:

@@ -30,13 +30,14 @@ class Distortion(Metric):
         return 1
 
     def score(self, cell: CellRows) -> Score:
-        norms = [value for row in cell.broken if (value := getattr(row, self.norm)) is not None]
+        found = [getattr(row.norms, self.norm) for row in cell.broken]
+        norms = [value for value in found if value is not None]
         value = self.middle(norms) / self.divisor(cell.shape) if norms else None
         return Score(value, len(norms))
 
 
 class Mean(Distortion):
-    """The mean; it flatters models with few broken images."""
+    """The mean; it overstates the robustness of models with few broken images."""
 
     @staticmethod
     def middle(norms: Sequence[float]) -> float:

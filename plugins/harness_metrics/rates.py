@@ -47,5 +47,5 @@ class Success8Bit(Metric):
     unit = "%"
 
     def score(self, cell: CellRows) -> Score:
-        judged = [row.rounded for row in cell.outcomes if row.rounded is not None]
+        judged = [row.rounded.status for row in cell.outcomes if row.rounded is not None]
         return rate(judged.count(Status.BROKEN), len(judged))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.api import Classifier, Norm, Preprocessing, Status
+from harness.api import Classifier, Norm, Norms, Outcome, Preprocessing, Status, Verdict
 from harness.audit.recheck import Claim, Declaration, check
 from harness.engine.classifier import PixelClassifier
 from harness.identity import canonical_json, tagged_hash
@@ -197,16 +197,18 @@ def test_verdicts_by_a_hair(logits, stored, hair):
     """The stored class is judged by how far its logit lies below the largest one."""
     classifier = Classifier(Fixed(*logits), Preprocessing((2, 2)), 3)
     model = PixelClassifier(classifier, device=torch.device("cpu"), fold_batch_norm=False)
-    claim = Claim(
-        candidate=torch.full((3, 2, 2), 0.5),
-        clean=torch.full((3, 2, 2), 0.25),
+    status = Status.BROKEN if stored == 1 else Status.ROBUST
+    outcome = Outcome(
+        image_id="a",
         label=0,
         target=1,
-        status=Status.BROKEN if stored == 1 else Status.ROBUST,
-        predicted=stored,
-        norms=(0.25, 0.25 * 12**0.5, 3.0, 12),
-        rounded_status=None,
-        rounded_predicted=None,
+        verdict=Verdict(status, stored),
+        norms=Norms(linf=0.25, l2=0.25 * 12**0.5, l1=3.0, l0=12),
+    )
+    claim = Claim(
+        outcome,
+        candidate=torch.full((3, 2, 2), 0.5),
+        clean=torch.full((3, 2, 2), 0.25),
     )
     (found,) = check(model, Declaration(Norm.LINF, 0.25, 0.0), [claim])
     assert found.hair is hair

@@ -39,10 +39,10 @@ def test_a_label_that_the_model_does_not_have_is_its_images_error():
     rows = found(model_of(3), [0, 3, -1, 2, 1000, 1])
     assert [row.error for row in rows] == [
         None,
-        "its label 3 is none of the model's 3 classes",
-        "its label -1 is none of the model's 3 classes",
+        "its label 3 is not one of the model's 3 classes",
+        "its label -1 is not one of the model's 3 classes",
         None,
-        "its label 1000 is none of the model's 3 classes",
+        "its label 1000 is not one of the model's 3 classes",
         None,
     ]
     assert [row.predicted is None for row in rows] == [False, True, True, False, True, False]

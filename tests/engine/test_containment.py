@@ -110,8 +110,10 @@ def test_an_image_on_which_an_attack_raises_costs_itself_alone(attack, poisoned)
         judged.update({int(row.job.image_id): row for row in rows})
         most_ahead = max(most_ahead, len(taken) - len(judged))
     assert sorted(judged) == list(range(40))
-    assert {number for number, row in judged.items() if row.status is Status.ERROR} == {*poisoned}
-    assert all("too much" in judged[number].error for number in poisoned)
+    assert {number for number, row in judged.items() if row.outcome.status is Status.ERROR} == {
+        *poisoned
+    }
+    assert all("too much" in judged[number].outcome.error for number in poisoned)
     assert most_ahead <= 16, "pictures wait in memory"
 
 
@@ -201,7 +203,7 @@ class _Counting(nn.Module):
 def test_a_network_that_changes_by_itself_is_no_plugins_fault():
     network = pixel_model(_Counting(), classes=12, size=SIZE)
     judged = attack_all(Whole(), network, jobs(network, 4))
-    assert {row.status for row in judged} <= {Status.ROBUST, Status.BROKEN}
+    assert {row.outcome.status for row in judged} <= {Status.ROBUST, Status.BROKEN}
 
 
 SETTINGS = {

@@ -82,8 +82,8 @@ def test_number_order_and_mates_change_no_bit(attack):
 
 
 def _facts(row):
-    numbers = {name: value for name, value in row.numbers.items() if not math.isnan(value)}
-    return replace(row, candidate=None, job=None, numbers=numbers)
+    known = row.outcome.numbers.items()
+    return replace(row.outcome, numbers={k: v for k, v in known if not math.isnan(v)})
 
 
 def test_clean_predictions_too():

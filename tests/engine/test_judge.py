@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
-from harness.api import Access, Attack, Norm, Status
+from harness.api import Access, Attack, Norm, Passes, Status
 from harness.engine.classifier import PixelClassifier
 from harness.engine.judge import to_8_bits
 from harness.testing.fakes import attack_all, jobs_for, linear_model, pixel_model
@@ -59,22 +59,22 @@ def judged(model, attack, value=0.4, target=None):
 
 def test_success_margin_and_norms(model):
     row = judged(model, Shift(delta=0.2))
-    assert row.status is Status.BROKEN
-    assert row.margin == pytest.approx(2 * VALUES * 0.1, rel=1e-4)
+    assert row.outcome.status is Status.BROKEN
+    assert row.outcome.verdict.margin == pytest.approx(2 * VALUES * 0.1, rel=1e-4)
     difference = (row.candidate - row.job.image).double().numpy().ravel()
-    assert row.linf == np.abs(difference).max()
-    assert row.l2 == pytest.approx(np.linalg.norm(difference), rel=1e-12)
-    assert row.l1 == pytest.approx(np.abs(difference).sum(), rel=1e-12)
-    assert row.l0 == VALUES
-    assert judged(model, Shift(delta=0.05)).status is Status.ROBUST
-    assert judged(model, Shift(delta=0.2), target=0).status is Status.BROKEN
+    assert row.outcome.norms.linf == np.abs(difference).max()
+    assert row.outcome.norms.l2 == pytest.approx(np.linalg.norm(difference), rel=1e-12)
+    assert row.outcome.norms.l1 == pytest.approx(np.abs(difference).sum(), rel=1e-12)
+    assert row.outcome.norms.l0 == VALUES
+    assert judged(model, Shift(delta=0.05)).outcome.status is Status.ROBUST
+    assert judged(model, Shift(delta=0.2), target=0).outcome.status is Status.BROKEN
 
 
 def test_confident_is_a_margin_of_kappa_beside_success(model):
-    assert judged(model, Shift(delta=0.2, kappa=5.0)).confident
+    assert judged(model, Shift(delta=0.2, kappa=5.0)).outcome.confident
     row = judged(model, Shift(delta=0.2, kappa=6.0))
-    assert row.status is Status.BROKEN
-    assert not row.confident
+    assert row.outcome.status is Status.BROKEN
+    assert not row.outcome.confident
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,19 @@ def test_confident_is_a_margin_of_kappa_beside_success(model):
 )
 def test_cheating_is_invalid_never_a_success(model, attack, reason):
     row = judged(model, attack.model_copy())
-    assert row.status is Status.INVALID
-    assert reason in row.error
-    assert not row.confident
+    assert row.outcome.status is Status.INVALID
+    assert reason in row.outcome.error
+    assert not row.outcome.confident
 
 
 @pytest.mark.parametrize("value", [0.1, 0.3, 0.4, 0.7])
 @pytest.mark.parametrize("epsilon", [0.001, 0.01, 0.03137255, 0.2])
 def test_the_float_nearest_to_the_balls_face_is_inside(model, value, epsilon):
     """x + eps in float32 lies beyond eps by rounding alone, up to 3e-8: that is no cheating."""
-    assert judged(model, Shift(delta=epsilon, epsilon=epsilon), value).status is not Status.INVALID
+    assert (
+        judged(model, Shift(delta=epsilon, epsilon=epsilon), value).outcome.status
+        is not Status.INVALID
+    )
 
 
 @pytest.mark.parametrize("norm", [Norm.L2, Norm.L1, Norm.L0])
@@ -108,8 +111,10 @@ def test_budgets_of_other_norms(model, norm):
 
     Other.norm = norm
     size = {Norm.L2: 0.1 * VALUES**0.5, Norm.L1: 0.1 * VALUES, Norm.L0: VALUES}[norm]
-    assert judged(model, Other(delta=0.1, epsilon=size * 1.0001)).status is not Status.INVALID
-    assert judged(model, Other(delta=0.1, epsilon=size * 0.999)).status is Status.INVALID
+    assert (
+        judged(model, Other(delta=0.1, epsilon=size * 1.0001)).outcome.status is not Status.INVALID
+    )
+    assert judged(model, Other(delta=0.1, epsilon=size * 0.999)).outcome.status is Status.INVALID
 
 
 def test_a_model_that_returns_nan_is_an_error():
@@ -119,9 +124,9 @@ def test_a_model_that_returns_nan_is_an_error():
             return torch.where(logits > 0.5, torch.nan, logits)
 
     row = judged(pixel_model(Broken(), classes=2, size=SIZE), Shift(delta=0.2))
-    assert row.status is Status.ERROR
-    assert "NaN" in row.error
-    assert row.predicted is None
+    assert row.outcome.status is Status.ERROR
+    assert "NaN" in row.outcome.error
+    assert row.outcome.verdict.predicted is None
 
 
 class _InPlace(nn.Module):
@@ -149,7 +154,7 @@ def test_a_model_that_works_in_place_spoils_no_candidate(model, attack, target):
     assert torch.equal(jobs[0].image, pictures[0])
     assert torch.equal(row.candidate, expected.candidate)
     assert replace(row, candidate=None) == replace(expected, candidate=None)
-    assert row.status is Status.BROKEN
+    assert row.outcome.status is Status.BROKEN
 
 
 class Greedy(Attack):
@@ -163,9 +168,9 @@ class Greedy(Attack):
 
 def test_access_that_was_not_declared_is_refused(model):
     row = judged(model, Greedy())
-    assert row.status is Status.ERROR
-    assert "asked for gradients" in row.error
-    assert "labels" in row.error
+    assert row.outcome.status is Status.ERROR
+    assert "asked for gradients" in row.outcome.error
+    assert "labels" in row.outcome.error
 
 
 def test_passes_are_counted_by_row(model):
@@ -180,7 +185,7 @@ def test_passes_are_counted_by_row(model):
 
     jobs = jobs_for(model, torch.rand(3, 3, *SIZE), [None] * 3)
     rows = attack_all(Partial(), model, jobs)
-    assert [(row.forwards, row.backwards) for row in rows] == [(1, 0), (2, 1), (2, 1)]
+    assert [row.outcome.passes for row in rows] == [Passes(1, 0), Passes(2, 1), Passes(2, 1)]
 
 
 def test_wrong_shapes_are_named(model):
@@ -189,8 +194,8 @@ def test_wrong_shapes_are_named(model):
             return batch.images[..., :2]
 
     row = judged(model, Cropped())
-    assert row.status is Status.ERROR
-    assert "(1, 3, 3, 2)" in row.error
+    assert row.outcome.status is Status.ERROR
+    assert "(1, 3, 3, 2)" in row.outcome.error
 
 
 def edge_model(level):
@@ -216,13 +221,15 @@ def test_the_verdict_after_rounding_by_hand(edge, level, status, rounded, target
     jobs = jobs_for(model, torch.full((2, 3, *SIZE), 100 / 255), [target] * 2)
     attack = Shift(delta=moved, epsilon=moved + 1e-6)
     for row in attack_all(attack, model, jobs, eight_bit=True):
-        assert row.status is status
-        assert row.margin == pytest.approx(2 * VALUES * (level - edge) / 255, abs=1e-4)
-        assert row.rounded.status is rounded
-        assert row.rounded.predicted == (0 if rounded is Status.BROKEN else 1)
+        assert row.outcome.status is status
+        assert row.outcome.verdict.margin == pytest.approx(
+            2 * VALUES * (level - edge) / 255, abs=1e-4
+        )
+        assert row.outcome.rounded.status is rounded
+        assert row.outcome.rounded.predicted == (0 if rounded is Status.BROKEN else 1)
         margin = 2 * VALUES * (round(level) - edge) / 255
-        assert row.rounded.margin == pytest.approx(margin, abs=1e-4)
-    assert attack_all(attack, model, jobs)[0].rounded is None
+        assert row.outcome.rounded.margin == pytest.approx(margin, abs=1e-4)
+    assert attack_all(attack, model, jobs)[0].outcome.rounded is None
 
 
 @pytest.mark.parametrize(
@@ -231,7 +238,7 @@ def test_the_verdict_after_rounding_by_hand(edge, level, status, rounded, target
 def test_an_invalid_candidate_has_no_verdict_after_rounding(model, attack):
     todo = jobs_for(model, torch.full((1, 3, *SIZE), 0.4), [None])
     (row,) = attack_all(attack, model, todo, eight_bit=True)
-    assert (row.status, row.rounded) == (Status.INVALID, None)
+    assert (row.outcome.status, row.outcome.rounded) == (Status.INVALID, None)
 
 
 @pytest.mark.parametrize(("level", "status"), [(99.8, Status.ROBUST), (100.2, Status.ERROR)])
@@ -246,7 +253,7 @@ def test_a_model_that_returns_nan_has_no_verdict_after_rounding(level, status):
     model = pixel_model(Broken(), classes=2, size=SIZE)
     todo = jobs_for(model, torch.full((1, 3, *SIZE), 90 / 255), [None])
     (row,) = attack_all(Shift(delta=(level - 90) / 255), model, todo, eight_bit=True)
-    assert (row.status, row.rounded) == (status, None)
+    assert (row.outcome.status, row.outcome.rounded) == (status, None)
 
 
 def test_rounding_is_what_a_png_file_brings_back(tmp_path):
@@ -269,7 +276,7 @@ def test_rounding_is_what_a_png_file_brings_back(tmp_path):
         with Image.open(path) as picture:
             back = np.asarray(picture, np.float32).transpose(2, 0, 1) / np.float32(255)
         assert np.array_equal(seen[-1][index].numpy(), back)
-        assert row.rounded.predicted == back.ravel()[:5].argmax()
+        assert row.outcome.rounded.predicted == back.ravel()[:5].argmax()
 
 
 @given(st.floats(0, 1, width=32))

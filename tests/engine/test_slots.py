@@ -19,6 +19,7 @@ from harness.api import (
     Candidates,
     Goal,
     Norm,
+    Passes,
     Point,
     Status,
     SteppedAttack,
@@ -96,9 +97,9 @@ def test_refill_serves_every_image_once_and_counts_its_own_passes(rounds, slots)
     assert sorted(int(row.job.image_id) for row in seen) == list(range(len(rounds)))
     for row in seen:
         index = int(row.job.image_id)
-        assert (row.forwards, row.backwards) == (rounds[index], rounds[index])
-        assert row.numbers["mark"] == pytest.approx(index / 100)
-        assert row.linf == 0
+        assert row.outcome.passes == Passes(rounds[index], rounds[index])
+        assert row.outcome.numbers["mark"] == pytest.approx(index / 100)
+        assert row.outcome.norms.linf == 0
 
 
 class _Foreseen(_Countdown):
@@ -162,7 +163,9 @@ def test_lack_of_memory_halves_the_batch_and_changes_no_result(attack):
     assert halvings == [5, 2]
     for row in expected:
         again = seen[row.job.image_id]
-        assert (again.status, again.linf, again.forwards) == (row.status, row.linf, row.forwards)
+        assert again.outcome.status is row.outcome.status
+        assert again.outcome.norms.linf == row.outcome.norms.linf
+        assert again.outcome.passes == row.outcome.passes
 
 
 @pytest.mark.parametrize("attack", [Countdown(), Uphill()])
@@ -176,12 +179,12 @@ def test_the_verdict_after_rounding_is_beside_the_others_and_costs_the_attack_no
         bytes_ = np.rint(row.candidate.double().numpy() * 255)
         logits = model().predict(torch.tensor(bytes_ / 255, dtype=torch.float32)[None])
         predicted = int(logits.argmax())
-        assert row.rounded.predicted == predicted
-        assert (row.rounded.status is Status.BROKEN) == (predicted != row.job.label)
-        assert other.rounded is None
-        assert (row.status, row.predicted, row.forwards, row.backwards) == (
-            other.status, other.predicted, other.forwards, other.backwards
-        )  # fmt: skip
+        assert row.outcome.rounded.predicted == predicted
+        assert (row.outcome.rounded.status is Status.BROKEN) == (predicted != row.job.label)
+        assert other.outcome.rounded is None
+        assert row.outcome.status is other.outcome.status
+        assert row.outcome.verdict.predicted == other.outcome.verdict.predicted
+        assert row.outcome.passes == other.outcome.passes
 
 
 class Moody(Attack):
@@ -197,9 +200,9 @@ class Moody(Attack):
 
 def test_an_image_that_breaks_an_attack_takes_no_batch_mate_with_it():
     rows = attack_all(Moody(), model(), jobs([1, 1, 1, 1]))
-    assert [str(row.status) for row in rows] == ["robust", "robust", "error", "robust"]
-    assert "no mood" in rows[2].error
-    assert "RuntimeError" in rows[2].error
+    assert [str(row.outcome.status) for row in rows] == ["robust", "robust", "error", "robust"]
+    assert "no mood" in rows[2].outcome.error
+    assert "RuntimeError" in rows[2].outcome.error
 
 
 class Noisy(Attack):
@@ -246,10 +249,11 @@ def test_images_whose_first_gradient_is_zero_are_noted(attack, slots):
     masked, todo = model(), jobs([3, 1, 4, 1, 5, 2])
     masked.differentiable.network = _Masked(masked.differentiable.network)
     assert [
-        row.numbers.get(ZERO_GRADIENT) for row in attack_all(attack, masked, todo, batch_size=slots)
+        row.outcome.numbers.get(ZERO_GRADIENT)
+        for row in attack_all(attack, masked, todo, batch_size=slots)
     ] == [1, 1, 1, None, None, None]
     for row in attack_all(attack, model(), todo, batch_size=slots):
-        assert ZERO_GRADIENT not in row.numbers
+        assert ZERO_GRADIENT not in row.outcome.numbers
 
 
 def test_goal_properties():

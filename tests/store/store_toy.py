@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.api import Goal, Norm, Status
+from harness.api import CleanPrediction, Goal, ImageKey, Norm, Status
 from harness.errors import HarnessError
 from harness.planning import Component, NumericPolicy, Plan, PlannedAttack, PlannedImage, plan_cells
 from harness.store import artifacts
+from harness.store.columns import OUTCOME
 from harness.store.merge import merge as merging
-from harness.store.records import CleanResult, ImageKey, Outcome
 from harness.store.write.writer import Writer
 
 SHAPE = (3, 2, 2)
@@ -67,24 +67,19 @@ def attempt(writer, plan, cell=1, run=None):
 
 
 def outcome(i, status=Status.BROKEN, **values):
-    fields = {
-        "target": 3,
-        "predicted": 3,
-        "margin": 0.5,
-        "confident": True,
-        "linf": 0.1 + i / 1000,
-        "l2": 0.2,
-        "l1": 0.3,
-        "l0": 4,
-        "forwards": 2,
-        "backwards": 1,
-    }
-    return Outcome(name(i), status, **{**fields, **values})
+    """An outcome from the values of its columns; what is not said has some value."""
+    some = dict.fromkeys(OUTCOME.names)
+    some |= {"target": 3, "predicted": 3, "margin": 0.5, "confident": True}
+    some |= {"linf": 0.1 + i / 1000, "l2": 0.2, "l1": 0.3, "l0": 4, "forwards": 2, "backwards": 1}
+    numbers = values.pop("numbers", {})
+    some |= {"status": status} | values
+    assert set(some) == set(OUTCOME.names)
+    return OUTCOME.read(list(some.values()), image_id=name(i), label=i % 10, numbers=numbers)
 
 
 def clean(i, **values):
-    fields = {"predicted": i % 10, "margin": 1.0, "least": 1, "second": 2, "error": None}
-    return CleanResult(name(i), **{**fields, **values})
+    fields = {"predicted": i % 10, "margin": 1.0, "least": 1, "second": 2}
+    return CleanPrediction(name(i), i % 10, **{**fields, **values})
 
 
 def pictures(*numbers):
@@ -93,8 +88,8 @@ def pictures(*numbers):
 
 def keep_and_write(writer, number, key, *images):
     kept = writer.artifacts.append(key, pictures(*images))
-    rows = [outcome(i, kept=row) for i, row in zip(images, kept, strict=True)]
-    writer.write_outcomes(number, rows)
+    places = {name(i): row for i, row in zip(images, kept, strict=True)}
+    writer.write_outcomes(number, [outcome(i) for i in images], places)
 
 
 def hold(path):

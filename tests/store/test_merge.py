@@ -10,13 +10,14 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import store_toy as toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from harness.api import Goal, Status
+from harness.api import Goal, Measured, Status
 from harness.errors import ConfigError, StoreError
 from harness.planning import Component, PlannedMeasurement, plan_cells
 from harness.store.artifacts import folder_of, load
@@ -24,7 +25,6 @@ from harness.store.database import reading
 from harness.store.merge import merge as merging
 from harness.store.merge.merge import EPISODES, RELATIONS, merge
 from harness.store.merge.rows import KEYS, RESULTS
-from harness.store.records import Measured
 from harness.store.schema.migrations import migrations
 from harness.store.write.writer import Writer
 
@@ -84,8 +84,8 @@ def whole(tmp_path_factory):
 
 
 def measured(i):
-    numbers, arrays = {"l2.score": 1.0 + i, "l2.p": 0.5}, {"l2": b"4444"}
-    return Measured(toy.name(i), Status.MEASURED, numbers=numbers, arrays=arrays)
+    numbers, arrays = {"l2.score": 1.0 + i, "l2.p": 0.5}, {"l2": np.ones(1, "<f4")}
+    return Measured(image_id=toy.name(i), status=Status.MEASURED, numbers=numbers, arrays=arrays)
 
 
 def copy(path, to):

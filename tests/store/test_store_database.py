@@ -9,7 +9,7 @@ import pytest
 import store_toy as toy
 from sqlite_utils import Database
 
-from harness.api import Status
+from harness.api import Status, Verdict
 from harness.errors import ExitCode, StoreError
 from harness.store import database
 from harness.store.database import open_readonly, open_writable, path_of, reading
@@ -173,9 +173,10 @@ def test_a_file_of_the_first_version_is_migrated_by_the_next_run_and_keeps_its_r
         rounded = {"rounded_status": Status.ROBUST, "rounded_predicted": 1, "rounded_margin": -1.0}
         writer.write_outcomes(toy.attempt(writer, plan, run=run), [toy.outcome(1, **rounded)])
         found = cell_rows(writer.db, run, key).outcomes
-        assert [(row.status, row.linf, row.rounded) for row in found] == [
-            (Status.BROKEN, 0.1, None), (Status.BROKEN, 0.101, Status.ROBUST)
-        ]  # fmt: skip
+        assert [(row.status, row.norms.linf, row.rounded) for row in found] == [
+            (Status.BROKEN, 0.1, None),
+            (Status.BROKEN, 0.101, Verdict(Status.ROBUST, 1, -1.0)),
+        ]
     with reading(path) as db:
         columns = "image_id, linf, rounded_status, rounded_predicted, rounded_margin"
         assert db.execute(f"SELECT {columns} FROM samples").fetchall() == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.api import Goal, Status
+from harness.api import Goal, ImageKey, Measured, Passes, Status
 from harness.identity import tagged_hash
 from harness.planning import (
     Component,
@@ -17,7 +17,6 @@ from harness.planning import (
     plan_cells,
 )
 from harness.store.read.pending import done_measured, measured_means, measured_statuses
-from harness.store.records import ImageKey, Measured
 from harness.store.write.writer import Writer
 
 MODEL = Component("net", {"weights": "w"}, {"shape": [3, 2, 2], "family": "nets"})
@@ -48,8 +47,15 @@ def writer(tmp_path):
 
 
 def row(i, status=Status.MEASURED, **values):
-    maxima = np.array([i, 0.5], "<f4").tobytes()
-    return Measured(f"dot-{i}", status, 3, 7, 6, {"score": float(i)}, {"max": maxima}, **values)
+    return Measured(
+        image_id=f"dot-{i}",
+        status=status,
+        target=3,
+        passes=Passes(7, 6),
+        numbers={"score": float(i)},
+        arrays={"max": np.array([i, 0.5], np.float32)},
+        **values,
+    )
 
 
 def test_only_what_failed_is_replaced_and_no_nan_is_in_a_mean(writer):
@@ -58,16 +64,18 @@ def test_only_what_failed_is_replaced_and_no_nan_is_in_a_mean(writer):
     images = [ImageKey(f"dot-{i}", f"{i:064x}", i) for i in range(4)]
     run = writer.begin_run(planned, environment={}, command=["x"], images=images)
     attempt = writer.begin_attempt(key, run, device="cpu", batch_size=4)
-    poor = Measured("dot-2", Status.INVALID, numbers={"score": float("nan")}, error="flat")
+    poor = Measured(
+        image_id="dot-2", status=Status.INVALID, numbers={"score": float("nan")}, error="flat"
+    )
     writer.write_measured(attempt, [row(0), row(1), poor])
-    writer.write_measured(attempt, [Measured("dot-3", Status.ERROR, error="x")])
+    writer.write_measured(attempt, [Measured(image_id="dot-3", status=Status.ERROR, error="x")])
     assert len(done_measured(writer.db, key, retry_errors=False)) == 4
     assert len(done_measured(writer.db, key, retry_errors=True)) == 2
     assert measured_means(writer.db, run, key) == {"score": (0.5, 2)}
     assert measured_statuses(writer.db, run, key) == {
         Status.MEASURED: 2, Status.INVALID: 1, Status.ERROR: 1
     }  # fmt: skip
-    with pytest.raises(RuntimeError, match="stored already"):
+    with pytest.raises(RuntimeError, match="already stored"):
         writer.write_measured(attempt, [row(0)])
     writer.write_measured(attempt, [row(2)])
     assert measured_means(writer.db, run, key) == {"score": (1.0, 3)}

@@ -35,9 +35,9 @@ def path(tmp_path):
         rows += [
             toy.outcome(7, Status.CLEAN_WRONG, forwards=0, backwards=0),
             toy.outcome(8, Status.ERROR, error="plugin bad: raised ValueError: no"),
-            toy.outcome(9, Status.INVALID, numbers={"epsilon": 0.25}, kept=kept),
+            toy.outcome(9, Status.INVALID, numbers={"epsilon": 0.25}),
         ]
-        writer.write_outcomes(number, rows)
+        writer.write_outcomes(number, rows, {toy.name(9): kept})
         writer.finish_attempt(number, status="failed", seconds=2.0, halvings=1, error="bad: oh no")
         writer.write_scores(run, KEY, {"success": (5 / 7, 7, "%")})
         broken = PluginReport("bad", "bad-dist", "1", stage="import", cause="ImportError: x")

@@ -9,12 +9,11 @@ from dataclasses import replace
 import pytest
 import store_toy as toy
 
-from harness.api import Goal, Status
+from harness.api import Goal, ImageKey, Status, Verdict
 from harness.planning import Component, NumericPolicy
 from harness.plugins import PluginReport
 from harness.store.database import reading, transaction
 from harness.store.read.pending import cell_rows, done_clean, done_outcomes
-from harness.store.records import ImageKey
 from harness.store.schema.latest import mark_all
 from harness.store.write.writer import Writer
 
@@ -87,7 +86,7 @@ def test_a_finished_outcome_is_never_overwritten(writer):
     for status in (Status.BROKEN, Status.ROBUST, Status.CLEAN_WRONG):
         writer.forget(cell.key for cell in toy.toy_plan().cells)
         writer.write_outcomes(number, [toy.outcome(0, status)])
-        with pytest.raises(RuntimeError, match="1 images that were stored already"):
+        with pytest.raises(RuntimeError, match="internal error: 1 results were already stored"):
             # The transaction's other rows do not stay either.
             writer.write_outcomes(number, [toy.outcome(1), toy.outcome(0, Status.ERROR)])
         assert rows(writer, "SELECT image_id, status FROM samples") == [(toy.name(0), status)]
@@ -130,7 +129,11 @@ def test_the_verdict_after_rounding_stands_beside_the_other(writer):
         ("broken", "robust", 7, -0.25), ("broken", None, None, None), ("broken", "robust", 7, -0.25)
     ]  # fmt: skip
     found = cell_rows(writer.db, run, plan.cells[1].key).outcomes
-    assert [row.rounded for row in found] == [Status.ROBUST, None, Status.ROBUST]
+    assert [row.rounded for row in found] == [
+        Verdict(Status.ROBUST, 7, -0.25),
+        None,
+        Verdict(Status.ROBUST, 7, -0.25),
+    ]
     assert all(isinstance(row.status, Status) for row in found)
 
 
@@ -142,7 +145,7 @@ def test_a_clean_prediction_is_replaced_only_where_it_failed(writer):
     writer.write_clean(number, [toy.clean(1, margin=math.nan)])
     found = rows(writer, "SELECT predicted, margin, error FROM clean")
     assert found == [(0, 1.0, None), (1, None, None)]
-    with pytest.raises(RuntimeError, match="stored already"):
+    with pytest.raises(RuntimeError, match="already stored"):
         writer.write_clean(number, [toy.clean(0, predicted=7)])
     assert done_clean(writer.db, plan.cells[0].key, retry_errors=False) == {
         ImageKey(toy.name(0), f"{0:064x}", 0): toy.clean(0),
@@ -229,7 +232,7 @@ def test_cell_rows_hold_the_models_own_clean_rows(writer):
     assert [(row.image_id, row.status, row.confident) for row in found.outcomes] == [
         (toy.name(0), Status.ROBUST, False), (toy.name(2), Status.BROKEN, True),
     ]  # fmt: skip
-    assert (found.outcomes[1].linf, found.outcomes[1].target) == (0.1 + 2 / 1000, None)
+    assert (found.outcomes[1].norms.linf, found.outcomes[1].target) == (0.1 + 2 / 1000, None)
     assert [row.image_id for row in found.broken] == [toy.name(2)]
     others = cell_rows(writer.db, run, plan.cells[5].key)
     assert others.shape == (1, 4, 5)
@@ -313,16 +316,17 @@ def test_an_outcome_that_is_made_again_stands_until_its_successor(writer):
     assert rows(writer, "SELECT image_id, status, l2 FROM outcomes") == before
     number = toy.attempt(writer, plan, run=run)
     (kept,) = writer.artifacts.append(key, toy.pictures(0))
-    writer.write_outcomes(number, [toy.outcome(0, l2=0.05, kept=kept, numbers={"epsilon": 1.0})])
+    again = toy.outcome(0, l2=0.05, numbers={"epsilon": 1.0})
+    writer.write_outcomes(number, [again], {toy.name(0): kept})
     failed = [toy.outcome(1, Status.ERROR, error="x"), toy.outcome(2, Status.INVALID)]
-    writer.write_outcomes(number, [*failed, toy.outcome(3, kept=kept)])
+    writer.write_outcomes(number, [*failed, toy.outcome(3)], {toy.name(3): kept})
     now = rows(writer, "SELECT image_id, status, l2, artifact_id IS NULL FROM outcomes")
     assert now == [(1, "broken", 0.05, 0), (2, "broken", 0.2, 1), (3, "broken", 0.2, 1),
                    (4, "broken", 0.2, 0)]  # fmt: skip
     found = rows(writer, "SELECT image_id, value FROM measurements")
     assert found == [(1, 1.0), (2, 0.5), (3, 0.5)]
-    with pytest.raises(RuntimeError, match="stored already"):
-        writer.write_outcomes(number, [toy.outcome(0, l2=0.01, kept=kept)])
+    with pytest.raises(RuntimeError, match="already stored"):
+        writer.write_outcomes(number, [toy.outcome(0, l2=0.01)], {toy.name(0): kept})
 
 
 def test_the_latest_run_says_which_image_counts(writer):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from harness.api import CleanPrediction, Measured, Outcome
 from harness.api.trial import Trial
 from harness.execute.progress import Progress
 from harness.execute.recorder import Keeper, Recorder
-from harness.store.records import CleanResult, KeptRow, Measured, Outcome
+from harness.store.artifacts import KeptRow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,11 +101,13 @@ class RemoteRecorder(Recorder):
     def record_trial(self, cell_key: str, trial: Trial) -> None:
         self._line.ask("record_trial", cell_key, trial)
 
-    def write_clean(self, attempt: int, rows: Iterable[CleanResult]) -> None:
+    def write_clean(self, attempt: int, rows: Iterable[CleanPrediction]) -> None:
         self._line.ask("write_clean", attempt, list(rows))
 
-    def write_outcomes(self, attempt: int, rows: Iterable[Outcome]) -> None:
-        self._line.ask("write_outcomes", attempt, list(rows))
+    def write_outcomes(
+        self, attempt: int, rows: Iterable[Outcome], kept: Mapping[str, KeptRow]
+    ) -> None:
+        self._line.ask("write_outcomes", attempt, list(rows), kept)
 
     def write_measured(self, attempt: int, rows: Iterable[Measured]) -> None:
         self._line.ask("write_measured", attempt, list(rows))

@@ -21,6 +21,7 @@ from typing import Any, cast
 
 import torch
 
+from harness.api import ImageKey
 from harness.cores import usable_cores
 from harness.engine import exact
 from harness.engine.child import Child
@@ -37,7 +38,6 @@ from harness.execute.recorder import Recorder
 from harness.planning import Plan
 from harness.resolve.prepare import Resolved
 from harness.store.database import reading
-from harness.store.records import ImageKey
 
 SMALL = 3 * 64 * 64
 """Values of an input up to which a network is one for a core of its own."""

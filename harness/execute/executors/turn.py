@@ -39,7 +39,7 @@ class Turn:
         elif name == "finish_attempt":
             del self._open[given[0]]
         elif name.startswith("write_"):
-            attempt, rows = given
+            attempt, rows, *_ = given
             stored = {row.image_id for row in rows}
             cell = self._open[attempt].cell
             self.left[cell] = [image for image in self.left[cell] if image not in stored]

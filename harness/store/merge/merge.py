@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from harness.api import NORMS
 from harness.errors import ConfigError, StoreError
 from harness.store.artifacts import folder_of
 from harness.store.database import current, is_file, store_errors, transaction
@@ -168,7 +169,7 @@ def _merged(connection: sqlite3.Connection, files: Files) -> Merged:
 
 def _conflicts(connection: sqlite3.Connection, results: Results) -> list[Conflict]:
     table = results.table
-    shown = (*results.decisive, *(("linf", "l2", "l1", "l0") if table == "outcomes" else ()))
+    shown = (*results.decisive, *(NORMS if table == "outcomes" else ()))
     here = " AND ".join(f"h.{name} = c.here_{name}" for name in results.key)
     there = " AND ".join(f"o.{name} = c.{name}" for name in results.key)
     rows = connection.execute(

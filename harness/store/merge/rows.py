@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Literal
 
+from harness.api import NORMS
+from harness.store.columns import RETRYABLE
+
 Verdict = Literal["added", "replaced", "equal", "noise", "conflict", "left"]
 
 NOISE = 1e-4
@@ -149,7 +152,6 @@ def _numbers_within(tolerance: float, which: str) -> str:
              OR abs(a.value - b.value) > {tolerance} * max(abs(a.value), abs(b.value))))"""
 
 
-_NORMS = ("linf", "l2", "l1", "l0")
 _SCORES = "a.name IN (SELECT metric FROM other.scores WHERE cell_id = o.cell_id)"
 _DISPUTED = """EXISTS (
   SELECT 1 FROM other.pairs JOIN compared_outcomes AS c ON c.cell_id = pairs.source_cell_id
@@ -158,13 +160,13 @@ _DISPUTED = """EXISTS (
 RESULTS = (
     Results("clean", ("cell_id", "image_id"), "{0}.error IS NOT NULL",
             ("predicted", "least", "second")),
-    Results("outcomes", ("cell_id", "image_id"), "{0}.status IN ('error', 'invalid')",
+    Results("outcomes", ("cell_id", "image_id"), f"{{0}}.status IN {RETRYABLE}",
             ("status", "target", "predicted"),
             close=" AND ".join(
                 f"(h.{n} IS o.{n} OR abs(h.{n} - o.{n}) <= {NOISE} * max(h.{n}, o.{n}))"
-                for n in _NORMS
+                for n in NORMS
             )),
-    Results("measured", ("cell_id", "image_id"), "{0}.status IN ('error', 'invalid')",
+    Results("measured", ("cell_id", "image_id"), f"{{0}}.status IN {RETRYABLE}",
             ("status", "target"),
             close=_numbers_within(SCORE_NOISE, _SCORES), equal=_numbers_within(0, "true")),
     Results("transfers", ("pair_id", "image_id"), "{0}.predicted IS NULL", ("predicted",),

@@ -1,4 +1,4 @@
-"""What ``harness verify`` reads: artifact files, kept images, and readings with their arrays."""
+"""What ``harness verify`` reads: artifact files, saved images, measurements with their arrays."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from harness.api import Norm
+from harness.api import Measured, Norm, Outcome, Status
+from harness.store.artifacts import KeptRow
+from harness.store.read.records import measured, outcomes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from sqlite_utils import Database
 
 
@@ -52,35 +51,18 @@ class CheckedCell:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptImage:
-    """An outcome whose candidate was kept, and where it lies."""
+class KeptOutcome:
+    """An outcome whose candidate was saved, and where that lies.
 
-    name: str
+    Attributes:
+        digest: of the image's source.
+        path: of the artifact's file.
+    """
+
+    outcome: Outcome
     digest: str
-    label: int
-    target: int | None
-    status: str
-    predicted: int | None
-    norms: tuple[float | None, ...]
-    rounded_status: str | None
-    rounded_predicted: int | None
-    artifact: int
-    row: int
+    kept: KeptRow
     path: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredReading:
-    """A reading with the arrays that its numbers came from."""
-
-    name: str
-    status: str
-    numbers: Mapping[str, float]
-    arrays: Mapping[str, NDArray[np.float32]]
-
-
-NORMS = ("linf", "l2", "l1", "l0")
-"""The columns of `KeptImage.norms`."""
 
 
 def artifact_files(db: Database) -> dict[str, str]:
@@ -90,7 +72,7 @@ def artifact_files(db: Database) -> dict[str, str]:
 
 
 def kept_cells(db: Database) -> list[CheckedCell]:
-    """The attack cells that hold kept images, model by model."""
+    """The attack cells that hold saved adversarial examples, model by model."""
     return _cells(db, "cells.id IN (SELECT cell_id FROM artifacts)")
 
 
@@ -134,37 +116,22 @@ def _stored(name: str, digest: str, identity: str, about: str) -> Stored:
     return Stored(name, digest, json.loads(identity), json.loads(about))
 
 
-def kept_images(db: Database, cell: CheckedCell) -> list[KeptImage]:
-    """The kept images of a cell of `kept_cells`."""
+def kept_outcomes(db: Database, cell: CheckedCell) -> list[KeptOutcome]:
+    """The saved adversarial examples of a cell of `kept_cells`."""
+    stored = outcomes(db.conn, cell.id)
     rows = db.execute(
-        "SELECT images.name, images.digest, images.label, target, status, predicted,"
-        f" {', '.join(NORMS)}, rounded_status, rounded_predicted, artifact_id, artifact_row, path"
+        "SELECT images.id, images.digest, artifact_id, artifact_row, path"
         " FROM outcomes JOIN images ON images.id = outcomes.image_id"
         " JOIN artifacts ON artifacts.id = outcomes.artifact_id WHERE outcomes.cell_id = ?",
         [cell.id],
-    ).fetchall()
-    return [KeptImage(*(*row[:6], tuple(row[6:10]), *row[10:])) for row in rows]
-
-
-def stored_readings(db: Database, cell: CheckedCell) -> list[StoredReading]:
-    """The readings of a cell of `measured_cells` that came to something or to a reason."""
-    rows = db.execute(
-        "SELECT images.id, images.name, status FROM measured"
-        " JOIN images ON images.id = measured.image_id"
-        " WHERE cell_id = ? AND status IN ('measured', 'invalid')",
-        [cell.id],
-    ).fetchall()
-    numbers: dict[int, dict[str, float]] = {}
-    for image, name, value in db.execute(
-        "SELECT image_id, name, value FROM measurements WHERE cell_id = ?", [cell.id]
-    ):
-        numbers.setdefault(image, {})[name] = value
-    arrays: dict[int, dict[str, NDArray[np.float32]]] = {}
-    for image, name, data in db.execute(
-        "SELECT image_id, name, data FROM arrays WHERE cell_id = ?", [cell.id]
-    ):
-        arrays.setdefault(image, {})[name] = np.frombuffer(data, "<f4").astype(np.float32)
+    )
     return [
-        StoredReading(name, status, numbers.get(image, {}), arrays.get(image, {}))
-        for image, name, status in rows
+        KeptOutcome(stored[image], digest, KeptRow(artifact, row), path)
+        for image, digest, artifact, row, path in rows
     ]
+
+
+def stored_measurements(db: Database, cell: CheckedCell) -> list[Measured]:
+    """The images of a cell of `measured_cells` that have a result, or a reason for none."""
+    rows = measured(db.conn, cell.id).values()
+    return [row for row in rows if row.status in (Status.MEASURED, Status.INVALID)]

@@ -1,4 +1,4 @@
-"""Kept candidates, a batch at a time: where each lies, and their pixels."""
+"""Saved adversarial examples, one batch at a time: where each lies, and their pixels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.api import ImageKey
 from harness.errors import StoreError
 from harness.store.artifacts import REPAIR, folder_of
+from harness.store.columns import JUDGED, RETRYABLE
 from harness.store.database import file_errors, path_of
-from harness.store.records import ImageKey
 from harness.store.sealed import problem
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class Candidate:
 
     Attributes:
         image: the image's number in the database.
-        key: the image's, within its data set.
-        goal: the goal's class; the true one if the goal is untargeted.
+        key: the image's, within its dataset.
+        goal: the target class; the true one if the goal is untargeted.
         predicted: by its own model, in the verdict.
         file: where the pixels lie; None: they are not kept, or the file is gone.
         row: of the file; None: they are not kept.
@@ -49,7 +50,7 @@ def candidates(db: Database, cell_key: str) -> list[Candidate]:
         " predicted, path, artifact_row FROM outcomes"
         " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
         " LEFT JOIN artifacts ON artifacts.id = artifact_id AND sha256 IS NOT NULL"
-        " WHERE cells.key = ? AND outcomes.status IN ('broken', 'robust')"
+        f" WHERE cells.key = ? AND outcomes.status IN {JUDGED}"
         " ORDER BY artifact_id, artifact_row",
         [cell_key],
     ).fetchall()
@@ -72,13 +73,13 @@ def candidates(db: Database, cell_key: str) -> list[Candidate]:
 def unattacked(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageKey]:
     """The images of a cell whose outcome has no candidate to transfer.
 
-    With ``retry_errors`` those of status ``error`` and ``invalid`` do not count.
+    With ``retry_errors`` those that may be computed again do not count.
     """
     rows = db.execute(
         "SELECT images.name, images.digest, images.label FROM outcomes"
         " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
-        " WHERE cells.key = ? AND status NOT IN ('broken', 'robust')"
-        " AND NOT (? AND status IN ('error', 'invalid'))",
+        f" WHERE cells.key = ? AND status NOT IN {JUDGED}"
+        f" AND NOT (? AND status IN {RETRYABLE})",
         [cell_key, retry_errors],
     )
     return set(map(ImageKey._make, rows))

@@ -6,6 +6,7 @@ import json
 import statistics
 from typing import TYPE_CHECKING
 
+from harness.api import NORMS
 from harness.errors import ConfigError
 from harness.plugins import unknown
 from harness.store.read.runs import CELLS, CLEAN_STATUS, Row
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 SHORTEST_PREFIX = 4
-NORMS = ("linf", "l2", "l1", "l0")
 NAMES = ("key", "model", "attack", "goal", "seed", "dataset")
 _TABLES = {"clean": "clean", "attack": "outcomes", "measurement": "measured"}
 

@@ -1,15 +1,18 @@
-"""The queries behind a board's metrics: a cell's rows over some images, and its stored scores."""
+"""The queries behind a leaderboard's metrics: a cell's rows over some images, and its scores."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any
+from typing import TypeVar
 
-from harness.api import CellRows, CleanRow, OutcomeRow, Status
+from harness.api import CellRows
 from harness.store.read.cells import StoredCell, model_about
+from harness.store.read.records import clean_predictions, outcomes
+
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +49,10 @@ def cell_rows(
         attack=cell.label,
         goal=cell.goal or "",
         shape=(channels, height, width),
-        clean=_clean(db, clean.id, clean_images) if clean else (),
-        outcomes=_outcomes(db, cell.id, images),
+        clean=_among(clean_predictions(db, clean.id), clean_images) if clean else (),
+        outcomes=_among(outcomes(db, cell.id), images),
     )
 
 
-def _clean(db: Connection, cell: int, images: Collection[int]) -> tuple[CleanRow, ...]:
-    rows = db.execute(
-        "SELECT images.id, name, label, predicted FROM clean JOIN images ON images.id = image_id"
-        " WHERE cell_id = ? ORDER BY images.id",
-        (cell,),
-    )
-    return tuple(CleanRow(*row) for image, *row in rows if image in images)
-
-
-def _outcomes(db: Connection, cell: int, images: Collection[int]) -> tuple[OutcomeRow, ...]:
-    rows = db.execute(
-        "SELECT images.id, name, label, target, status, confident, linf, l2, l1, l0, forwards,"
-        " backwards, rounded_status FROM outcomes JOIN images ON images.id = image_id"
-        " WHERE cell_id = ? ORDER BY images.id",
-        (cell,),
-    )
-    return tuple(_outcome(*row) for image, *row in rows if image in images)
-
-
-def _outcome(
-    name: str, label: int, target: int | None, status: str, confident: int, *rest: Any
-) -> OutcomeRow:
-    *numbers, rounded = rest
-    eight_bit = Status(rounded) if rounded else None
-    return OutcomeRow(*(name, label, target, Status(status), bool(confident), *numbers, eight_bit))
+def _among(rows: Mapping[int, _R], images: Collection[int]) -> tuple[_R, ...]:
+    return tuple(row for image, row in rows.items() if image in images)

@@ -1,46 +1,53 @@
-"""What the scheduler asks the database: what is done, and a cell's rows for its metrics."""
+"""What a run asks the database: what is done, and a cell's rows for its metrics."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
 
-from harness.api import ZERO_GRADIENT, CellRows, CleanRow, OutcomeRow, Status
-from harness.store.records import CleanResult, ImageKey
+from harness.api import ZERO_GRADIENT, CellRows, CleanPrediction, ImageKey, Status
+from harness.store.columns import CLEAN, JUDGED, RETRYABLE
+from harness.store.read.records import clean_predictions, outcomes
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
     from harness.planning import Adaptation, Pair
 
+_R = TypeVar("_R")
+
 _KEY = "images.name, images.digest, images.label"
 """The columns of an `ImageKey`."""
 
 
-def done_clean(db: Database, cell_key: str, *, retry_errors: bool) -> dict[ImageKey, CleanResult]:
+def done_clean(
+    db: Database, cell_key: str, *, retry_errors: bool
+) -> dict[ImageKey, CleanPrediction]:
     """The stored clean predictions of a clean cell.
 
     With ``retry_errors`` those that failed do not count.
     """
     rows = db.execute(
-        f"SELECT {_KEY}, predicted, margin, least, second, error"
+        f"SELECT {_KEY}, {', '.join(CLEAN.names)}"
         " FROM clean JOIN cells ON cells.id = clean.cell_id"
         " JOIN images ON images.id = clean.image_id"
         " WHERE cells.key = ? AND NOT (? AND error IS NOT NULL)",
         [cell_key, retry_errors],
     )
-    return {ImageKey._make(row[:3]): CleanResult(row[0], *row[3:]) for row in rows}
+    found = ((ImageKey._make(row[:3]), row[3:]) for row in rows)
+    return {key: CLEAN.read(values, image_id=key.name, label=key.label) for key, values in found}
 
 
 def done_outcomes(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageKey]:
     """The images of a cell that have an outcome.
 
-    With ``retry_errors`` those of status ``error`` and ``invalid`` do not count.
+    With ``retry_errors`` those that may be computed again do not count.
     """
     rows = db.execute(
         f"SELECT {_KEY} FROM outcomes"
         " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
-        " WHERE cells.key = ? AND NOT (? AND status IN ('error', 'invalid'))",
+        f" WHERE cells.key = ? AND NOT (? AND status IN {RETRYABLE})",
         [cell_key, retry_errors],
     )
     return set(map(ImageKey._make, rows))
@@ -51,7 +58,7 @@ def done_measured(db: Database, cell_key: str, *, retry_errors: bool) -> set[Ima
     rows = db.execute(
         f"SELECT {_KEY} FROM measured"
         " JOIN cells ON cells.id = measured.cell_id JOIN images ON images.id = measured.image_id"
-        " WHERE cells.key = ? AND NOT (? AND status IN ('error', 'invalid'))",
+        f" WHERE cells.key = ? AND NOT (? AND status IN {RETRYABLE})",
         [cell_key, retry_errors],
     )
     return set(map(ImageKey._make, rows))
@@ -136,7 +143,7 @@ def measured_means(db: Database, run: int, cell_key: str) -> dict[str, tuple[flo
 
 
 def zero_gradients(db: Database, run: int) -> list[tuple[str, int, int]]:
-    """Models some of whose images of a run had an attack's first gradient zero everywhere.
+    """Models for which an attack's first gradient was zero everywhere, on some images of a run.
 
     Each with the number of these images, and of all its images that were attacked and judged.
     """
@@ -151,7 +158,7 @@ def zero_gradients(db: Database, run: int) -> list[tuple[str, int, int]]:
         f"{attacked} JOIN measurements ON measurements.cell_id = outcomes.cell_id"
         " AND measurements.image_id = outcomes.image_id AND measurements.name = :name"
     )
-    which = "WHERE run_cells.run_id = :run AND status IN ('robust', 'broken') GROUP BY 1"
+    which = f"WHERE run_cells.run_id = :run AND status IN {JUDGED} GROUP BY 1"
     rows = db.execute(
         f"SELECT components.name, flat.images, attacked.images FROM ({flat} {which}) AS flat"
         f" JOIN ({attacked} {which}) AS attacked ON attacked.model_id = flat.model_id"
@@ -164,12 +171,15 @@ def zero_gradients(db: Database, run: int) -> list[tuple[str, int, int]]:
 def cell_rows(db: Database, run: int, cell_key: str) -> CellRows:
     """All that is stored of one of a run's cells, over the run's images, in plan order.
 
-    The clean rows are those of the same model, data set and numeric policy. A clean cell has no
+    The clean rows are those of the same model, dataset and numerics. A clean cell has no
     outcomes and an empty goal.
     """
-    cell, model, about, label, goal = db.execute(
-        "SELECT cells.id, models.name, models.about, cells.label, coalesce(goal, '') FROM cells"
-        " JOIN components AS models ON models.id = cells.model_id WHERE key = ?",
+    cell, clean, model, about, label, goal = db.execute(
+        "SELECT this.id, own.id, models.name, models.about, this.label, coalesce(this.goal, '')"
+        " FROM cells AS this JOIN components AS models ON models.id = this.model_id"
+        " LEFT JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = this.model_id"
+        " AND own.dataset_id = this.dataset_id AND own.policy = this.policy"
+        " WHERE this.key = ?",
         [cell_key],
     ).fetchone()
     channels, height, width = json.loads(about)["shape"]
@@ -178,46 +188,16 @@ def cell_rows(db: Database, run: int, cell_key: str) -> CellRows:
         attack=label,
         goal=goal,
         shape=(channels, height, width),
-        clean=_clean_rows(db, run, cell),
-        outcomes=_outcome_rows(db, run, cell),
+        clean=_in_plan_order(db, run, clean, clean_predictions(db.conn, clean)),
+        outcomes=_in_plan_order(db, run, cell, outcomes(db.conn, cell)),
     )
 
 
-def _clean_rows(db: Database, run: int, cell: int) -> tuple[CleanRow, ...]:
-    rows = db.execute(
-        "SELECT images.name, images.label, clean.predicted FROM cells AS this"
-        " JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = this.model_id"
-        " AND own.dataset_id = this.dataset_id AND own.policy = this.policy"
-        " JOIN run_cells ON run_cells.cell_id = own.id AND run_cells.run_id = ?"
-        " JOIN run_images ON run_images.run_id = run_cells.run_id"
-        " AND run_images.position < run_cells.images"
-        " JOIN images ON images.id = run_images.image_id"
-        " JOIN clean ON clean.cell_id = own.id AND clean.image_id = images.id"
-        " WHERE this.id = ? ORDER BY run_images.position",
+def _in_plan_order(db: Database, run: int, cell: int, rows: Mapping[int, _R]) -> tuple[_R, ...]:
+    """Those of a cell's ``rows``, by image, that are of the run's images."""
+    images = db.execute(
+        "SELECT image_id FROM run_cells JOIN run_images ON run_images.run_id = run_cells.run_id"
+        " AND position < images WHERE run_cells.run_id = ? AND cell_id = ? ORDER BY position",
         [run, cell],
     )
-    return tuple(CleanRow(*row) for row in rows)
-
-
-def _outcome_rows(db: Database, run: int, cell: int) -> tuple[OutcomeRow, ...]:
-    rows = db.query(
-        "SELECT images.name AS image_id, images.label AS label, target, status, confident, linf,"
-        " l2, l1, l0, forwards, backwards, rounded_status AS rounded FROM run_cells"
-        " JOIN run_images ON run_images.run_id = run_cells.run_id"
-        " AND run_images.position < run_cells.images"
-        " JOIN images ON images.id = run_images.image_id"
-        " JOIN outcomes ON outcomes.cell_id = run_cells.cell_id AND outcomes.image_id = images.id"
-        " WHERE run_cells.run_id = ? AND run_cells.cell_id = ? ORDER BY run_images.position",
-        [run, cell],
-    )
-    return tuple(
-        OutcomeRow(
-            **row
-            | {
-                "status": Status(row["status"]),
-                "confident": bool(row["confident"]),
-                "rounded": Status(row["rounded"]) if row["rounded"] else None,
-            }
-        )
-        for row in rows
-    )
+    return tuple(rows[image] for (image,) in images if image in rows)

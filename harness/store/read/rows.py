@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from harness.api import ZERO_GRADIENT
+from harness.api import NORMS, ZERO_GRADIENT
 from harness.api.trial import Trial
+from harness.store.columns import JUDGED
 from harness.store.read.cells import Runs
-
-NORMS = ("linf", "l2", "l1", "l0")
 
 
 class OutcomeRow(NamedTuple):
@@ -131,7 +130,7 @@ def zero_gradients(db: Connection, cell: int) -> frozenset[int]:
     """The judged images of an attack's cell whose first gradient was zero everywhere."""
     rows = db.execute(
         "SELECT image_id FROM measurements JOIN outcomes USING (cell_id, image_id)"
-        " WHERE cell_id = ? AND name = ? AND status IN ('robust', 'broken')",
+        f" WHERE cell_id = ? AND name = ? AND status IN {JUDGED}",
         (cell, ZERO_GRADIENT),
     )
     return frozenset(image for (image,) in rows)

@@ -116,7 +116,7 @@ CREATE TABLE images (
 
 CREATE TABLE cells (
   id INTEGER PRIMARY KEY,
-  key TEXT NOT NULL UNIQUE,        -- tagged content hash: see harness/planning.py
+  key TEXT NOT NULL UNIQUE,        -- tagged content hash: see harness/plan.py
   model_id INTEGER NOT NULL REFERENCES components(id),
   dataset_id INTEGER NOT NULL REFERENCES components(id),
   attack_id INTEGER REFERENCES components(id),  -- NULL: the model's clean cell

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
+from harness.api import ImageKey
 from harness.identity import canonical_json, tagged_hash
-from harness.store.records import ImageKey
 
 if TYPE_CHECKING:
     from harness.planning import Cell, Component, Plan

@@ -4,114 +4,124 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.store.columns import CLEAN, MEASURED, OUTCOME, RETRYABLE
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-    from harness.store.records import CleanResult, Measured, Outcome
+    from harness.api import CleanPrediction, Measured, Outcome
+    from harness.store.artifacts import KeptRow
 
-CLEAN = """
-INSERT INTO clean (cell_id, image_id, attempt_id, predicted, margin, least, second, error)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (cell_id, image_id) DO UPDATE SET
-  attempt_id = excluded.attempt_id, predicted = excluded.predicted, margin = excluded.margin,
-  least = excluded.least, second = excluded.second, error = excluded.error
-WHERE clean.error IS NOT NULL
-"""
-
-OUTCOME = """
-INSERT INTO outcomes (cell_id, image_id, attempt_id, status, target, predicted, margin, confident,
-  linf, l2, l1, l0, forwards, backwards, artifact_id, artifact_row, error,
-  rounded_status, rounded_predicted, rounded_margin)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (cell_id, image_id) DO UPDATE SET
-  attempt_id = excluded.attempt_id, status = excluded.status, target = excluded.target,
-  predicted = excluded.predicted, margin = excluded.margin, confident = excluded.confident,
-  linf = excluded.linf, l2 = excluded.l2, l1 = excluded.l1, l0 = excluded.l0,
-  forwards = excluded.forwards, backwards = excluded.backwards,
-  artifact_id = excluded.artifact_id, artifact_row = excluded.artifact_row, error = excluded.error,
-  rounded_status = excluded.rounded_status, rounded_predicted = excluded.rounded_predicted,
-  rounded_margin = excluded.rounded_margin
-WHERE outcomes.status IN ('error', 'invalid')
-  OR (outcomes.artifact_id IS NULL AND excluded.artifact_id IS NOT NULL)
-"""
-
-MEASURED = """
-INSERT INTO measured
-  (cell_id, image_id, attempt_id, status, target, forwards, backwards, error)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (cell_id, image_id) DO UPDATE SET
-  attempt_id = excluded.attempt_id, status = excluded.status, target = excluded.target,
-  forwards = excluded.forwards, backwards = excluded.backwards, error = excluded.error
-WHERE measured.status IN ('error', 'invalid')
-"""
+_ROW = ("cell_id", "image_id")
+_KEPT = ("artifact_id", "artifact_row")
 
 
-def clean_values(cell: int, image: int, attempt: int, row: CleanResult) -> tuple[Any, ...]:
-    """The parameters of `CLEAN`."""
-    margin = finite(row.margin)
-    return (cell, image, attempt, row.predicted, margin, row.least, row.second, row.error)
-
-
-def outcome_values(cell: int, image: int, attempt: int, row: Outcome) -> tuple[Any, ...]:
-    """The parameters of `OUTCOME`."""
-    kept = (row.kept.artifact, row.kept.row) if row.kept else (None, None)
-    norms = (finite(row.linf), finite(row.l2), finite(row.l1), row.l0)
-    status = row.rounded_status.value if row.rounded_status else None
-    rounded = (status, row.rounded_predicted, finite(row.rounded_margin))
+def _upsert(table: str, names: Sequence[str], *, replaced: str) -> str:
+    """Insert a row of ``table``, in the place of one for which ``replaced`` holds."""
+    columns = (*_ROW, "attempt_id", *names)
+    new = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in _ROW)
     return (
-        *(cell, image, attempt, row.status.value, row.target, row.predicted, finite(row.margin)),
-        *(int(row.confident), *norms, row.forwards, row.backwards, *kept, row.error, *rounded),
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        f" ON CONFLICT ({', '.join(_ROW)}) DO UPDATE SET {new} WHERE {replaced}"
     )
 
 
-def measured_values(cell: int, image: int, attempt: int, row: Measured) -> tuple[Any, ...]:
-    """The parameters of `MEASURED`."""
-    passes = (row.forwards, row.backwards)
-    return (cell, image, attempt, row.status.value, row.target, *passes, row.error)
+_CLEAN = _upsert("clean", CLEAN.names, replaced="clean.error IS NOT NULL")
+_OUTCOME = _upsert(
+    "outcomes",
+    (*OUTCOME.names, *_KEPT),
+    replaced=f"outcomes.status IN {RETRYABLE}"
+    " OR (outcomes.artifact_id IS NULL AND excluded.artifact_id IS NOT NULL)",
+)
+_MEASURED = _upsert("measured", MEASURED.names, replaced=f"measured.status IN {RETRYABLE}")
 
 
-def write_numbers(
-    connection: Connection,
-    cell: int,
-    ids: Mapping[str, int],
-    rows: Sequence[Outcome] | Sequence[Measured],
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an attempt's rows go.
+
+    Attributes:
+        ids: the ids of its run's images by name.
+    """
+
+    attempt: int
+    cell: int
+    ids: Mapping[str, int]
+
+
+def write_clean(connection: Connection, place: Place, rows: Sequence[CleanPrediction]) -> None:
+    """Insert clean predictions; only failed ones are replaced."""
+    _write(connection, _CLEAN, place, [(row.image_id, CLEAN.values(row)) for row in rows])
+
+
+def write_outcomes(
+    connection: Connection, place: Place, rows: Sequence[Outcome], kept: Mapping[str, KeptRow]
 ) -> None:
-    """Replace the numbers of these images of a cell; what is not finite is not stored."""
+    """Insert outcomes and their numbers; what may be replaced is, and what lacks its candidate."""
+    values = [(row.image_id, [*OUTCOME.values(row), *_kept(kept, row.image_id)]) for row in rows]
+    _write(connection, _OUTCOME, place, values)
+    _write_numbers(connection, place, rows)
+
+
+def write_measured(connection: Connection, place: Place, rows: Sequence[Measured]) -> None:
+    """Insert measured images with their numbers and arrays; what may be replaced is."""
+    _write(connection, _MEASURED, place, [(row.image_id, MEASURED.values(row)) for row in rows])
+    _write_numbers(connection, place, rows)
+    arrays = {row.image_id: _packed(row.arrays) for row in rows}
+    _replace(connection, "arrays (cell_id, image_id, name, data)", place, arrays)
+
+
+def _packed(arrays: Mapping[str, Any]) -> dict[str, bytes]:
+    return {name: np.asarray(data, "<f4").tobytes() for name, data in arrays.items()}
+
+
+def _kept(kept: Mapping[str, KeptRow], image_id: str) -> tuple[int | None, int | None]:
+    found = kept.get(image_id)
+    return (found.artifact, found.row) if found else (None, None)
+
+
+def _write(
+    connection: Connection, statement: str, place: Place, rows: Sequence[tuple[str, list[Any]]]
+) -> None:
+    """A row that the upsert leaves alone was finished before: it should not have been computed."""
+    values = [(place.cell, place.ids[image], place.attempt, *row) for image, row in rows]
+    changed = connection.executemany(statement, values).rowcount if values else 0
+    if changed != len(values):
+        raise RuntimeError(
+            f"internal error: {len(values) - changed} results were already stored"
+            f" (attempt {place.attempt})"
+        )
+
+
+def _write_numbers(
+    connection: Connection, place: Place, rows: Sequence[Outcome] | Sequence[Measured]
+) -> None:
+    numbers = {row.image_id: _finite(row.numbers) for row in rows}
+    _replace(connection, "measurements (cell_id, image_id, name, value)", place, numbers)
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in numbers.items() if math.isfinite(value)}
+
+
+def _replace(
+    connection: Connection, table: str, place: Place, rows: Mapping[str, Mapping[str, object]]
+) -> None:
+    """Put named values in the place of what ``table`` (with its columns) has of these images."""
     connection.executemany(
-        "DELETE FROM measurements WHERE cell_id = ? AND image_id = ?",
-        [(cell, ids[row.image_id]) for row in rows],
+        f"DELETE FROM {table.split()[0]} WHERE cell_id = ? AND image_id = ?",
+        [(place.cell, place.ids[image]) for image in rows],
     )
     connection.executemany(
-        "INSERT INTO measurements (cell_id, image_id, name, value) VALUES (?, ?, ?, ?)",
+        f"INSERT INTO {table} VALUES (?, ?, ?, ?)",
         [
-            (cell, ids[row.image_id], name, float(value))
-            for row in rows
-            for name, value in row.numbers.items()
-            if math.isfinite(value)
+            (place.cell, place.ids[image], name, value)
+            for image, values in rows.items()
+            for name, value in values.items()
         ],
     )
-
-
-def write_arrays(
-    connection: Connection, cell: int, ids: Mapping[str, int], rows: Sequence[Measured]
-) -> None:
-    """Replace the arrays of these images of a cell."""
-    connection.executemany(
-        "DELETE FROM arrays WHERE cell_id = ? AND image_id = ?",
-        [(cell, ids[row.image_id]) for row in rows],
-    )
-    connection.executemany(
-        "INSERT INTO arrays (cell_id, image_id, name, data) VALUES (?, ?, ?, ?)",
-        [
-            (cell, ids[row.image_id], name, data)
-            for row in rows
-            for name, data in row.arrays.items()
-        ],
-    )
-
-
-def finite(value: float | None) -> float | None:
-    """``value``, or None where it is NaN or infinite."""
-    return None if value is None or not math.isfinite(value) else float(value)

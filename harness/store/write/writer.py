@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.api import Status
+from harness.api import CleanPrediction, ImageKey, Measured, Outcome
 from harness.errors import ExitCode, StoreError
-from harness.store.artifacts import Artifacts, folder_of
+from harness.store.artifacts import Artifacts, KeptRow, folder_of
+from harness.store.columns import JUDGED, finite
 from harness.store.database import (
     damage_blamed,
     is_file,
@@ -21,11 +22,11 @@ from harness.store.database import (
     transaction,
 )
 from harness.store.lock import Lock
-from harness.store.records import CleanResult, ImageKey, Measured, Outcome
 from harness.store.schema import latest
 from harness.store.write import incoming, upserts
 from harness.store.write.planned import insert_run
 from harness.store.write.transfers import Transfers
+from harness.store.write.upserts import Place
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -203,45 +204,34 @@ class Writer:
                 [self._cell(cell_key), trial.images, trial.difference, trial.outputs],
             )
 
-    def write_clean(self, attempt: int, rows: Iterable[CleanResult]) -> None:
+    def write_clean(self, attempt: int, rows: Iterable[CleanPrediction]) -> None:
         """Commit clean predictions of images of the attempt's run.
 
         Only failed rows are replaced.
         """
-        cell, ids = self._place(attempt)
-        values = [upserts.clean_values(cell, ids[row.image_id], attempt, row) for row in rows]
+        place = self._place(attempt)
         with transaction(self.db) as connection:
-            changed = connection.executemany(upserts.CLEAN, values).rowcount if values else 0
-            _check_all(changed, len(values), attempt)
+            upserts.write_clean(connection, place, list(rows))
 
-    def write_outcomes(self, attempt: int, rows: Iterable[Outcome]) -> None:
-        """Commit outcomes of images of the attempt's run.
+    def write_outcomes(
+        self, attempt: int, rows: Iterable[Outcome], kept: Mapping[str, KeptRow] | None = None
+    ) -> None:
+        """Commit outcomes of images of the attempt's run; ``kept``: where their candidates lie.
 
         Only rows of status ``error`` and ``invalid`` are replaced, and those of `make_again`: by
         outcomes with a candidate, the others are passed over.
         """
-        cell, ids = self._place(attempt)
-        rows = [row for row in rows if self._counts(cell, ids[row.image_id], row)]
-        if not rows:
-            return
-        with transaction(self.db) as connection:
-            changed = connection.executemany(
-                upserts.OUTCOME,
-                [upserts.outcome_values(cell, ids[row.image_id], attempt, row) for row in rows],
-            ).rowcount
-            _check_all(changed, len(rows), attempt)
-            upserts.write_numbers(connection, cell, ids, rows)
+        place, kept = self._place(attempt), kept or {}
+        rows = [row for row in rows if self._counts(place, row, kept)]
+        if rows:
+            with transaction(self.db) as connection:
+                upserts.write_outcomes(connection, place, rows, kept)
 
     def write_measured(self, attempt: int, rows: Iterable[Measured]) -> None:
         """Commit measurements of images of the attempt's run, as `write_outcomes` does."""
-        cell, ids = self._place(attempt)
-        rows = list(rows)
-        values = [upserts.measured_values(cell, ids[row.image_id], attempt, row) for row in rows]
+        place = self._place(attempt)
         with transaction(self.db) as connection:
-            changed = connection.executemany(upserts.MEASURED, values).rowcount if values else 0
-            _check_all(changed, len(rows), attempt)
-            upserts.write_numbers(connection, cell, ids, rows)
-            upserts.write_arrays(connection, cell, ids, rows)
+            upserts.write_measured(connection, place, list(rows))
 
     def write_scores(
         self, run: int, cell_key: str, scores: Mapping[str, tuple[float | None, int, str]]
@@ -253,7 +243,7 @@ class Writer:
                 "INSERT OR REPLACE INTO scores (run_id, cell_id, metric, value, images, unit)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 [
-                    (run, cell, name, upserts.finite(value), images, unit)
+                    (run, cell, name, finite(value), images, unit)
                     for name, (value, images, unit) in scores.items()
                 ],
             )
@@ -290,7 +280,7 @@ class Writer:
             for image in map(ids.__getitem__, images):
                 finished = connection.execute(
                     "UPDATE outcomes SET artifact_id = NULL, artifact_row = NULL"
-                    " WHERE cell_id = ? AND image_id = ? AND status IN ('broken', 'robust')",
+                    f" WHERE cell_id = ? AND image_id = ? AND status IN {JUDGED}",
                     [cell, image],
                 ).rowcount
                 if finished:
@@ -309,10 +299,10 @@ class Writer:
             files = self.artifacts.remove(ids)
         _unlink(files)
 
-    def _counts(self, cell: int, image: int, row: Outcome) -> bool:
-        """Whether the outcome may take its place: one that came to nothing replaces none."""
-        made = row.kept is not None and row.status in (Status.BROKEN, Status.ROBUST)
-        return made or (cell, image) not in self._again
+    def _counts(self, place: Place, row: Outcome, kept: Mapping[str, KeptRow]) -> bool:
+        """Whether the outcome may take its place: one without a candidate replaces none."""
+        made = row.image_id in kept and row.status.judged
+        return made or (place.cell, place.ids[row.image_id]) not in self._again
 
     def _cell(self, key: str) -> int:
         if key not in self._cells:
@@ -320,10 +310,9 @@ class Writer:
                 self._cells.update(self.db.conn.execute("SELECT key, id FROM cells"))
         return self._cells[key]
 
-    def _place(self, attempt: int) -> tuple[int, Mapping[str, int]]:
-        """The attempt's cell, and the ids of its run's images by name."""
+    def _place(self, attempt: int) -> Place:
         cell, run = self._attempts[attempt]
-        return cell, self._image_ids(run)
+        return Place(attempt, cell, self._image_ids(run))
 
     def _image_ids(self, run: int) -> Mapping[str, int]:
         """The ids of a run's images by name."""
@@ -353,14 +342,6 @@ def _unlink(files: Iterable[Path]) -> None:
     for file in files:
         with suppress(OSError):  # nothing names it any more
             file.unlink()
-
-
-def _check_all(changed: int, wanted: int, attempt: int) -> None:
-    """A row that the upsert left alone was finished before: computing it again was our mistake."""
-    if changed != wanted:
-        raise RuntimeError(
-            f"attempt {attempt} computed {wanted - changed} images that were stored already"
-        )
 
 
 def _now() -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import linprog
 
-from harness.api import Status
+from harness.api import Passes, Status
 from harness.testing.fakes import attack_all, jobs_for, linear_model
 from harness_attacks.fgsm import FGSM, IFGSM
 
@@ -59,9 +59,9 @@ def test_two_classes_converge_to_the_closed_form(low, high, scale, steps):
         compared += 1
         if low > 0.4:
             assert exact == pytest.approx(margin / np.abs(difference).sum(), rel=1e-9)
-        assert row.status is Status.BROKEN
-        assert row.linf == pytest.approx(exact, rel=2e-4, abs=1e-6)
-        assert row.linf >= exact * (1 - 2e-4) - 1e-6
+        assert row.outcome.status is Status.BROKEN
+        assert row.outcome.norms.linf == pytest.approx(exact, rel=2e-4, abs=1e-6)
+        assert row.outcome.norms.linf >= exact * (1 - 2e-4) - 1e-6
     assert compared >= 15
 
 
@@ -71,12 +71,12 @@ def test_more_classes_never_beat_the_linear_program():
     labels = model.predict(images).argmax(1).tolist()
     targets = [(label + 1 + row % 4) % 5 for row, label in enumerate(labels)]
     rows = attack_all(IFGSM(steps=20, attempts=12), model, jobs_for(model, images, targets))
-    broken = [row for row in rows if row.status is Status.BROKEN]
+    broken = [row for row in rows if row.outcome.status is Status.BROKEN]
     assert len(broken) >= 12
     for row in broken:
         best = _linear_program(weights.numpy(), bias.numpy(), row.job)
-        assert row.linf >= best - 1e-6
-        assert row.linf <= 10 * best + 0.05
+        assert row.outcome.norms.linf >= best - 1e-6
+        assert row.outcome.norms.linf <= 10 * best + 0.05
 
 
 def _linear_program(weights: np.ndarray, bias: np.ndarray, job) -> float:
@@ -100,8 +100,8 @@ def test_passes_are_what_the_algorithm_needs():
     jobs = jobs_for(model, images, [None] * len(images))
     for row in attack_all(IFGSM(steps=10), model, jobs, batch_size=7):
         # The clean gradient once, nine more steps and a verdict an attempt.
-        assert (row.forwards, row.backwards) == (1 + 9 * 10, 1 + 9 * 9)
+        assert row.outcome.passes == Passes(1 + 9 * 10, 1 + 9 * 9)
     for row in attack_all(IFGSM(steps=10, epsilon=0.1), model, jobs, batch_size=7):
-        assert (row.forwards, row.backwards) == (10, 10)
+        assert row.outcome.passes == Passes(10, 10)
     for row in attack_all(FGSM(epsilon=0.1), model, jobs, batch_size=7):
-        assert (row.forwards, row.backwards) == (1, 1)
+        assert row.outcome.passes == Passes(1, 1)

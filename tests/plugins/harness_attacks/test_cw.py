@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scipy.optimize import minimize
 from torch import nn
 
-from harness.api import Batch, Goal, Slots, Status
+from harness.api import Batch, Goal, Passes, Slots, Status
 from harness.engine.jobs import to_batch
 from harness.plugins import installed
 from harness.registry import load
@@ -33,8 +33,8 @@ def test_linear_classifiers_approach_the_distance_to_the_plane(abort_early):
         across = (weights[own] - weights[other]).double()
         margin = across @ row.job.image.flatten().double() + bias[own] - bias[other]
         exact = float(margin / across.norm())
-        assert row.status is Status.BROKEN
-        assert exact * (1 - 1e-4) - 1e-6 <= row.l2 <= exact * 1.02 + 1e-6
+        assert row.outcome.status is Status.BROKEN
+        assert exact * (1 - 1e-4) - 1e-6 <= row.outcome.norms.l2 <= exact * 1.02 + 1e-6
 
 
 def test_with_the_box_active_it_agrees_with_a_convex_solver():
@@ -47,8 +47,8 @@ def test_with_the_box_active_it_agrees_with_a_convex_solver():
     for row in attack_all(attack, network, jobs_for(network, images, targets)):
         exact, touching = _convex(weights.double().numpy(), bias.double().numpy(), row.job)
         active += touching
-        assert row.status is Status.BROKEN
-        assert exact * (1 - 1e-4) <= row.l2 <= exact * 1.02
+        assert row.outcome.status is Status.BROKEN
+        assert exact * (1 - 1e-4) <= row.outcome.norms.l2 <= exact * 1.02
     assert active >= 5
 
 
@@ -214,7 +214,7 @@ def test_outside_finds_what_foolbox_finds_where_gradients_are_small(images):
         settings = CW(iterations=50, learning_rate=1e-2, initial_const=1e-3, abort_early=False,
                       adam_epsilon=where)  # fmt: skip
         rows = attack_all(settings, model, jobs_for(model, images[:24], [None] * 24))
-        off[where] = (torch.tensor([row.l2 for row in rows]) / theirs - 1).abs()
+        off[where] = (torch.tensor([row.outcome.norms.l2 for row in rows]) / theirs - 1).abs()
     assert off["outside"].max() < 1e-3
     assert off["inside"].max() > 3e-3
 
@@ -251,11 +251,15 @@ def test_a_success_that_is_not_the_nearest_steers_const_and_is_not_the_result():
 def test_without_abort_every_iteration_is_one_forward_and_one_backward(model, images):
     attack = CW(iterations=12, search_steps=3, abort_early=False)
     for row in attack_all(attack, model, jobs_for(model, images[:9], [None] * 9), batch_size=4):
-        assert (row.forwards, row.backwards) == (36, 36)
+        assert row.outcome.passes == Passes(36, 36)
     aborting = CW(iterations=30, search_steps=3, learning_rate=0.05)
     rows = attack_all(aborting, model, jobs_for(model, images[:9], [None] * 9), batch_size=4)
-    assert all(row.forwards == row.backwards and row.forwards % 10 == 0 for row in rows)
-    assert sum(row.forwards for row in rows) < 9 * 90
+    assert all(
+        row.outcome.passes.forwards == row.outcome.passes.backwards
+        and row.outcome.passes.forwards % 10 == 0
+        for row in rows
+    )
+    assert sum(row.outcome.passes.forwards for row in rows) < 9 * 90
 
 
 @pytest.mark.parametrize("warm_start", [False, True])
@@ -264,13 +268,15 @@ def test_batch_size_and_order_change_nothing(model, images, warm_start):
     attack = CW(iterations=30, search_steps=3, learning_rate=2e-2, initial_const=0.5,
                 warm_start=warm_start)  # fmt: skip
     reference = attack_all(attack, model, jobs, batch_size=64)
-    assert len({row.forwards for row in reference}) > 1
+    assert len({row.outcome.passes.forwards for row in reference}) > 1
     for size in (1, 7):
         chosen = jobs if size == 7 else jobs[:5]
         run = attack_all(attack, model, chosen[::-1], batch_size=size)[::-1]
-        assert [row.status for row in run] == [row.status for row in reference[: len(run)]]
+        assert [row.outcome.status for row in run] == [
+            row.outcome.status for row in reference[: len(run)]
+        ]
         close = [
-            abs(row.l2 - other.l2) <= 1e-3 * other.l2
+            abs(row.outcome.norms.l2 - other.outcome.norms.l2) <= 1e-3 * other.outcome.norms.l2
             for row, other in zip(run, reference, strict=False)
         ]
         assert sum(close) >= 0.99 * len(close)
@@ -331,9 +337,9 @@ def test_extreme_inputs_end_in_a_verdict(model, warm_start):
     for network in (model, loud, flat):
         jobs = jobs_for(network, corners, [None] * 4)
         for row in attack_all(attack, network, jobs):
-            assert row.status in (Status.ROBUST, Status.BROKEN)
+            assert row.outcome.status in (Status.ROBUST, Status.BROKEN)
             assert row.candidate.isfinite().all()
-            assert math.isnan(row.numbers["const"]) == (row.status is Status.ROBUST)
+            assert math.isnan(row.outcome.numbers["const"]) == (row.outcome.status is Status.ROBUST)
 
 
 @pytest.mark.parametrize(

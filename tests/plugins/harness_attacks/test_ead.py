@@ -51,8 +51,12 @@ def test_linear_classifiers_reach_the_elastic_net_optimum(low, high, scale, beta
                 _nearest(across, margin, image, beta),
             )
         )
-        assert row.status is Status.BROKEN
-        assert least * (1 - 1e-4) <= row.l2**2 + beta * row.l1 <= own * 1.02
+        assert row.outcome.status is Status.BROKEN
+        assert (
+            least * (1 - 1e-4)
+            <= row.outcome.norms.l2**2 + beta * row.outcome.norms.l1
+            <= own * 1.02
+        )
 
 
 def _across(weights, bias, job):
@@ -76,11 +80,11 @@ def test_l1_is_never_below_its_bound_and_near_it_where_one_pixel_has_room():
     for row in attack_all(attack, network, jobs_for(network, images, [None] * 10)):
         across, margin = _across(weights, bias, row.job)
         bound = margin / np.abs(across).max()
-        assert row.status is Status.BROKEN
-        assert row.l1 >= bound * (1 - 1e-4) - 1e-6
+        assert row.outcome.status is Status.BROKEN
+        assert row.outcome.norms.l1 >= bound * (1 - 1e-4) - 1e-6
         if 0.01 < bound < 0.5:
             roomy += 1
-            assert row.l1 <= bound * 1.05 + 1e-6
+            assert row.outcome.norms.l1 <= bound * 1.05 + 1e-6
     assert roomy >= 5
 
 
@@ -181,18 +185,25 @@ def test_second_forwards_are_made_only_where_they_can_matter(model, images):
     for row in rows[:3]:
         network = copy.deepcopy(model.differentiable).double()
         firsts, seconds = _evaluations(network, row.job, attack)
-        assert row.backwards == firsts
-        assert abs(row.forwards - firsts - seconds) <= 2  # float64 there
-    assert all(row.backwards < row.forwards < 2 * row.backwards for row in rows)
-    assert any(row.backwards < 120 for row in rows)
-    assert any(row.backwards == 120 for row in rows)
+        assert row.outcome.passes.backwards == firsts
+        assert abs(row.outcome.passes.forwards - firsts - seconds) <= 2  # float64 there
+    assert all(
+        row.outcome.passes.backwards
+        < row.outcome.passes.forwards
+        < 2 * row.outcome.passes.backwards
+        for row in rows
+    )
+    assert any(row.outcome.passes.backwards < 120 for row in rows)
+    assert any(row.outcome.passes.backwards == 120 for row in rows)
     lazy = attack_all(attack.model_copy(update={"lazy_margin": 0.3}), model, jobs, batch_size=5)
-    assert sum(row.forwards for row in lazy) < 0.95 * sum(row.forwards for row in rows)
+    assert sum(row.outcome.passes.forwards for row in lazy) < 0.95 * sum(
+        row.outcome.passes.forwards for row in rows
+    )
     for row, other in zip(rows, lazy, strict=True):
-        assert other.status is row.status
-        assert other.backwards == row.backwards
+        assert other.outcome.status is row.outcome.status
+        assert other.outcome.passes.backwards == row.outcome.passes.backwards
     frugal = attack_all(attack.model_copy(update={"lazy_margin": 1e9}), model, jobs, batch_size=5)
-    assert [row.l1 for row in frugal] == [row.l1 for row in rows]
+    assert [row.outcome.norms.l1 for row in frugal] == [row.outcome.norms.l1 for row in rows]
 
 
 def _evaluations(network, job, attack: EAD) -> tuple[int, int]:
@@ -233,13 +244,15 @@ def test_batch_size_and_order_change_nothing(model, images, settings):
     jobs = jobs_for(model, images, targets(model, images))
     attack = EAD(iterations=20, search_steps=3, initial_const=0.5, **settings)
     reference = attack_all(attack, model, jobs, batch_size=64)
-    assert len({row.backwards for row in reference}) > 1
+    assert len({row.outcome.passes.backwards for row in reference}) > 1
     for size in (1, 7):
         chosen = jobs if size == 7 else jobs[:5]
         run = attack_all(attack, model, chosen[::-1], batch_size=size)[::-1]
-        assert [row.status for row in run] == [row.status for row in reference[: len(run)]]
+        assert [row.outcome.status for row in run] == [
+            row.outcome.status for row in reference[: len(run)]
+        ]
         close = [
-            abs(row.l1 - other.l1) <= 1e-3 * other.l1
+            abs(row.outcome.norms.l1 - other.outcome.norms.l1) <= 1e-3 * other.outcome.norms.l1
             for row, other in zip(run, reference, strict=False)
         ]
         assert sum(close) >= 0.99 * len(close)
@@ -284,12 +297,12 @@ def test_extreme_inputs_end_in_a_verdict(model, beta):
     attack = EAD(iterations=20, search_steps=14, beta=beta)
     for network in (model, loud, flat):
         for row in attack_all(attack, network, jobs_for(network, corners, [None] * 4)):
-            assert row.status in (Status.ROBUST, Status.BROKEN)
+            assert row.outcome.status in (Status.ROBUST, Status.BROKEN)
             assert row.candidate.isfinite().all()
-            if row.status is Status.BROKEN:
-                assert row.numbers["const"] > 0
+            if row.outcome.status is Status.BROKEN:
+                assert row.outcome.numbers["const"] > 0
             if network is flat:
-                assert row.l0 == 0
+                assert row.outcome.norms.l0 == 0
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ def test_a_success_outlives_what_is_not_finite(attack, targeted, own, value):
     (row,) = attack_all(
         attack, model, jobs_for(model, images, [(own + 1) % 3 if targeted else None])
     )
-    assert row.status is Status.BROKEN
-    assert row.margin > 0
+    assert row.outcome.status is Status.BROKEN
+    assert row.outcome.verdict.margin > 0
     assert row.candidate[0] >= 0.55 - 1e-6
 
 
@@ -68,10 +68,10 @@ def test_what_is_not_finite_is_never_a_success(own, value):
     model = pixel_model(Hole(own, value, 0.45, 2.0), classes=CLASSES, size=SIZE)
     job = jobs_for(model, torch.full((1, 3, *SIZE), 0.4), [None])
     (row,) = attack_all(FGSM(epsilon=0.2), model, job)
-    assert row.status is Status.ERROR
+    assert row.outcome.status is Status.ERROR
     (row,) = attack_all(IFGSM(steps=2, attempts=4, initial_epsilon=0.2), model, job)
-    assert row.status is not Status.BROKEN
-    assert math.isnan(row.numbers["epsilon"])
+    assert row.outcome.status is not Status.BROKEN
+    assert math.isnan(row.outcome.numbers["epsilon"])
 
 
 logits_ = st.lists(

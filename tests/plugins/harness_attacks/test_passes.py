@@ -5,7 +5,7 @@ from __future__ import annotations
 import norm_toy
 import pytest
 
-from harness.api import Attack, Passes
+from harness.api import Attack
 from harness.testing.fakes import attack_all, jobs_for, linear_model
 from harness_attacks.cw import CW
 from harness_attacks.ead import EAD
@@ -36,7 +36,7 @@ def jobs_and_model():
 def test_what_data_cannot_change_is_exact(jobs_and_model, attack):
     jobs, model = jobs_and_model
     for row in attack_all(attack, model, jobs):
-        assert Passes(row.forwards, row.backwards) == attack.passes
+        assert row.outcome.passes == attack.passes
 
 
 @pytest.mark.parametrize("kind", [CW, EAD])
@@ -45,17 +45,17 @@ def test_what_data_can_save_is_a_bound(jobs_and_model, kind, abort_early):
     jobs, model = jobs_and_model
     attack = kind(**SHORT, abort_early=abort_early)
     rows = attack_all(attack, model, jobs)
-    assert all(0 < row.forwards <= attack.passes.forwards for row in rows)
-    assert all(0 < row.backwards <= attack.passes.backwards for row in rows)
+    assert all(0 < row.outcome.passes.forwards <= attack.passes.forwards for row in rows)
+    assert all(0 < row.outcome.passes.backwards <= attack.passes.backwards for row in rows)
 
 
 def test_ead_needs_all_its_gradients_where_every_step_moves(jobs_and_model):
     jobs, model = jobs_and_model
     attack = EAD(**SHORT, initial_const=10, abort_early=False)
     rows = attack_all(attack, model, jobs)
-    assert max(row.backwards for row in rows) == attack.passes.backwards == 90
+    assert max(row.outcome.passes.backwards for row in rows) == attack.passes.backwards == 90
     assert attack.passes.forwards == 180
-    assert max(row.forwards for row in rows) > 90
+    assert max(row.outcome.passes.forwards for row in rows) > 90
 
 
 def test_an_attack_that_says_nothing_is_unknown():

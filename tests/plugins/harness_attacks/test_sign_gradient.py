@@ -88,7 +88,7 @@ def test_ifgsm_equals_a_plain_loop(model, images, loss, epsilon, share):
         success = (
             reached == row.job.target if row.job.target is not None else (reached != row.job.label)
         )
-        assert (row.status is Status.BROKEN) == success
+        assert (row.outcome.status is Status.BROKEN) == success
 
 
 def _plain(model, job, epsilon, steps, loss, size):
@@ -134,9 +134,10 @@ def test_batch_size_and_order_change_nothing(model, images):
     again = {row.job.image_id: row for row in attack_all(attack, model, shuffled, batch_size=7)}
     runs.append([again[job.image_id] for job in jobs])
     for run in runs:
-        assert [row.status for row in run] == [row.status for row in reference]
+        assert [row.outcome.status for row in run] == [row.outcome.status for row in reference]
         close = [
-            abs(row.linf - other.linf) <= 1e-4 * other.linf
+            abs(row.outcome.norms.linf - other.outcome.norms.linf)
+            <= 1e-4 * other.outcome.norms.linf
             for row, other in zip(run, reference, strict=True)
         ]
         assert sum(close) >= 0.99 * len(close)
@@ -206,7 +207,7 @@ def test_extreme_inputs_end_in_a_verdict(model):
         jobs = jobs_for(network, corners, [None] * 4)
         for attack in (IFGSM(steps=3), FGSM()):
             for row in attack_all(attack, network, jobs):
-                assert row.status in (Status.ROBUST, Status.BROKEN)
+                assert row.outcome.status in (Status.ROBUST, Status.BROKEN)
                 assert row.candidate.isfinite().all()
 
 

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import harness_metrics
-from harness.api import CellRows, CleanRow, Metric, OutcomeRow, Score, Status
+from harness.api import (
+    CellRows,
+    CleanPrediction,
+    Metric,
+    Norms,
+    Outcome,
+    Passes,
+    Score,
+    Status,
+    Verdict,
+)
 
 SHAPE = (3, 4, 5)
 
@@ -38,24 +48,21 @@ def outcome(
     *,
     confident: bool = False,
     rounded: Status | None = None,
-) -> OutcomeRow:
-    return OutcomeRow(
+) -> Outcome:
+    known = {} if size is None else {"linf": size, "l2": 2 * size, "l1": 3 * size}
+    return Outcome(
         image_id="x",
         label=0,
         target=1,
-        status=status,
+        verdict=Verdict(status),
         confident=confident,
-        linf=size,
-        l2=None if size is None else 2 * size,
-        l1=None if size is None else 3 * size,
-        l0=None,
-        forwards=10,
-        backwards=5,
-        rounded=rounded,
+        norms=Norms(**known),
+        passes=Passes(10, 5),
+        rounded=None if rounded is None else Verdict(rounded),
     )
 
 
-def cell(outcomes: Sequence[OutcomeRow] = (), clean: Sequence[CleanRow] = ()) -> CellRows:
+def cell(outcomes: Sequence[Outcome] = (), clean: Sequence[CleanPrediction] = ()) -> CellRows:
     return CellRows("model", "attack", "random", SHAPE, clean, outcomes)
 
 
@@ -70,7 +77,12 @@ MIXED = cell(
         outcome(Status.ERROR),
         outcome(Status.CLEAN_WRONG),
     ],
-    [CleanRow("a", 0, 0), CleanRow("b", 0, 1), CleanRow("c", 1, 1), CleanRow("d", 0, None)],
+    [
+        CleanPrediction("a", 0, 0),
+        CleanPrediction("b", 0, 1),
+        CleanPrediction("c", 1, 1),
+        CleanPrediction("d", 0, None),
+    ],
 )
 
 

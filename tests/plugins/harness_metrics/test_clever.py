@@ -30,18 +30,19 @@ def test_linear_scores_are_the_margin_over_the_dual_norm(workers):
         Job(job.cell, f"t{job.image_id}", job.image, job.label, (job.label + 1) % 4, job.seed)
         for job in jobs
     ]
-    for row in measure_all(clever, model, [*jobs, *targeted], workers):
+    jobs = [*jobs, *targeted]
+    for job, row in zip(jobs, measure_all(clever, model, jobs, workers), strict=True):
         assert row.status is Status.MEASURED
-        logits = model.predict(row.job.image[None])[0].double()
-        others = [c for c in range(4) if c != row.job.label]
-        if row.job.target is not None:
-            others = [row.job.target]
+        logits = model.predict(job.image[None])[0].double()
+        others = [c for c in range(4) if c != job.label]
+        if job.target is not None:
+            others = [job.target]
         for norm, order in DUAL.items():
             scores = {
                 other: float(
-                    (logits[row.job.label] - logits[other])
+                    (logits[job.label] - logits[other])
                     / torch.linalg.vector_norm(
-                        weights[row.job.label].double() - weights[other].double(), order
+                        weights[job.label].double() - weights[other].double(), order
                     )
                 )
                 for other in others
@@ -54,8 +55,8 @@ def test_linear_scores_are_the_margin_over_the_dual_norm(workers):
                 each = {c: row.numbers[f"{norm}.{c}.score"] for c in others}
                 assert each == pytest.approx(scores, rel=1e-4)
         # Three norms, from samples of their own, and the image itself; a backward for each class.
-        assert row.forwards == 1 + 3 * 6 * 8
-        assert row.backwards == 3 * 6 * 8 * len(others)
+        assert row.passes.forwards == 1 + 3 * 6 * 8
+        assert row.passes.backwards == 3 * 6 * 8 * len(others)
 
 
 def test_a_score_beyond_the_radius_is_the_radius_where_it_is_capped(workers):
@@ -271,7 +272,7 @@ def test_one_sample_a_batch_gives_each_image_a_status_and_a_reason(curved, worke
         assert row.status is Status.INVALID
         assert "one sample a batch" in row.error
         assert not row.numbers
-        assert row.forwards == 0
+        assert row.passes.forwards == 0
 
 
 def test_samples_that_are_all_equal_fall_back_to_their_gradient(workers, monkeypatch):
@@ -294,7 +295,7 @@ def test_the_passes_told_beforehand_are_those_made(curved, workers):
     for clever in (Clever(batches=4, samples=6), Clever(batches=3, samples=4, top=2)):
         (row,) = measure_all(clever, curved, jobs, workers)
         passes = clever.passes(Goal.UNTARGETED, 5)
-        assert (row.forwards, row.backwards) == (passes.forwards, passes.backwards)
+        assert row.passes == passes
 
 
 def test_a_model_without_gradients_has_no_score_and_a_reason(workers):

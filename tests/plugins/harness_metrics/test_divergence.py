@@ -47,8 +47,8 @@ def test_linf_finds_the_best_corner_of_a_linear_model(workers, epsilon):
     assert row.numbers["divergence"] == pytest.approx(best, rel=0.01)
     assert row.numbers["psi"] == pytest.approx(1 / best, rel=0.01)
     assert row.numbers["linf"] <= epsilon * (1 + 1e-5)
-    assert row.forwards == 1 + 8 * 21
-    assert row.backwards == 8 * 20
+    assert row.passes.forwards == 1 + 8 * 21
+    assert row.passes.backwards == 8 * 20
 
 
 def test_l2_finds_the_best_direction_of_a_linear_model(workers):

@@ -19,6 +19,7 @@ from harness.api import (
     Measurement,
     MeasurementResult,
     ModelError,
+    Passes,
     Status,
 )
 from harness.engine.measurements import measure_images
@@ -125,7 +126,7 @@ def test_slopes_are_counted_and_right_in_any_batches(model, workers, size):
     jobs = jobs_for(model, IMAGES, [None] * 3)
     for row in measure_all(Slopes(), model, jobs, workers, batch_size=size):
         assert row.numbers["off"] < 1e-6
-        assert (row.forwards, row.backwards) == (5, 10)
+        assert row.passes == Passes(5, 10)
 
 
 def test_what_comes_later_belongs_to_its_image(model, workers):
@@ -168,7 +169,7 @@ def test_batches_are_halved_until_they_fit(model, monkeypatch, workers):
     )  # fmt: skip
     rows = [row for rows in stream for row in rows]
     assert halvings == [4, 2]
-    assert [row.forwards for row in rows] == [5, 5, 5]
+    assert [row.passes.forwards for row in rows] == [5, 5, 5]
     assert all(row.numbers["off"] < 1e-6 for row in rows)
     monkeypatch.setattr(model, "forward", lambda images: small(images.repeat(3, 1, 1, 1)))
     probe = CountingProbe(model, Slopes(), size=1, on_halving=halvings.append, on_pass=lambda: None)

@@ -44,7 +44,7 @@ def model():
 def test_a_linear_model_in_its_closed_form(model, workers, target, size):
     job = replace(jobs_for(model, IMAGES[:1], [target])[0])
     (row,) = measure_all(Surface(points=7, extent=0.2), model, [job], workers, batch_size=size)
-    assert (row.forwards, row.backwards) == (7 * 7 + 1, 1)
+    assert row.passes == Passes(7 * 7 + 1, 1)
     weights, image = WEIGHTS.double(), IMAGES[0].double()
     p = torch.softmax(weights @ image.flatten() + BIAS, 0)
     wrong = p.clone()
@@ -99,7 +99,7 @@ def test_along_an_attack_the_candidate_is_at_one(model, workers):
     candidate = (IMAGES[0] + 0.7 * torch.randn(3, 2, 2)).clamp(0, 1)
     asked = Surface(points=31, direction="attack", attack="any")
     (row,) = measure_all(asked, model, [replace(job, adversarial=candidate)], workers)
-    assert (row.forwards, row.backwards) == (31 * 31 + 1, 0)
+    assert row.passes == Passes(31 * 31 + 1, 0)
     grid = dict(
         zip(row.arrays["a"].tolist(), row.arrays["margin"].reshape(31, 31)[15], strict=True)
     )
@@ -131,17 +131,19 @@ def test_a_real_attack_crosses_where_it_says(workers):
     jobs = jobs_for(model, images, [None] * 3)
     kind = catalog.get(Kind.ATTACK, "cw").load()
     judged = attack_all(kind(**{**kind.presets["fast"], "learning_rate": 0.05}), model, jobs)
-    assert all(each.status is Status.BROKEN for each in judged)
+    assert all(each.outcome.status is Status.BROKEN for each in judged)
     starts = [
         replace(job, adversarial=each.candidate) for job, each in zip(jobs, judged, strict=True)
     ]
     asked = Surface(direction="attack", attack="cw")
-    for row, verdict in zip(measure_all(asked, model, starts, workers), judged, strict=True):
+    for row, attacked in zip(measure_all(asked, model, starts, workers), judged, strict=True):
         # The verdict's margin is the goal's, the surface's the true class's.
-        assert row.numbers["attack_margin"] == pytest.approx(-verdict.margin, abs=1e-5)
+        assert row.numbers["attack_margin"] == pytest.approx(
+            -attacked.outcome.verdict.margin, abs=1e-5
+        )
         middle = row.arrays["margin"].reshape(31, 31)[15]
-        assert middle[25] == pytest.approx(-verdict.margin, abs=1e-4)
-        assert row.numbers["attack_distance"] == pytest.approx(verdict.l2, rel=1e-5)
+        assert middle[25] == pytest.approx(-attacked.outcome.verdict.margin, abs=1e-4)
+        assert row.numbers["attack_distance"] == pytest.approx(attacked.outcome.norms.l2, rel=1e-5)
         assert abs(row.numbers["crossing"] - 1) <= 0.1, "a grid step"
 
 

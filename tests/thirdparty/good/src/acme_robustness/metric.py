@@ -7,5 +7,5 @@ class Worst(Metric):
     unit = "px"
 
     def score(self, cell):
-        sizes = [row.linf for row in cell.broken]
+        sizes = [row.norms.linf for row in cell.broken]
         return Score(min(sizes, default=None), len(sizes))
