@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Python compiles what is imported; all that is installed would take half a minute more.
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 # `make run CPU=1` installs PyTorch and ONNX Runtime without CUDA's libraries.
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := torch torchvision

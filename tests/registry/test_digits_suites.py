@@ -31,6 +31,7 @@ def without_effort(suite: SuiteEntry) -> dict[str, Any]:
     """What a suite asks for, apart from how long is searched and for how many images."""
     fields = suite.model_dump(exclude={"name", "source", "summary", "images"})
     for entry in [*fields["attacks"], *fields["measurements"]]:
-        for effort in ("search_steps", "batches", "samples"):
+        del entry["images"]
+        for effort in ("search_steps", "initial_const", "batches", "samples"):
             entry["parameters"].pop(effort, None)
     return fields
