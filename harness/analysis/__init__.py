@@ -1,1 +1,1 @@
-"""Pure functions of stored rows: statistics, the frontier, the board."""
+"""Pure functions of stored rows: statistics, frontiers, leaderboards, transfer."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REPLICATES = 1000
 FEWEST_SHARE = 0.5
-"""Below this share of replicates with a distance there is no interval."""
+"""Below this share of replicates with a residual there is no interval."""
 BLOCK = 4_000_000
 """Image weights in memory at once."""
 
@@ -48,7 +48,7 @@ class Spread:
     """One model over the replicates.
 
     Attributes:
-        distance: the 95% interval of its frontier residual; None where under half of the
+        distance: the 95% interval of its frontier residual; None where fewer than half of the
             replicates have one.
         on_frontier: the share of replicates in which it was Pareto-optimal.
     """
@@ -63,7 +63,7 @@ class Intervals:
 
     Attributes:
         fits: the replicates with a fit.
-        a, b: 95% intervals of the fit's; None where under half have a fit, or it is given.
+        a, b: 95% intervals of the fit's; None where fewer than half have a fit, or it is given.
         spreads: by model.
     """
 
@@ -84,7 +84,7 @@ def intervals(
     """The intervals of models, each with an accuracy and at least one value.
 
     Args:
-        fit: a given fit to measure distances from; None: each replicate's own.
+        fit: a given fit to measure residuals from; None: each replicate's own.
     """
     if not samples:
         return Intervals(replicates, 0, None, None, {})
@@ -145,7 +145,7 @@ class _Images:
 
 @dataclass(frozen=True, slots=True)
 class _Replicates:
-    """Replicates of a leaderboard, each (replicates, models); NaN where a model has no place.
+    """Replicates of a leaderboard, each (replicates, models); NaN where a model has no point.
 
     Attributes:
         logs: ln(1 - accuracy), zero errors counted as a half.
@@ -177,7 +177,7 @@ def _replicates(images: _Images, weights: Array) -> _Replicates:
         seen, correct = weights @ images.known, weights @ images.right
         errors = np.maximum(seen - correct, 0.5) / seen
         missed = 1 - images.fixed
-        published = np.where(missed == 0, 0.005, missed)  # half an error in 100, as `Point` has it
+        published = np.where(missed == 0, 0.005, missed)  # half an error in 100, as in `Point`
         given = np.isfinite(images.fixed)
         accuracy = np.where(given, images.fixed, correct / seen)
         logs = np.log(np.where(given, published, errors))
@@ -187,7 +187,7 @@ def _replicates(images: _Images, weights: Array) -> _Replicates:
 
 
 def _pareto(drawn: _Replicates) -> NDArray[np.bool_]:
-    """Which models no other beats, (replicates, models)."""
+    """Which models no other model beats, (replicates, models)."""
     import numpy as np
 
     x, y = drawn.accuracy[:, :, None], drawn.robustness[:, :, None]

@@ -30,7 +30,7 @@ SortBy = Literal["frontier", "accuracy", "distortion", "success"]
 ImagesOf = Literal["all", "common"]
 
 ROBUST_SCORES = ("psi", "log10_psi")
-"""Scores besides distances of which more is more robust."""
+"""Scores, other than distances, that are larger for more robust models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,8 @@ class Choice:
         attack: its name, label or a glob; None: the suite's first that minimises the distortion.
         goal: None: random, where there are results for it.
         accuracy: the accuracy that the frontier is over.
-        images: with ``common`` only the outcomes of images count that every model classifies
-            correctly; accuracies stay those of all images.
+        images: with ``common`` only images that every model classifies correctly count;
+            accuracies stay those of all images.
         references: fits to measure residuals from, instead of the leaderboard's own.
         replicates: of the bootstrap; None: no intervals.
     """
@@ -206,7 +206,7 @@ class Unplaced:
         )
 
     def _frontier(self, points: Sequence[Point]) -> Frontier:
-        """No frontier under a fixed budget: every success then lies about at the budget."""
+        """No frontier under a fixed budget: every success then lies close to the budget."""
         if self.attack is not None and self.attack.budget is not None:
             return Frontier((), None, fixed_budget(self.attack))
         return frontier(points)
@@ -219,7 +219,7 @@ def unit_of(entry: Entry, reference: Reference | None) -> float | None:
 
 def fixed_budget(attack: SuiteAttack) -> str:
     """Why an attack with a budget has no frontier."""
-    return f"{attack.label} has a fixed budget, so its distortion says little"
+    return f"{attack.label} has a fixed budget, so its distortion tells little"
 
 
 def of_attack(models: Models) -> Unplaced:
@@ -237,9 +237,9 @@ def of_attack(models: Models) -> Unplaced:
 
 
 def of_scores(models: Models) -> tuple[list[Unplaced], tuple[str, ...]]:
-    """The scores of which more is more robust; of each measurement its latest configuration.
+    """The scores that are larger for more robust models, one configuration per measurement.
 
-    Also which configurations are left aside.
+    Also a note on the configurations that are not shown.
     """
     found = scored(models.trial)
     every = [each for scores in found.values() for each in scores]
@@ -261,7 +261,9 @@ def of_scores(models: Models) -> tuple[list[Unplaced], tuple[str, ...]]:
                 columns.append(_of_score(f"{name} {score}", name, norm, mine, models))
     if not others:
         return columns, ()
-    return columns, (f"of each measurement its latest configuration; not: {', '.join(others)}",)
+    return columns, (
+        f"of each measurement the latest configuration is shown, not {', '.join(others)}",
+    )
 
 
 def _of_score(
@@ -291,10 +293,10 @@ def _score_place(score: Scored | None, entry: Entry) -> Place:
 
 
 def minimal_trials(suite: SuiteResults, goal: str | None) -> tuple[list[Trial], tuple[str, ...]]:
-    """Of each attack that minimises the distortion its first configuration with results.
+    """One trial per attack that minimises the distortion: its first configuration with results.
 
-    All under one goal, by default random. Without such an attack the first one with the goal, which
-    names models and images. Also which configurations are left aside.
+    All are for one goal, by default random. Where there is none, the first trial with the goal
+    is taken for its models and images. Also a note on the configurations that are not shown.
 
     Raises:
         ConfigError: the suite has no attacks, or not this goal.
@@ -322,7 +324,7 @@ def minimal_trials(suite: SuiteResults, goal: str | None) -> tuple[list[Trial], 
             others += [earlier.attack.label] if earlier else []
         else:
             others.append(attack.label)
-    note = f"of each attack its first configuration; not: {', '.join(others)}"
+    note = f"of each attack the first configuration is shown, not {', '.join(others)}"
     return list(chosen.values()), (note,) if others else ()
 
 

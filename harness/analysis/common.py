@@ -1,4 +1,4 @@
-"""Images that every model of a board classifies correctly, from its stored clean predictions.
+"""Images that every model of a leaderboard classifies correctly, by stored clean predictions.
 
 The study compares some models on these alone: 327 of its 1,000 (Su et al. 2018).
 """
@@ -16,7 +16,7 @@ class Common:
     Attributes:
         images: the ids of those that all ``models`` classify correctly.
         of: the number of images of all models together.
-        models: those that have clean predictions; ``without`` have none, and decide nothing.
+        models: those with clean predictions; those ``without`` any do not matter.
         unpredicted: for each of ``models`` that has no prediction for some of the images, for how
             many; such images cannot be common.
     """
@@ -32,7 +32,7 @@ def common_images(predictions: Mapping[str, Mapping[int, bool | None]]) -> Commo
     """What the models have in common.
 
     Args:
-        predictions: of each model, whether it classifies each image correctly; None where it has no
+        predictions: by model, whether it classifies each image correctly; None where it has no
             prediction.
     """
     known = {

@@ -20,14 +20,14 @@ from harness.store.read.cells import StoredCell
 from harness.store.read.rows import values
 
 EXACT = 1000
-"""Up to so many discordant images McNemar's test is the exact binomial one."""
+"""Up to this many discordant images McNemar's test is the exact binomial one."""
 
 Kind = Literal["accuracy", "success", "distortion", "score"]
 
 
 @dataclass(frozen=True, slots=True)
 class Discordant:
-    """Images with a yes of one model alone; ``p`` is McNemar's, two-sided."""
+    """Images that only one model gets right, or that break only one; ``p`` is McNemar's."""
 
     first: int
     second: int
@@ -42,7 +42,7 @@ class Difference:
     """First minus second over the images of both, and the 95% intervals.
 
     Attributes:
-        mean_range, median_range: None under two images.
+        mean_range, median_range: None for fewer than two images.
     """
 
     mean: float
@@ -76,7 +76,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two models of a suite; ``notes`` say what was left aside."""
+    """Two models of a suite; ``notes`` name what is not shown."""
 
     suite: str
     dataset: str

@@ -8,7 +8,7 @@ from harness.analysis.place import Accuracy
 from harness.api.trial import Trial
 
 ENOUGH = 20
-"""Images from which on an accuracy says anything."""
+"""The fewest images for which an accuracy is judged."""
 
 _CHECK = "check its preprocessing and the order of its classes"
 
@@ -20,7 +20,7 @@ def doubts(trial: Trial | None, accuracy: Accuracy, classes: int | None) -> tupl
 
 
 def of_trial(trial: Trial) -> list[str]:
-    """What the trial of a model found that one should know."""
+    """The findings of a model's trial that cast doubt on its numbers."""
     found = []
     if not trial.deterministic:
         found.append(
@@ -29,16 +29,16 @@ def of_trial(trial: Trial) -> list[str]:
         )
     if trial.outputs == "probabilities":
         found.append(
-            "its outputs are probabilities: margins, confidences and losses of attacks mean logits;"
-            " have it return what goes into the softmax"
+            "its outputs are probabilities: margins, confidences and losses assume logits;"
+            " have it return the input of the softmax"
         )
     if trial.outputs == "log-probabilities":
-        found.append("its outputs are log-probabilities: their margins are those of logits")
+        found.append("its outputs are log-probabilities: margins are the same as for logits")
     return found
 
 
 def of_gradients(attack: str, flat: int, attacked: int) -> list[str]:
-    """Whether an attack had nothing to follow on some images."""
+    """Whether an attack had no gradient to follow on some images."""
     if not flat:
         return []
     return [

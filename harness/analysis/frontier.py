@@ -1,7 +1,7 @@
 """The accuracy-robustness frontier: Pareto-optimal models and a logarithmic fit through them.
 
 Su et al. 2018, section 4.2: distortion = a + b*ln(1 - accuracy), fitted on the models that no other
-model beats in both. DESIGN section 8 fixes what the paper leaves open.
+model beats in both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FEWEST_FOR_R2 = 5
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A model on the board.
+    """A model in the plane of accuracy and robustness.
 
     Attributes:
         correct, images: top-1 accuracy as a ratio, ``images`` > 0; percentages go over 100.
@@ -43,7 +43,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """robustness = a + b*ln(error), by least squares; ``r2`` only from five models on."""
+    """robustness = a + b*ln(error), by least squares; ``r2`` only for five models or more."""
 
     a: float
     b: float
@@ -60,7 +60,7 @@ class Curve(Protocol):
         """The curve's value at the point's accuracy; None where there is no fit."""
 
     def extrapolated(self, point: Point) -> bool:
-        """Whether the curve means little there."""
+        """Whether the curve is extrapolated there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Frontier:
     """The Pareto-optimal models, by rising accuracy, and the fit through them.
 
     Attributes:
-        fit: None where there is none; ``reason`` then says why.
+        fit: None where there is none, for this ``reason``.
     """
 
     members: tuple[Point, ...]
@@ -99,10 +99,7 @@ class Frontier:
         return None if fitted is None else point.robustness - fitted
 
     def extrapolated(self, point: Point) -> bool:
-        """Whether the distance leans on the fit where it means little.
-
-        That is outside the accuracies of the frontier's models, or where the fit is 0 or less.
-        """
+        """Whether the point is outside the frontier's accuracies, or where the fit is 0 or less."""
         fitted = self.fitted(point)
         if fitted is None:
             return False

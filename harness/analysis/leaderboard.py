@@ -41,15 +41,14 @@ class Leaderboard:
     """The models of a suite, best first.
 
     Attributes:
-        trial: what a single leaderboard is of; of a joint one the first metric's, which names
-            suite, dataset, goal and seed.
-        columns: the metrics; one of a single leaderboard.
+        trial: the attack and goal of a single leaderboard; of a joint one those of its first
+            metric, for suite, dataset, goal and seed.
+        columns: one per metric; a single leaderboard has one.
         common: the only images whose outcomes count; None: all.
         correlations: of each score with each attack.
-        scores: of a single leaderboard, the measurements of each model.
-        metrics: of a single leaderboard, the suite's metrics of each model, where they were asked
-            for.
-        notes: what was chosen without being asked for, or left aside.
+        scores: by model, the measurements next to a single leaderboard.
+        metrics: by model, the suite's metrics next to a single leaderboard, where asked for.
+        notes: what was chosen by default, or is not shown.
     """
 
     trial: Trial
@@ -138,14 +137,14 @@ def joint(suite: SuiteResults, choice: Choice = DEFAULT) -> Leaderboard:
         unplaced += scores
         notes += more
     else:
-        notes.append("scores of measurements, being over all images, are left out")
+        notes.append("scores of measurements are left out, because they are over all images")
     columns = []
     for each in unplaced:
         reference = references.find(each.metric) if references else None
         if references is None or reference is not None:
             columns.append(each.column(reference))
         else:
-            notes.append(f"left out, for {references.where} has no fit: {each.metric.title}")
+            notes.append(f"left out, because {references.where} has no fit: {each.metric.title}")
     if references and unplaced and not columns:
         raise references.lacking(", ".join(each.metric.exact for each in unplaced))
     if not columns:
@@ -211,7 +210,7 @@ def _ranked(entries: Iterable[Entry], values: Mapping[str, float]) -> tuple[Entr
 
 
 def _with_error(trial: Trial, entry: Entry) -> Entry:
-    """The line that the last failure left, of a model that is not complete."""
+    """With the error of the last failure, where the model is not complete."""
     kin = [each[entry.model].id for each in (trial.cells, trial.clean) if entry.model in each]
     if entry.complete or not kin:
         return entry
@@ -221,7 +220,7 @@ def _with_error(trial: Trial, entry: Entry) -> Entry:
 def _scores(
     trial: Trial, choice: Choice, entries: Sequence[Entry]
 ) -> Mapping[str, tuple[Scored, ...]]:
-    """The measurements beside an attack, being over all images; distances in its norm alone."""
+    """The measurements next to an attack, which are over all images; distances in its norm only."""
     if choice.images != "all":
         return {}
     found = scored(trial, norms={trial.attack.norm})

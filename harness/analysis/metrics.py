@@ -34,8 +34,8 @@ def metrics_of(
 ) -> Metrics:
     """The metrics of the suite, over the images of a leaderboard.
 
-    One that no plugin offers any more, or that fails, has its stored value where that is over the
-    same images.
+    Where no plugin provides one any more, or it fails, its stored value is taken if that is over
+    the same images.
 
     Args:
         common: the only images whose outcomes count; None: all.
@@ -74,19 +74,19 @@ def metrics_of(
 
 
 def _usable(names: Iterable[str], catalog: Catalog) -> tuple[dict[str, Metric], dict[str, str]]:
-    """The metrics that plugins offer, and why the others cannot be computed."""
+    """The metrics that plugins provide, and why the others cannot be computed."""
     found: dict[str, Metric] = {}
     reasons: dict[str, str] = {}
     for name in names:
         registration = catalog.find(Kind.METRIC, name)
         if registration is None:
-            reasons[name] = "no installed plugin offers it"
+            reasons[name] = "no installed plugin provides it"
             continue
         try:
             with contained("it"):
                 metric = registration.load()()
             if not isinstance(metric, Metric):
-                raise PluginError("it is no Metric")
+                raise PluginError("it is not a Metric")
             found[name] = metric
         except Exception as error:
             reasons[name] = cause("it", error)

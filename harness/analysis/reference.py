@@ -1,4 +1,4 @@
-"""Fits to measure distances from instead of a board's own: the published ones, or a file's.
+"""Fits to measure residuals from instead of a leaderboard's own: published ones, or a file's.
 
 The table is that of Su et al. 2018, section 4.2 and its figures' captions.
 """
@@ -24,7 +24,7 @@ class Reference:
     Attributes:
         low, high: the accuracies that it was fitted between; None where that is not known.
         per_pixel: y is divided by the height times the width of the model's input.
-        caveat: what to know before leaning on it.
+        caveat: what to know before relying on it.
     """
 
     source: str
@@ -47,12 +47,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a board's y is of.
+    """What the y axis of a leaderboard's frontier is.
 
     Attributes:
         title: the attack's label, or measurement and score.
         name: of the attack or the measurement.
-        norm: None where y is no distance.
+        norm: None where y is not a distance.
         attack: whether it is an attack's distortion.
         common: whether only images count that all models classify correctly.
     """
@@ -166,10 +166,10 @@ def from_file(path: Path) -> References:
             hint="name a file, or paper or fitted",
         ) from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"is no YAML: {error}", where=str(path)) from error
+        raise ConfigError(f"is not valid YAML: {error}", where=str(path)) from error
     if not isinstance(content, dict) or not content:
         raise ConfigError(
-            "holds no fits", where=str(path), hint="write lines like `linf: {a: 0.06, b: 0.03}`"
+            "contains no fits", where=str(path), hint="write lines like `linf: {a: 0.06, b: 0.03}`"
         )
     fits = {str(name): _given(path, str(name), fields) for name, fields in content.items()}
     return References(str(path), fits)
@@ -191,7 +191,7 @@ def _given(path: Path, name: str, fields: object) -> Reference:
     low, high = numbers.get("low"), numbers.get("high")
     for field, value in (("low", low), ("high", high)):
         if value is not None and not 0 <= value <= 1:
-            raise ConfigError("is an accuracy in [0, 1]", where=f"{where}.{field}")
+            raise ConfigError("must lie in [0, 1]", where=f"{where}.{field}")
     if low is not None and high is not None and low > high:
         raise ConfigError("is above high", where=f"{where}.low")
     return Reference(f"from {path}", Fit(numbers["a"], numbers["b"], None), low, high)

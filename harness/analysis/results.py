@@ -120,7 +120,7 @@ class Trial:
     Attributes:
         models: all models of the suite's runs, the latest run's first, with or without cells.
         cells, clean: each model's attack cell and clean cell, where there are any.
-        notes: what was chosen without being asked for, or left aside.
+        notes: what was chosen by default, or is not shown.
     """
 
     results: Results = field(repr=False)
@@ -223,7 +223,7 @@ class SuiteResults:
         return offered(self.definition["attacks"], self._attacked)
 
     def no_attacks(self) -> ConfigError:
-        """The error where results of attacks are needed."""
+        """The error where an attack is needed."""
         return ConfigError(
             f"suite {self.name!r} has no attacks", hint="its models can only be listed"
         )

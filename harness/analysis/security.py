@@ -4,7 +4,7 @@ The curve is exact, a step function: the empirical distribution of the images' s
 distortions, with those that the attack did not break at infinity. Each of an image's distortions
 is that of an adversarial image, so the curve is a lower bound on the success that is possible at a
 budget; that holds for an attack with a fixed budget and in norms other than its own too, so all
-have curves, of the distances that their candidates really have.
+have curves, of the distances that their candidates actually have.
 
 Security evaluation curves: Biggio and Roli 2018, arXiv 1712.03141.
 """

@@ -28,7 +28,7 @@ Range = tuple[float, float]
 
 
 def wilson(successes: int, trials: int) -> Range | None:
-    """The 95 % score interval of a proportion (Wilson 1927); None without trials."""
+    """The 95% score interval of a proportion (Wilson 1927); None without trials."""
     if not trials:
         return None
     z2 = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) ** 2
@@ -57,7 +57,7 @@ def median_with_failures(values: Sequence[float], failures: int = 0) -> float | 
 
 
 def bounds(known: int, total: int, unknown: int) -> Range | None:
-    """The least and the largest that ``known / total`` can become once ``unknown`` are counted.
+    """The least and the greatest that ``known / total`` can become once ``unknown`` are counted.
 
     ``total`` is without the unknown ones, each of which may end within ``known``, outside it, or
     not be counted at all. None where there is nothing.
@@ -88,7 +88,7 @@ def expanded(values: Floats, count: int) -> Range | None:
 
     Plain percentiles are too narrow for few things: the tails are those that make the interval of a
     mean as wide as Student's (Hesterberg 2015, The American Statistician 69:4, section 3.2.1).
-    None where more than half the replicates have no value (NaN), or ``count`` < 3.
+    None where half the replicates or more have no value (NaN), or ``count`` < 3.
     """
     import numpy as np
 

@@ -67,7 +67,7 @@ def side_by_side(
 def levels(grids: Iterable[Sequence[float]], count: int) -> list[float]:
     """``count`` + 1 ascending levels from 0 to above the largest value, closer near 0.
 
-    A model whose loss grows slowly thus still shows its shape beside one whose loss soars.
+    So a model whose loss grows slowly still shows its shape next to one whose loss soars.
     """
     top = _round_top(max((value for grid in grids for value in grid), default=0.0))
     return [top * (step / count) ** 2 for step in range(count + 1)]

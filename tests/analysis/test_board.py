@@ -332,7 +332,7 @@ def test_metrics_are_over_the_boards_images(bench: Any, define: Any) -> None:
 def test_a_metric_that_cannot_be_computed_is_as_stored_over_the_same_images(
     bench: Any, define: Any, broken: bool
 ) -> None:
-    """No plugin offers it any more, or it fails."""
+    """No plugin provides it any more, or it fails."""
 
     class Lost(Catalog):
         def find(self, kind: Kind, name: str) -> Any:
@@ -354,7 +354,7 @@ def test_a_metric_that_cannot_be_computed_is_as_stored_over_the_same_images(
     bench.score(bench.attack("a", [0.1]), "lost", 3.0)
     board = leaderboard(bench.sql, catalog=Lost([]))
     assert [each["metrics"]["lost"] for each in records(board)] == [None, 2.0]
-    said = "cannot be imported" if broken else "no installed plugin offers it"
+    said = "cannot be imported" if broken else "no installed plugin provides it"
     (line,) = (line for line in footnotes(board) if "metric lost" in line)
     assert said in line
     assert line.endswith("none of the same images is stored for a")

@@ -131,7 +131,7 @@ def test_metrics_are_each_attack_once_distances_and_psi(filled: Any) -> None:
         *("clever l2.score", "divergence psi"),
     ]
     assert [metric.metric.norm for metric in board.columns] == ["linf", "l2", "l1", "l2", None]
-    assert "of each attack its first configuration; not: cw kappa=40" in board.notes
+    assert "of each attack the first configuration is shown, not cw kappa=40" in board.notes
 
 
 def test_every_metric_has_the_frontier_of_its_own_numbers(filled: Any) -> None:
@@ -245,7 +245,7 @@ def test_intervals_come_with_every_metric(filled: Any) -> None:
 def test_references_leave_out_what_they_lack(filled: Any) -> None:
     board = joint(filled.sql, references=PAPER)
     assert [metric.title for metric in board.columns] == ["ifgsm", "cw", "clever l2.score"]
-    assert "left out, for --frontier paper has no fit: ead" in board.notes
+    assert "left out, because --frontier paper has no fit: ead" in board.notes
     place = title(board, "clever l2.score").places["a"]
     fitted = (12.5 + 4.6 * np.log(12 / 30)) * 1e-6
     assert place.placing.distance == pytest.approx(place.robustness / 64 - fitted)

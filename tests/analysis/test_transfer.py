@@ -175,8 +175,8 @@ def test_panels_are_those_with_transfers_in_the_suites_order(several: Any) -> No
 def test_what_was_chosen_unasked_is_noted(several: Any) -> None:
     chosen = transfer_matrix(several.sql, attack="ifgsm")
     assert (chosen.attack.label, chosen.goal) == ("ifgsm epsilon=0.1", "untargeted")
-    assert any("also of: ifgsm epsilon=0.2" in note for note in chosen.notes)
-    assert any("also for: random" in note for note in chosen.notes)
+    assert any("also transfers of ifgsm epsilon=0.2" in note for note in chosen.notes)
+    assert any("also transfers for random" in note for note in chosen.notes)
     exact = transfer_matrix(several.sql, attack="ifgsm", epsilon=0.2, goal="random")
     assert (exact.attack.budget, exact.goal, exact.k, exact.notes) == (0.2, "random", 5, ())
 
@@ -209,7 +209,7 @@ def test_missing_pairs_and_images_are_named(bench: Any) -> None:
     notes = transfer_matrix(bench.sql, border="white").notes
     assert "missing: all transfers to d" in notes
     assert "missing pairs (2): b → c, c → a" in notes
-    assert "1 pairs are stored with a grey border alone, not with a white one" in notes
+    assert "1 pairs are stored with a grey border only, not with a white one" in notes
     assert any("a → b (2 of 3 images)" in note for note in notes)
     assert any("not attacked yet" in note and "a (1 of 4)" in note for note in notes)
 

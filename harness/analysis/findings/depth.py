@@ -59,7 +59,7 @@ def exponent(what: str, scores: Mapping[str, Score], models: Mapping[str, Model]
     interval = expanded(slopes[1:], len(images))
     random = np.random.default_rng(0)
     chance = [
-        float((logs[0] * _dealt(depths[0], families, random)).sum() / (depths**2).sum())
+        float((logs[0] * _permuted(depths[0], families, random)).sum() / (depths**2).sum())
         for _ in range(REPLICATES)
     ]
     p = p_value(float(slopes[0]), chance)
@@ -112,7 +112,7 @@ def _centred(values: Floats, families: Sequence[str]) -> Floats:
     return centred
 
 
-def _dealt(depths: Floats, families: Sequence[str], random: np.random.Generator) -> Floats:
+def _permuted(depths: Floats, families: Sequence[str], random: np.random.Generator) -> Floats:
     """The depths of each family in another order."""
     import numpy as np
 

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 WITHIN = Claim(
     "transfer-within-family",
     "transfer within a family",
-    "examples transfer better to models of the source's family than to others: near 100 % for"
+    "examples transfer better to models of the source's family than to others: near 100% for"
     " I-FGSM",
     "Su et al. 2018, abstract and section 4.4",
     "for every untargeted I-FGSM panel the interval of the excess lies above 0: the mean over the"
     " pairs within families of the rate minus what the source's and the target's mean rates outside"
-    " their family would add up to, so that a strong source or a weak target is no kinship"
-    f" (bootstrap over at least {FEWEST_MODELS} models); the permutation of the families over the"
-    " models and the rate within families do not decide",
+    " their family would add up to, so that a strong source or a weak target is not taken for"
+    f" kinship (bootstrap over at least {FEWEST_MODELS} models); the permutation of the families"
+    " over the models and the rate within families do not decide",
 )
 
 

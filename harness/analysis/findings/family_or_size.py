@@ -1,4 +1,4 @@
-"""A model's family tells more of its robustness than its size.
+"""A model's family predicts its robustness better than its size.
 
 Each model is predicted from all others: once by the mean of its family, once by a line through
 the others' log parameters. Single-member families cannot be predicted by the family, and are left
@@ -19,7 +19,7 @@ from harness.analysis.statistics import interval_of_mean, p_value, shuffled
 
 FAMILY = Claim(
     "family-or-size",
-    "family tells more than size",
+    "family predicts better than size",
     "a model's architecture matters more for its robustness than its number of parameters",
     "Su et al. 2018, abstract and section 4.2",
     "for every minimum-distortion attack the interval of the mean difference of squared errors,"

@@ -1,4 +1,4 @@
-"""What a check says: a claim of the paper, a figure with its interval, and a verdict."""
+"""The result of a check: a claim of the paper, a figure with its interval, and a verdict."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Finding:
         name: of the check, for programs: ``vgg-stripes``.
         title: the claim in a few words.
         claim: the claim in a sentence.
-        source: where it stands.
+        source: its place in the paper.
         figure: the number or numbers, on one line.
-        interval: 95 %, of the number that decides; None without one.
+        interval: 95%, of the number that decides; None without one.
         details: the rule of the verdict, the parts behind it, and what is missing.
     """
 

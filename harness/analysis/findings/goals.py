@@ -44,7 +44,7 @@ def ratio(what: str, harder: Mapping[str, Score], easier: Mapping[str, Score]) -
             for image, size in harder[model].distortions.items()
             if math.isfinite(size) and math.isfinite(easier[model].distortions.get(image, math.inf))
         ]
-        more, less = (math.fsum(side) for side in zip((0.0, 0.0), *pairs, strict=True))
+        more, less = math.fsum(pair[0] for pair in pairs), math.fsum(pair[1] for pair in pairs)
         if more > 0 and less > 0:
             logs.append(math.log(more / less))
             images += len(pairs)

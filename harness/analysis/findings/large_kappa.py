@@ -13,7 +13,7 @@ ALIGNED = -0.5
 
 LARGE_KAPPA = Claim(
     "large-kappa",
-    "success at large kappa does not tell robustness",
+    "success at large kappa does not reflect robustness",
     "which models the targeted C&W or EAD attack breaks with a large kappa has little to do with"
     " how large a distortion they need",
     "Su et al. 2018, figure 1",

@@ -1,9 +1,9 @@
 """The linear scaling law: distortion = a + b ln(top-1 error) on the Pareto-optimal models.
 
 Models on a Pareto frontier lose robustness as they gain accuracy by definition, so that b > 0
-says nothing, and a straight line fits a few falling points well. The permutation test is what
-can fail: it deals the robustness out to the models anew, and asks how often chance makes a frontier
-of five models or more that lies as near to a line.
+means nothing, and a straight line fits a few falling points well. The permutation test is what
+can fail: it permutes the robustness across the models, and counts how often chance makes a
+frontier of five models or more that lies as close to a line.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _claim(norm: str, name: str) -> Claim:
         "Su et al. 2018, abstract and section 4.2",
         f"at least {FEWEST_FOR_R2} Pareto-optimal models; R2's interval above {LINEAR} and b's"
         " above 0 (bootstrap over images, paired across models, the frontier chosen anew each"
-        " time); and robustness dealt out to the models anew reaches the R2 with p <="
+        " time); and robustness permuted across the models reaches the R2 with p <="
         f" {SIGNIFICANT}",
     )
 
@@ -79,7 +79,7 @@ def scaling(what: str, scores: Mapping[str, Score]) -> Part:
     images = len({image for score in scores.values() for image in score.right})
     slopes, shares = _replicates({point.name: scores[point.name] for point in points})
     slope, share = expanded(slopes, images), expanded(shares, images)
-    p = p_value(r2, [_r2(_dealt(points, order)) for order in shuffled(len(points), REPLICATES)])
+    p = p_value(r2, [_r2(_permuted(points, order)) for order in shuffled(len(points), REPLICATES)])
     verdict = together([beyond(slope), beyond(share, LINEAR)])
     if verdict == "holds" and p > SIGNIFICANT:
         verdict = "not enough data"
@@ -96,7 +96,7 @@ def _r2(curve: Frontier) -> float:
     return (curve.fit.r2 or 0.0) if curve.fit else 0.0
 
 
-def _dealt(points: list[Point], order: list[int]) -> Frontier:
+def _permuted(points: list[Point], order: list[int]) -> Frontier:
     return frontier(
         [
             Point(point.name, point.correct, point.images, points[other].robustness)

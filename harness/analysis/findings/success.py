@@ -1,7 +1,7 @@
 """Success rates: targeted FGSM is weak, I-FGSM and the minimum-norm attacks nearly always succeed.
 
 A rate is pooled over all (model, image) pairs with a verdict. Its interval is Wilson's, widened by
-what the images without a verdict could have become.
+what the verdicts on the images without one could have been.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ SIGNIFICANT = 0.05
 FGSM_WEAK = Claim(
     "fgsm-targeted-weak",
     "targeted FGSM is weak",
-    "FGSM reaches its target on less than 3 % of the images, at every epsilon",
+    "FGSM reaches its target on less than 3% of the images, at every epsilon",
     "Su et al. 2018, figure 1",
     "for every targeted FGSM the interval of the success rate over all models lies under 0.03, and"
-    " no model's own rate is above it (binomial test, 5 % over all models)",
+    " no model's own rate is above it (binomial test, 5% over all models)",
 )
 
 FGSM_FALLS = Claim(
@@ -50,10 +50,10 @@ FGSM_FALLS = Claim(
 IFGSM_STRONG = Claim(
     "ifgsm-strong",
     "I-FGSM nearly always succeeds",
-    "I-FGSM succeeds on at least 99 % of the images",
+    "I-FGSM succeeds on at least 99% of the images",
     "Su et al. 2018, figure 1",
     "for every I-FGSM and goal the interval of the success rate over all models lies above 0.99,"
-    " and no model's own rate is under it (binomial test, 5 % over all models)",
+    " and no model's own rate is under it (binomial test, 5% over all models)",
 )
 
 MINIMAL_STRONG = Claim(
@@ -62,7 +62,7 @@ MINIMAL_STRONG = Claim(
     "C&W and EAD succeed on nearly all images at kappa 0",
     "Su et al. 2018, figure 1",
     "for each attack and goal the interval of the success rate over all models lies above 0.95, and"
-    " no model's own rate is under it (binomial test, 5 % over all models); how near to 100 % is"
+    " no model's own rate is under it (binomial test, 5% over all models); how close to 100% is"
     " meant is a choice of this check",
 )
 
@@ -114,12 +114,9 @@ def rate(trial: Trial, threshold: float, *, above: bool) -> Part:
         models = len(trial.absent) + len(trial.scores)
         return too_few(trial.title, len(trial.scores), (models + 1) // 2)
     scores = trial.scores.values()
-    broken, attacked, unknown = (
-        sum(column)
-        for column in zip(
-            (0, 0, 0), *((each.broken, each.attacked, each.unknown) for each in scores), strict=True
-        )
-    )
+    broken = sum(each.broken for each in scores)
+    attacked = sum(each.attacked for each in scores)
+    unknown = sum(each.unknown for each in scores)
     least = wilson(broken, attacked + unknown)
     most = wilson(broken + unknown, attacked + unknown)
     if not attacked or least is None or most is None:

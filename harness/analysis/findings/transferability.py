@@ -47,7 +47,7 @@ ITERATIONS = Claim(
 def order(matrices: Sequence[Matrix]) -> Finding:
     """FGSM and I-FGSM are compared at equal epsilons, at I-FGSM's fewest steps.
 
-    The smallest epsilon of I-FGSM stands against EAD, EAD and C&W are at their smallest kappas.
+    The smallest epsilon of I-FGSM is compared with EAD; EAD and C&W are at their smallest kappas.
     """
     fgsm = {matrix.attack.budget: matrix for matrix in fixed(matrices, "fgsm")}
     ifgsm: dict[float | None, Matrix] = {}

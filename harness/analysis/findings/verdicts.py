@@ -64,7 +64,7 @@ def together(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def too_few(what: str, count: int, needed: int = FEWEST_MODELS, of: str = "models") -> Part:
-    """A part that cannot be decided for lack of models or images."""
+    """A part that cannot be decided because there are too few models or images."""
     return Part(what, "not enough data", f"{count} {of}, {needed} are needed")
 
 

@@ -56,7 +56,7 @@ class TransferCell:
     """One source on one target.
 
     Attributes:
-        rate: untargeted: wrong predictions; targeted: the goal's class among the first k.
+        rate: untargeted: wrong predictions; targeted: the target class among the first k.
         clean_error: wrong predictions on the adapted clean originals of the attacked images.
     """
 
@@ -68,7 +68,7 @@ class TransferCell:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a model's attack left to transfer.
+    """The images of a model's attack that can transfer.
 
     Attributes:
         cell: the id of its attack cell.

@@ -1,9 +1,9 @@
-"""Which family a model belongs to, judged by the adversarial images that fool it.
+"""Which family a model belongs to, judged by the adversarial examples that fool it.
 
 Transfer is markedly stronger within a family (Su et al. 2018, section 4.4), so the labels that an
-unknown model gives to other models' adversarial images tell what it is built like. Its profile is,
-for each panel and source, how many of the images fool it; each family predicts a profile, and the
-families are ranked by the likelihood of the one that was seen.
+unknown model gives to other models' adversarial examples show which family it resembles. Its
+profile is, for each panel and source, how many of the images fool it; each family predicts a
+profile, and the families are ranked by the likelihood of the observed one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Profiles = Mapping[str, Mapping[tuple[int, str], tuple[int, int]]]
 Families = Mapping[str, str | None]
 
 KIN = 1.0
-"""How many targets' images the expectation from outside a family weighs beside its members'."""
+"""The weight of the expectation from outside a family, as a number of targets' images."""
 
 TEMPERATURES = tuple(2.0**power for power in range(-16, 11))  # ascending
 
@@ -226,9 +226,9 @@ def leave_one_out(seen: Profiles, families: Families) -> LeaveOneOut:
 def calibrated(seen: Profiles, families: Families) -> float:
     """The temperature at which the own families of these models, each left out, are most probable.
 
-    At most the number of entries, as if none shared its images with another. One more model is
-    taken to be mistaken, by the median margin, so that no probability promises more than the number
-    of models can show. The smallest where there is nothing to learn from.
+    At most the number of entries, as if none shared its images with another. One more model,
+    mistaken by the median margin, is added, so that no probability is higher than the number of
+    models supports. The smallest where nothing is known.
     """
     margins: list[list[float]] = []  # of the own family over each other one
     for model in seen:

@@ -1,4 +1,4 @@
-"""Transfer matrices: how one model's adversarial images do on every other model.
+"""Transfer matrices: how one model's adversarial examples do on every other model.
 
 Su et al. 2018, section 4.4. Rows are sources, columns targets; the diagonal at k = 1 is the stored
 success of the attack itself.
@@ -38,7 +38,7 @@ class Matrix:
         models: rows and columns, members of a family side by side.
         families: of each model; None where unknown.
         cells: by (source, target); pairs without any transfer are absent.
-        notes: what was chosen without being asked for, or is missing.
+        notes: what was chosen by default, or is missing.
     """
 
     suite: str
@@ -98,7 +98,7 @@ def matrices(suite: SuiteResults, view: View = PAPER) -> tuple[Matrix, ...]:
 
 
 def matrix_of(panel: Trial, view: View = PAPER, *, chosen: tuple[str, ...] = ()) -> Matrix:
-    """The matrix of one of a suite's panels; ``chosen`` says what was not asked for."""
+    """The matrix of one of a suite's panels; ``chosen`` notes what was chosen by default."""
     db = panel.results.db
     untargeted = panel.goal == UNTARGETED
     k = 1 if untargeted else view.k or TOP_K
@@ -181,7 +181,7 @@ def _border_notes(
     }
     if others:
         other = "grey" if border == "white" else "white"
-        yield f"{len(others)} pairs are stored with a {other} border alone, not with a {border} one"
+        yield f"{len(others)} pairs are stored with a {other} border only, not with a {border} one"
 
 
 def _missing_notes(models: tuple[str, ...], cells: Pairs) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Which panel is meant: a trial of the suite, with transfers."""
+"""Which panel is asked for: a trial of the suite with transfers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def no_transfers(suite: SuiteResults) -> ConfigError:
 def chosen_panel(
     suite: SuiteResults, *, attack: str | None, goal: str | None, epsilon: float | None
 ) -> tuple[Trial, tuple[str, ...]]:
-    """The first of the panels that are meant, and what was chosen without being asked for.
+    """The first of the panels asked for, and notes on what was chosen by default.
 
     Args:
         attack: its label, its name or a glob on either; None for any.
@@ -81,7 +81,7 @@ def _notes(left: Sequence[Trial], *, goal_asked: bool) -> Iterable[str]:
     labels = dict.fromkeys(panel.attack.label for panel in left)
     others = [label for label in labels if label != chosen.attack.label]
     if others:
-        yield f"{chosen.attack.label} is shown; transfers also of: {'; '.join(others)}"
+        yield f"{chosen.attack.label} is shown; there are also transfers of {'; '.join(others)}"
     goals = [panel.goal for panel in left if panel.attack == chosen.attack]
     if len(goals) > 1 and not goal_asked:
-        yield f"goal {chosen.goal} is shown; transfers also for: {', '.join(goals[1:])}"
+        yield f"goal {chosen.goal} is shown; there are also transfers for {', '.join(goals[1:])}"

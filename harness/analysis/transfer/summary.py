@@ -27,8 +27,8 @@ class Mean:
     def interval(self) -> tuple[float, float] | None:
         """The 95% Wilson interval as if the mean were the rate of one pair of ``images``.
 
-        All pairs share their images, and this takes them as fully dependent, so over images it is
-        not too short. It says nothing about other models.
+        All pairs share their images, and are taken as fully dependent, so over images the interval
+        is not too narrow. It does not cover other models.
         """
         return wilson(round(self.value * self.images), self.images)
 
@@ -59,7 +59,7 @@ class Asymmetry:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A matrix in short; the diagonal, being no transfer, counts nowhere.
+    """A matrix in short; the diagonal is not a transfer and never counts.
 
     Attributes:
         families: by source and target family, in the matrix's order; without models whose family

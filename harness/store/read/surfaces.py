@@ -23,7 +23,7 @@ class StoredSurface:
         cell: the key.
         measurement: the label, with the parameters that are not their defaults.
         label: the true class.
-        target: the goal's class; None for untargeted.
+        target: the target class; None for untargeted.
         numbers: those of the reading, by name.
     """
 
@@ -73,7 +73,7 @@ def grids(db: Connection, surface: StoredSurface) -> dict[str, list[float]]:
 
 
 def provenance(db: Connection, surface: StoredSurface) -> Row:
-    """What made a surface, JSON-like: identities, numeric policy, passes, run and environment."""
+    """The origin of a surface, JSON-like: identities, numerics, passes, run and environment."""
     row = db.execute(
         "SELECT models.identity, measures.identity, measures.about, policy, forwards, backwards,"
         " runs.id, runs.suite, command, attempts.device, facts FROM measured"
