@@ -1,7 +1,8 @@
-"""Which images count: of those of one name in a data set, that of the latest run.
+"""Which images count: of those of one name in a dataset, that of the latest run.
 
-A file that changed or a label that was mended is another image. What is stored of the earlier one
-stays, and is found again should the file or the label come back; views and boards pass it over.
+A file that changed or a label that was corrected is another image. What is stored of the earlier
+one stays, and is found again should the file or the label come back; views and leaderboards ignore
+it.
 """
 
 from __future__ import annotations
@@ -11,22 +12,18 @@ from sqlite3 import Connection
 REPLACED = "(SELECT id FROM images WHERE latest = 0)"
 """The images that do not count, in SQL; nearly always there is none."""
 
-MARK_ALL = """
-UPDATE images SET latest = id IN (
-  SELECT image_id FROM (
-    SELECT image_id, max(run_id) FROM run_images JOIN images ON images.id = image_id
-    GROUP BY dataset_id, name
-  )
-) WHERE (dataset_id, name) IN (
-  SELECT dataset_id, name FROM images GROUP BY dataset_id, name HAVING count(*) > 1
-)
-"""
-"""For a database whose runs are not in the order in which they were stored."""
-
 
 def mark_all(connection: Connection) -> None:
-    """Find out for all images; within the caller's transaction."""
-    connection.execute(MARK_ALL)
+    """Find out for all images, where runs are not in the order in which they were stored.
+
+    Within the caller's transaction.
+    """
+    connection.execute(
+        "UPDATE images SET latest = id IN (SELECT image_id FROM (SELECT image_id, max(run_id)"
+        " FROM run_images JOIN images ON images.id = image_id GROUP BY dataset_id, name))"
+        " WHERE (dataset_id, name) IN"
+        " (SELECT dataset_id, name FROM images GROUP BY dataset_id, name HAVING count(*) > 1)"
+    )
 
 
 def mark(connection: Connection, run: int) -> None:

@@ -1,12 +1,7 @@
-"""The tables of measurements: the third migration's script.
+-- Measurements' cells: their images and their arrays. A measurement's cell names its component, of
+-- kind ``measurement``, in ``cells.attack_id``; its numbers are in ``measurements``, as an attack's
+-- further ones.
 
-A measurement's cell names its component, of kind ``measurement``, in ``cells.attack_id``; its
-numbers are in ``measurements``, as an attack's further ones.
-"""
-
-from __future__ import annotations
-
-MEASURED = """
 CREATE TABLE measured (            -- the images of a measurement's cell; numbers: measurements
   cell_id INTEGER NOT NULL REFERENCES cells(id),
   image_id INTEGER NOT NULL REFERENCES images(id),
@@ -28,4 +23,4 @@ CREATE TABLE arrays (              -- what numbers were computed from, such as C
 ) STRICT;
 
 CREATE INDEX measured_image ON measured(image_id)
-"""
+;

@@ -1,12 +1,7 @@
-"""The tables of transfers: the fourth migration's script.
+-- Transfers of saved adversarial examples to other models. A pair is a source's attack cell and a
+-- target, which is the target model's clean cell: so its weights, dataset and numerics are part of
+-- the pair, as they are of any cell.
 
-A pair is a source's attack cell and a target, which is the target model's clean cell: so its
-weights, data set and numeric policy are part of the pair, as they are of any cell.
-"""
-
-from __future__ import annotations
-
-TRANSFERRED = """
 CREATE TABLE adaptations (         -- how pictures of a source become a target's
   id INTEGER PRIMARY KEY,
   height INTEGER NOT NULL,         -- of the source's pictures
@@ -41,4 +36,4 @@ CREATE TABLE adapted_clean (       -- the source's clean pictures on the target;
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX pairs_target ON pairs(target_cell_id)
-"""
+;

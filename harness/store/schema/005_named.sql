@@ -1,0 +1,1 @@
+-- Two more views, which no migration makes any more: all of them are in views.sql.
