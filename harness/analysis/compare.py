@@ -14,6 +14,7 @@ from typing import Literal
 from harness.analysis.bootstrap import REPLICATES
 from harness.analysis.results import SuiteResults, Trial
 from harness.analysis.statistics import Range, quantiles
+from harness.api import Status
 from harness.errors import ConfigError
 from harness.plugins import unknown
 from harness.store.read.cells import StoredCell
@@ -149,11 +150,11 @@ def _attacked(trial: Trial, pair: Pair) -> Iterator[Compared]:
     if not all(model in trial.cells for model in pair):
         return
     judged = [
-        {image: row for image, row in trial.outcomes(model).items() if row and row.judged}
+        {image: row for image, row in trial.outcomes(model).items() if row and row.status.judged}
         for model in pair
     ]
     first, second = (
-        {image: row.status == "broken" for image, row in side.items()} for side in judged
+        {image: row.status is Status.BROKEN for image, row in side.items()} for side in judged
     )
     yield _rates(_Subject("success", attack.label, goal, attack.norm), first, second)
     if attack.budget is None:

@@ -129,7 +129,7 @@ def _tried(
         found[cell] = {
             image: Tried((model, image, row.target), attack, row.distortion(norm))
             for image, row in results.outcomes(cell).items()
-            if row.judged
+            if row.status.judged
         }
     return found
 
@@ -173,7 +173,7 @@ def _quality(
     attacked = [
         tried[trial.cells[model].id][image]
         for (model, image), row in rows.items()
-        if row is not None and row.judged
+        if row is not None and row.status.judged
     ]
     solved = [(each, known[each.problem]) for each in attacked]
     compared = [

@@ -12,6 +12,7 @@ from harness.analysis.frontier import NOWHERE, Placing, Point
 from harness.analysis.results import Outcomes, Predictions
 from harness.analysis.scores import Bound
 from harness.analysis.statistics import bounds, mean, median_with_failures, wilson
+from harness.api import Status
 from harness.store.read.rows import OutcomeRow
 
 AccuracyOf = Literal["measured", "published"]
@@ -95,7 +96,7 @@ class Attacked:
 
     @property
     def broken(self) -> int:
-        return self.count("broken")
+        return self.count(Status.BROKEN)
 
     @property
     def attacked(self) -> int:
@@ -105,7 +106,7 @@ class Attacked:
     @property
     def without(self) -> int:
         """The images without a verdict: invalid, failed or missing."""
-        return self.count("invalid", "error", "missing")
+        return self.count(Status.INVALID, Status.ERROR, "missing")
 
     @property
     def success(self) -> float | None:
@@ -123,7 +124,7 @@ class Attacked:
     @property
     def confident(self) -> int:
         """The images broken with the margin that the attack aims for."""
-        return sum(row.status == "broken" and row.confident for row in self.judged)
+        return sum(row.status is Status.BROKEN and row.confident for row in self.judged)
 
     @property
     def distortions(self) -> list[float]:
@@ -142,7 +143,7 @@ class Attacked:
     @property
     def median_all(self) -> float | None:
         """The median with failures as infinite."""
-        return median_with_failures(self.distortions, self.count("robust"))
+        return median_with_failures(self.distortions, self.count(Status.ROBUST))
 
     @property
     def forwards(self) -> float | None:
@@ -174,13 +175,13 @@ def attacked_of(
     unknown = [
         image
         for image, row in counted.items()
-        if (row is None or row.failed) and predictions.get(image) is not False
+        if (row is None or row.status.failed) and predictions.get(image) is not False
     ]
     return Attacked(
         norm=norm,
         counts=Counter("missing" if row is None else row.status for row in counted.values()),
         unknown=len(unknown),
-        judged=tuple(row for row in counted.values() if row and row.judged),
+        judged=tuple(row for row in counted.values() if row and row.status.judged),
     )
 
 

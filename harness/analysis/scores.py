@@ -8,7 +8,7 @@ from statistics import fmean
 
 from harness.analysis.results import Trial
 from harness.analysis.statistics import spearman
-from harness.api import NORMS
+from harness.api import NORMS, Status
 from harness.store.read import rows
 from harness.store.read.cells import StoredCell
 
@@ -90,7 +90,7 @@ def _scored(trial: Trial, cells: Sequence[StoredCell], norms: Collection[str]) -
         alone = len(labels[cell.task.name]) == 1
         images = results.images(cell.runs)
         statuses = rows.statuses(results.db, cell.id)
-        ended = [statuses.get(image) in ("measured", "clean_wrong") for image in images]
+        ended = [statuses.get(image) in (Status.MEASURED, Status.CLEAN_WRONG) for image in images]
         for score in results.scores.get(cell.id, ()):
             prefix = score.partition(".")[0]
             norm = prefix if prefix in NORMS else None

@@ -10,6 +10,7 @@ from harness.analysis import results
 from harness.analysis.attacks import SuiteAttack
 from harness.analysis.results import Model, SuiteResults
 from harness.analysis.transfer.matrix import Matrix, matrix_of
+from harness.api import Status
 
 UNTARGETED = "untargeted"
 
@@ -153,12 +154,12 @@ def _score(trial: results.Trial, model: str) -> Score:
     confident = unknown = 0
     for image, row in sorted(trial.outcomes(model).items()):
         size = None if row is None else row.distortion(trial.attack.norm)
-        if row is not None and row.status == "robust":
+        if row is not None and row.status is Status.ROBUST:
             distortions[image] = math.inf
         elif row is not None and size is not None:
             distortions[image] = size
             confident += row.confident
-        elif row is None or row.status != "clean_wrong":
+        elif row is None or row.status is not Status.CLEAN_WRONG:
             unknown += predictions.get(image) is not False
     right = {image: correct for image, correct in predictions.items() if correct is not None}
     return Score(right, distortions, confident, unknown)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from harness.analysis.results import Results, Trial
 from harness.analysis.statistics import Range, wilson
+from harness.api import Status
 from harness.store.read import transfers as transferred
 from harness.store.read.transfers import SAME, StoredPair
 
@@ -89,9 +90,9 @@ def sources_of(trial: Trial) -> dict[str, Source]:
         rows = trial.outcomes(model)
         found[model] = Source(
             cell=cell.id,
-            attacked=frozenset(image for image, row in rows.items() if row and row.judged),
-            broken=sum(row is not None and row.status == "broken" for row in rows.values()),
-            without=sum(row is None or row.failed for row in rows.values()),
+            attacked=frozenset(image for image, row in rows.items() if row and row.status.judged),
+            broken=sum(row is not None and row.status is Status.BROKEN for row in rows.values()),
+            without=sum(row is None or row.status.failed for row in rows.values()),
         )
     return found
 

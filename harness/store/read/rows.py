@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from harness.api import NORMS, ZERO_GRADIENT
+from harness.api import NORMS, ZERO_GRADIENT, Status
 from harness.api.trial import Trial
 from harness.store.columns import JUDGED
 from harness.store.read.cells import Runs
 
 
 class OutcomeRow(NamedTuple):
-    """What statistics need of one image of an attack's cell; a tuple, because there are many.
+    """What statistics need of an `Outcome`: read in a sixth of the time, because there are many.
 
     Attributes:
         confident: whether it is broken with the margin kappa that the attack aims for.
         target: the class to reach; None for an untargeted attack.
     """
 
-    status: str
+    status: Status
     confident: bool
     linf: float | None
     l2: float | None
@@ -30,22 +30,15 @@ class OutcomeRow(NamedTuple):
     forwards: int
     backwards: int
 
-    @property
-    def judged(self) -> bool:
-        """Attacked with a verdict: the denominator of success rates."""
-        return self.status in ("broken", "robust")
-
-    @property
-    def failed(self) -> bool:
-        """Without a verdict."""
-        return self.status in ("invalid", "error")
-
     def distortion(self, norm: str) -> float | None:
         """Of a broken image, in ``norm``; else None."""
-        if self.status != "broken":
+        if self.status is not Status.BROKEN:
             return None
         size: float | None = getattr(self, norm)
         return size
+
+
+_STATUSES = {status.value: status for status in Status}
 
 
 def images_of(db: Connection, runs: Runs) -> frozenset[int]:
@@ -80,7 +73,7 @@ def outcomes(db: Connection, cell: int) -> dict[int, OutcomeRow]:
     rows = db.execute(
         f"SELECT image_id, {', '.join(OutcomeRow._fields)} FROM outcomes WHERE cell_id = ?", (cell,)
     )
-    return {image: OutcomeRow._make(row) for image, *row in rows}
+    return {image: OutcomeRow(_STATUSES[status], *rest) for image, status, *rest in rows}
 
 
 def statuses(db: Connection, cell: int) -> dict[int, str]:
