@@ -90,7 +90,7 @@ def intervals(
         return Intervals(replicates, 0, None, None, {})
     import numpy as np
 
-    images = _Images.of(samples)
+    images = Images.of(samples)
     distances, members, fits = [], [], []
     for weights in _weights(len(images.ids), replicates, seed):
         drawn = _replicates(images, weights)
@@ -114,7 +114,7 @@ def intervals(
 
 
 @dataclass(frozen=True, slots=True)
-class _Images:
+class Images:
     """The samples as matrices (images, models): 1 and 0, and values with 0 where there is none."""
 
     ids: list[int]
@@ -125,7 +125,7 @@ class _Images:
     fixed: Array
 
     @classmethod
-    def of(cls, samples: Mapping[str, Sample]) -> _Images:
+    def of(cls, samples: Mapping[str, Sample]) -> Images:
         import numpy as np
 
         rows = samples.values()
@@ -170,7 +170,7 @@ def _weights(images: int, replicates: int, seed: int) -> Iterator[Array]:
         yield counts.reshape(rows, images).astype(np.float64)
 
 
-def _replicates(images: _Images, weights: Array) -> _Replicates:
+def _replicates(images: Images, weights: Array) -> _Replicates:
     import numpy as np
 
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -28,9 +28,9 @@ def chosen(
     for name in names:
         if not any(_is(each, name) for each in stored):
             raise unknown("model or cell", name, _names(stored), see=SEE)
-    if image is not None and image not in (images := {each.image for each in found}):
+    if image is not None and image not in (images := {each.image.name for each in found}):
         raise unknown("image", image, sorted(images), see=SEE)
-    return [each for each in found if image in (None, each.image)]
+    return [each for each in found if image in (None, each.image.name)]
 
 
 def side_by_side(
@@ -102,5 +102,5 @@ def _names(stored: Sequence[StoredSurface]) -> list[str]:
 
 
 def _place(surface: StoredSurface, strict: bool) -> Place:
-    image = (surface.dataset, surface.image, surface.digest)
+    image = (surface.dataset, surface.image.name, surface.image.digest)
     return (*image, surface.measurement, surface.goal, surface.seed) if strict else image

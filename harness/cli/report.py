@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.api import Dataset
     from harness.report.html.pictures import Pixels, Reader
-    from harness.store.read.examples import Kept
+    from harness.store.read.examples import SavedExample
 
 
 @verb("report")
@@ -91,13 +91,13 @@ def clean_reader(folders: dict[str, Path], registry_files: Sequence[Path]) -> Re
     """Reads clean images through the registry's datasets, each opened on first use."""
     opened: dict[str, Dataset] = {}
 
-    def read(row: Kept) -> Pixels:
+    def read(row: SavedExample) -> Pixels:
         from harness.api import Cut, Sample
         from harness.report.html.pictures import cut_of
 
         if row.dataset not in opened:
             opened[row.dataset] = _dataset(row.dataset, folders.get(row.dataset), registry_files)
-        dataset, sample = opened[row.dataset], Sample(row.image, row.label)
+        dataset, sample = opened[row.dataset], Sample(row.outcome.image_id, row.outcome.label)
         if dataset.digest(sample) != row.digest:
             raise HarnessError("the clean image has changed since the run")
         height, width = row.identity["preprocessing"]["size"]

@@ -63,13 +63,15 @@ def presentation(surfaces: Sequence[StoredSurface]) -> Presentation:
 
 
 def _row(surface: StoredSurface) -> dict[str, Any]:
-    names = ("cell", "model", "measurement", "goal", "seed", "dataset", "image", "label", "target")
-    return {name: getattr(surface, name) for name in names} | dict(surface.numbers)
+    names = ("cell", "model", "measurement", "goal", "seed", "dataset")
+    about = {name: getattr(surface, name) for name in names}
+    image = {"image": surface.image.name, "label": surface.image.label, "target": surface.target}
+    return {**about, **image, **surface.numbers}
 
 
 def stem(group: Sequence[StoredSurface]) -> str:
     """The name of the group's files: image, models, first digits of the first cell's key."""
-    words = [group[0].image, *(each.model for each in group), group[0].cell[:8]]
+    words = [group[0].image.name, *(each.model for each in group), group[0].cell[:8]]
     return "_".join("".join(c if c.isalnum() or c in "-+." else "_" for c in w) for w in words)
 
 
@@ -103,16 +105,16 @@ def document(group: Sequence[Drawn]) -> dict[str, Any]:
     surfaces = []
     for each in group:
         about = asdict(each.about)
-        for name in ("cell_id", "image_id", "dataset", "image", "digest", "label"):
+        for name in ("cell_id", "image_id", "dataset", "image"):
             del about[name]
         axes = {name: list(each.grids[name]) for name in ("a", "b")}
         grids = {name: each.rows(name) for name in ("loss", "margin")}
         surfaces.append({**about, **axes, **grids, "provenance": each.provenance})
     return {
         "dataset": first.dataset,
-        "image": first.image,
-        "digest": first.digest,
-        "label": first.label,
+        "image": first.image.name,
+        "digest": first.image.digest,
+        "label": first.image.label,
         "axes": "loss[row][column] and margin[row][column] are at b[row], a[column]",
         "surfaces": surfaces,
     }
@@ -239,7 +241,7 @@ def _explain(figure: Any, group: Sequence[Drawn]) -> None:
     goal = first.goal if first.target is None else f"{first.goal} (class {first.target})"
     subjects = dict.fromkeys(each.about.measurement for each in group)
     figure.suptitle(
-        f"image {first.image} of {first.dataset}, class {first.label}\n"
+        f"image {first.image.name} of {first.dataset}, class {first.image.label}\n"
         f"{' / '.join(subjects)}, goal {goal}, seed {first.seed}",
         fontsize=10,
     )

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.surface import levels, side_by_side, signed_levels
+from harness.api import ImageKey
 from harness.errors import ConfigError
 from harness.store.read.surfaces import StoredSurface
 
@@ -35,9 +36,8 @@ def test_levels_are_short_numbers_and_symmetric():
 
 
 def stored(cell: str, model: str, image: str, *, label="surface", goal="untargeted", seed=0):
-    return StoredSurface(
-        1, 1, cell, model, label, goal, seed, "digits", image, f"d{image}", 3, None, {}
-    )
+    key = ImageKey(image, f"d{image}", 3)
+    return StoredSurface(1, 1, cell, model, label, goal, seed, "digits", key, None, {})
 
 
 ROWS = [
@@ -61,7 +61,7 @@ def test_cells_stand_side_by_side_where_the_image_is():
     (group,) = side_by_side(ROWS, ["cccc", "DDDD1"], None)
     assert [each.cell for each in group] == ["cccc1111", "dddd1111"]
     (group,) = side_by_side(ROWS, ["aaaa", "bbbb"], None)
-    assert {each.image for each in group} == {"i"}
+    assert {each.image.name for each in group} == {"i"}
 
 
 @pytest.mark.parametrize(

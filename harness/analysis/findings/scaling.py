@@ -8,8 +8,10 @@ frontier of five models or more that lies as close to a line.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from harness.analysis.bootstrap import Images, Sample
 from harness.analysis.findings.evidence import Evidence, Score, Trial
 from harness.analysis.findings.finding import Finding
 from harness.analysis.findings.verdicts import Claim, Part, beyond, conclude, together, too_few
@@ -17,7 +19,7 @@ from harness.analysis.frontier import FEWEST_FOR_R2, Frontier, Point, frontier
 from harness.analysis.statistics import expanded, p_value, resampled, shuffled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Set
 
     from harness.analysis.statistics import Floats
 
@@ -119,29 +121,24 @@ def _replicates(scores: Mapping[str, Score]) -> tuple[Floats, Floats]:
 
 def _samples(scores: Mapping[str, Score]) -> Iterator[Frontier]:
     """The frontier of each bootstrap sample; models without a broken image in it are left out."""
-    import numpy as np
-
-    places = {
-        image: place
-        for place, image in enumerate(
-            sorted({image for score in scores.values() for image in score.right})
-        )
-    }
-    known, right, broken, sizes = np.zeros((4, len(places), len(scores)))
-    for column, score in enumerate(scores.values()):
-        for image, correct in score.right.items():
-            known[places[image], column], right[places[image], column] = 1, correct
-        for image, size in score.distortions.items():
-            if image in places and np.isfinite(size):
-                broken[places[image], column], sizes[places[image], column] = 1, size
-    weights = resampled(len(places), REPLICATES)
-    totals = [weights @ table for table in (known, right, broken, sizes)]
-    for images, correct, count, size in zip(*totals, strict=True):
-        usable = (images > 0) & (count > 0)
+    predicted = {image for score in scores.values() for image in score.right}
+    images = Images.of({model: _sample(score, predicted) for model, score in scores.items()})
+    weights = resampled(len(images.ids), REPLICATES)
+    tables = (images.known, images.right, images.has, images.values)
+    totals = [weights @ table for table in tables]
+    for seen, correct, count, size in zip(*totals, strict=True):
+        usable = (seen > 0) & (count > 0)
         yield frontier(
             [
-                Point(model, correct[i], images[i], size[i] / count[i])
+                Point(model, correct[i], seen[i], size[i] / count[i])
                 for i, model in enumerate(scores)
                 if usable[i]
             ]
         )
+
+
+def _sample(score: Score, among: Set[int]) -> Sample:
+    """What is resampled of a model, of images with a clean prediction."""
+    sizes = score.distortions.items()
+    broken = {image: size for image, size in sizes if math.isfinite(size) and image in among}
+    return Sample(score.right, broken)

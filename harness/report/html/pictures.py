@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.report.html.shown import number
 from harness.store import artifacts
 from harness.store.read import examples
-from harness.store.read.examples import Kept
+from harness.store.read.examples import SavedExample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.float32]
 
-Reader = Callable[[Kept], "Pixels"]
+Reader = Callable[[SavedExample], "Pixels"]
 """Reads a candidate's clean picture, float32 (3, height, width) in [0, 1]; raises HarnessError."""
 
 BUDGET = 3_500_000
@@ -75,7 +75,7 @@ class Gallery:
 
 def gallery(db: Database, suite: str, *, images: int, reader: Reader) -> Gallery:
     """The first ``images`` that have kept candidates, each with another model if possible."""
-    chosen = examples.kept_images(db.conn, suite, images)
+    chosen = examples.saved_images(db.conn, suite, images)
     cards: list[Card] = []
     problems: dict[str, None] = {}
     size = 0
@@ -92,26 +92,26 @@ def gallery(db: Database, suite: str, *, images: int, reader: Reader) -> Gallery
     return Gallery(tuple(cards), len(chosen) - len(cards) - len(problems), tuple(problems))
 
 
-def _of_one_model(db: Connection, suite: str, image: int, turn: int) -> Sequence[Kept]:
+def _of_one_model(db: Connection, suite: str, image: int, turn: int) -> Sequence[SavedExample]:
     """The image's candidates for one model: another one each turn, broken ones if there are any."""
-    rows = examples.kept(db, suite, image)
-    models = list(dict.fromkeys(row.model for row in rows if row.status == "broken"))
+    rows = examples.saved_examples(db, suite, image)
+    models = list(dict.fromkeys(row.model for row in rows if row.outcome.status == "broken"))
     # Neighbours in the suite's order are often of one family: walk in steps of 5.
     model = models[5 * turn % len(models)]
     return [row for row in rows if row.model == model]
 
 
-def _card(db: Database, rows: Sequence[Kept], reader: Reader) -> Card:
+def _card(db: Database, rows: Sequence[SavedExample], reader: Reader) -> Card:
     first = rows[0]
     clean, why = None, None
     try:
         clean = reader(first)
     except HarnessError as error:
         why = error.what
-    pictures = [artifacts.load(db, row.artifact, row.row) for row in rows]
+    pictures = [artifacts.load(db, row.place.artifact, row.place.row) for row in rows]
     return Card(
-        image=first.image,
-        label=first.label,
+        image=first.outcome.image_id,
+        label=first.outcome.label,
         model=first.model,
         clean=None if clean is None else _png(clean),
         why=why,
@@ -122,8 +122,9 @@ def _card(db: Database, rows: Sequence[Kept], reader: Reader) -> Card:
     )
 
 
-def _adversarial(row: Kept, picture: Pixels, clean: Pixels | None) -> Adversarial:
+def _adversarial(row: SavedExample, picture: Pixels, clean: Pixels | None) -> Adversarial:
     difference, gain = None, ""
+    norms = row.outcome.norms
     if clean is not None and clean.shape == picture.shape:
         delta = picture - clean
         largest = float(abs(delta).max())
@@ -132,9 +133,9 @@ def _adversarial(row: Kept, picture: Pixels, clean: Pixels | None) -> Adversaria
     return Adversarial(
         attack=row.attack,
         goal=row.goal,
-        status=row.status,
-        predicted=row.predicted,
-        distances=f"linf {number(row.linf)}, l2 {number(row.l2)}",
+        status=row.outcome.status,
+        predicted=row.outcome.verdict.predicted,
+        distances=f"linf {number(norms.linf)}, l2 {number(norms.l2)}",
         picture=_png(picture),
         difference=difference,
         gain=gain,

@@ -8,34 +8,36 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
+from harness.api import Outcome
+from harness.store.artifacts import KeptRow
+from harness.store.columns import OUTCOME
+
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A saved adversarial example: where its pixels are, what it is of, and its verdict."""
+class SavedExample:
+    """A saved adversarial example: where its pixels are, and what it is of.
 
-    artifact: int
-    row: int
+    Attributes:
+        identity: the model's.
+        digest: of the clean image's source.
+    """
+
+    place: KeptRow
     model: str
     identity: Mapping[str, Any]
     attack: str
     goal: str
     dataset: str
-    image: str
     digest: str
-    label: int
-    status: str
-    target: int | None
-    predicted: int | None
-    linf: float | None
-    l2: float | None
+    outcome: Outcome
 
 
-def kept(db: Connection, suite: str, image: int) -> list[Kept]:
+def saved_examples(db: Connection, suite: str, image: int) -> list[SavedExample]:
     """The suite's saved adversarial examples of an image, in the order of the cells."""
     rows = db.execute(
         "SELECT artifact_id, artifact_row, models.name, models.identity, cells.label, goal,"
-        " datasets.name, images.name, images.digest, images.label, status, target, predicted,"
-        " linf, l2 FROM outcomes JOIN cells ON cells.id = cell_id"
+        " datasets.name, images.digest, images.name, images.label,"
+        f" {', '.join(OUTCOME.names)} FROM outcomes JOIN cells ON cells.id = cell_id"
         " JOIN images ON images.id = image_id"
         " JOIN components AS models ON models.id = model_id"
         " JOIN components AS datasets ON datasets.id = cells.dataset_id"
@@ -43,13 +45,23 @@ def kept(db: Connection, suite: str, image: int) -> list[Kept]:
         " FROM run_cells JOIN runs ON runs.id = run_id WHERE suite = ?) ORDER BY cells.id",
         (image, suite),
     )
-    found = []
-    for artifact, place, model, identity, *rest in rows:
-        found.append(Kept(artifact, place, model, json.loads(identity), *rest))
-    return found
+    return [
+        SavedExample(
+            place=KeptRow(artifact, row),
+            model=model,
+            identity=json.loads(identity),
+            attack=attack,
+            goal=goal,
+            dataset=dataset,
+            digest=digest,
+            outcome=OUTCOME.read(values, image_id=name, label=label),
+        )
+        for artifact, row, model, identity, attack, goal, dataset, digest, name, label, *values
+        in rows
+    ]  # fmt: skip
 
 
-def kept_images(db: Connection, suite: str, most: int) -> list[int]:
+def saved_images(db: Connection, suite: str, most: int) -> list[int]:
     """The first images, in plan order, with a saved adversarial example that broke a model."""
     rows = db.execute(
         "SELECT outcomes.image_id FROM outcomes JOIN run_cells USING (cell_id)"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from sqlite3 import Connection
 
+from harness.api import ImageKey
 from harness.store.read.runs import Row
 
 ARRAYS = ("a", "b", "loss", "margin")
@@ -22,7 +23,6 @@ class StoredSurface:
         cell_id, image_id: for `grids` and `provenance`.
         cell: the key.
         measurement: the label, with the parameters that are not their defaults.
-        label: the true class.
         target: the target class; None for untargeted.
         numbers: those of the reading, by name.
     """
@@ -35,9 +35,7 @@ class StoredSurface:
     goal: str
     seed: int
     dataset: str
-    image: str
-    digest: str
-    label: int
+    image: ImageKey
     target: int | None
     numbers: Mapping[str, float]
 
@@ -58,7 +56,23 @@ def surfaces(db: Connection) -> list[StoredSurface]:
         " ORDER BY measured.cell_id, images.name, measured.image_id",
         (len(ARRAYS), *ARRAYS),
     )
-    return [StoredSurface(*(*row[:-1], json.loads(row[-1]))) for row in rows]
+    return [
+        StoredSurface(
+            cell_id=cell_id,
+            image_id=image_id,
+            cell=cell,
+            model=model,
+            measurement=measurement,
+            goal=goal,
+            seed=seed,
+            dataset=dataset,
+            image=ImageKey(name, digest, label),
+            target=target,
+            numbers=json.loads(numbers),
+        )
+        for cell_id, image_id, cell, model, measurement, goal, seed, dataset, name, digest, label,
+        target, numbers in rows
+    ]  # fmt: skip
 
 
 def grids(db: Connection, surface: StoredSurface) -> dict[str, list[float]]:
@@ -117,7 +131,7 @@ def drawn_surfaces(db: Connection, suite: str) -> list[DrawnSurface]:
     cells = {cell for (cell,) in runs}
     mine = [each for each in surfaces(db) if each.cell_id in cells]
     return [
-        DrawnSurface(each.model, each.image, _arrays(db, each))
+        DrawnSurface(each.model, each.image.name, _arrays(db, each))
         for each in sorted(mine, key=lambda each: (each.image_id, each.cell_id))
     ]
 
