@@ -103,7 +103,7 @@ def test_no_verdict_is_neither_success_nor_failure(
     assert (record["success_at_least"], record["success_at_most"]) == (2 / 4, 3 / 4)
     assert (record[column], record["complete"], record["status"]) == (1, False, "incomplete")
     assert "‡ a: of 4 images 1" in notes(board)
-    assert "success between 50.0 % and 75.0 %" in notes(board)
+    assert "success between 50.0% and 75.0%" in notes(board)
 
 
 def test_a_missing_image_that_is_misclassified_cannot_change_the_success(
