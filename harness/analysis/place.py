@@ -118,6 +118,12 @@ class Attacked:
         return bounds(self.broken, self.attacked, self.unknown)
 
     @property
+    def robust_accuracy(self) -> float | None:
+        """The share of the images with a verdict, misclassified ones included, that stay right."""
+        judged = self.count("robust", "broken", "clean_wrong")
+        return self.count("robust") / judged if judged else None
+
+    @property
     def few_successes(self) -> bool:
         return self.success is not None and self.success < ENOUGH_SUCCESS
 

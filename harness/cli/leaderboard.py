@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -11,16 +10,15 @@ from harness.cli.options import database, option, output_format
 from harness.cli.printing import show
 from harness.cli.verbs import verb
 from harness.errors import ConfigError
-from harness.terminal import echo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
-    from types import ModuleType
 
-    from harness.analysis.columns import ImagesOf, SortBy
-    from harness.analysis.leaderboard import Leaderboard
+    from harness.analysis.columns import Choice, ImagesOf, SortBy
     from harness.analysis.place import AccuracyOf
-    from harness.report.tables import Format
+    from harness.analysis.results import SuiteResults
+    from harness.report.presentation import Format, Presentation
 
 
 @verb("leaderboard")
@@ -107,22 +105,14 @@ def leaderboard(
     found. With --format json or csv the footnotes go to stderr.
     """
     if attacks:
-        _refuse(
-            context,
-            *("attack", "sort", "accuracy", "images", "frontier", "intervals", "replicates"),
-            *("joint",),
-            because="--attacks compares all attacks of the suite, not its models",
-        )
-        _compare_attacks(db, suite, goal, format)
+        _refuse(context, OF_MODELS, "--attacks compares all attacks of the suite, not its models")
+        show(_attacks(db, suite, goal), format)
         return
     if joint:
-        _refuse(context, "attack", "sort", because="--joint ranks the models under all attacks")
-    from harness.analysis import leaderboard as analysis
+        _refuse(context, OF_ONE, "--joint ranks the models under all attacks")
     from harness.analysis.columns import Choice
     from harness.analysis.reference import references
     from harness.analysis.results import Results
-    from harness.plugins import installed
-    from harness.report import leaderboard as report
     from harness.store.database import snapshot
 
     choice = Choice(
@@ -136,68 +126,46 @@ def leaderboard(
     )
     with snapshot(db) as stored:
         results = Results(stored.conn).suite(suite)
-        if joint:
-            board = analysis.joint(results, choice)
-        else:
-            # People see no metrics besides the leaderboard's own numbers, which need no plugin.
-            catalog = installed() if format == "json" else None
-            board = analysis.leaderboard(results, choice, catalog)
-    if joint:
-        _print_joint(board, format)
-    else:
-        _print(report, board, format)
+        found = _joint(results, choice) if joint else _single(results, choice, format)
+    show(found, format)
 
 
-def _refuse(context: click.Context, *names: str, because: str) -> None:
+OF_ONE = ("attack", "sort")
+"""Options of the leaderboard of one attack."""
+
+OF_MODELS = (*OF_ONE, "accuracy", "images", "frontier", "intervals", "replicates", "joint")
+"""Options of the leaderboards of models."""
+
+
+def _refuse(context: click.Context, names: Sequence[str], because: str) -> None:
     """Refuse options that this leaderboard does not use, unless the environment sets them."""
     for name in names:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             raise ConfigError(because, where=f"--{name}", hint="leave out one of the two")
 
 
-def _compare_attacks(db: Path, suite: str | None, goal: str | None, format: Format) -> None:
+def _attacks(db: Path, suite: str | None, goal: str | None) -> Presentation:
     from harness.analysis.optimality import contest
     from harness.analysis.results import Results
     from harness.report.attacks import presentation
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
-        found = contest(Results(stored.conn).suite(suite), goal)
-    show(presentation(found), format)
+        return presentation(contest(Results(stored.conn).suite(suite), goal))
 
 
-def _print(report: ModuleType, found: Leaderboard, format: Format) -> None:
-    """Print what was found as its module of `harness.report` shows it."""
-    from harness.report.tables import render
+def _joint(results: SuiteResults, choice: Choice) -> Presentation:
+    from harness.analysis.leaderboard import joint
+    from harness.report.joint import presentation
 
-    if format in ("json", "csv"):
-        rows = report.records(found)
-        echo(render(rows, report.csv_columns(rows), format))
-        echo("\n".join(report.footnotes(found)), err=True)
-        return
-    _print_text(report, found, format)
+    return presentation(joint(results, choice))
 
 
-def _print_joint(board: Leaderboard, format: Format) -> None:
-    from harness.report import joint as report
-    from harness.report.tables import Column, render
+def _single(results: SuiteResults, choice: Choice, format: Format) -> Presentation:
+    from harness.analysis.leaderboard import leaderboard
+    from harness.plugins import installed
+    from harness.report.leaderboard import presentation
 
-    if format == "json":
-        echo(json.dumps(report.document(board), indent=2, allow_nan=False))
-    elif format == "csv":
-        rows = report.csv_rows(board)
-        names = dict.fromkeys(name for row in rows for name in row)
-        echo(render(rows, [Column(name, name) for name in names], format))
-    else:
-        _print_text(report, board, format)
-        return
-    echo("\n".join(report.footnotes(board)), err=True)
-
-
-def _print_text(report: ModuleType, found: object, format: Format) -> None:
-    from harness.report.tables import render
-
-    text = render(report.text_rows(found), report.columns(found), format, title=report.title(found))
-    notes = report.footnotes(found)
-    bullet = "- " if format == "md" else ""
-    echo(f"{text}\n\n" + "\n".join(f"{bullet}{note}" for note in notes))
+    # People see no metrics besides the leaderboard's own numbers, which need no plugin.
+    catalog = installed() if format == "json" else None
+    return presentation(leaderboard(results, choice, catalog))

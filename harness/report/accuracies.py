@@ -1,12 +1,16 @@
-"""A board's models: names, accuracies, doubts, and the images that they have in common."""
+"""The models of a leaderboard: names, accuracies, doubts, and the images that they share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from harness.analysis.common import Common
 from harness.analysis.place import AccuracyOf, Entry
-from harness.report.values import DOUBTFUL, INCOMPLETE, percent, shown
+from harness.report.presentation import Cell, Field
+from harness.report.values import DOUBTFUL, INCOMPLETE, amount, percent, shown
+
+Row = TypeVar("Row")
 
 
 def model_text(entry: Entry) -> str:
@@ -22,14 +26,54 @@ def doubt_notes(entries: Sequence[Entry]) -> Iterable[str]:
             yield f"{DOUBTFUL} {entry.model}: {doubt}"
 
 
-def accuracy_text(entry: Entry) -> str | None:
+def entry_fields(of: Callable[[Row], Entry], ranked: str) -> list[Field[Row]]:
+    """The columns that all leaderboards begin with; ``ranked`` says by what the models are."""
+    return [
+        Field("rank", "rank", ranked, value=lambda row: of(row).rank, numeric=True, repeated=True),
+        Field(
+            "model",
+            "model",
+            "The model's name in the registry.",
+            value=lambda row: of(row).model,
+            text=lambda row: model_text(of(row)),
+            repeated=True,
+        ),
+        Field(
+            "family", "family", "The family of its architecture.", value=lambda row: of(row).family
+        ),
+        Field(
+            "parameters",
+            "parameters",
+            "Its number of parameters.",
+            value=lambda row: of(row).parameters,
+            show=amount,
+            numeric=True,
+        ),
+        Field(
+            "top1",
+            "top-1 (95% CI)",
+            "Accuracy over all images, before any exclusion, with its 95% Wilson interval.",
+            value=lambda row: of(row).top1,
+            text=lambda row: _accuracy(of(row)),
+            numeric=True,
+        ),
+    ]
+
+
+def accuracy_fields(of: Callable[[Row], Entry]) -> list[Field[Row]]:
+    """What programs get of the accuracies."""
+    return [
+        Field("top1_measured", value=lambda row: of(row).accuracy.measured),
+        Field("top1_published", value=lambda row: of(row).accuracy.published),
+        Field("top1_images", value=lambda row: of(row).accuracy.images),
+    ]
+
+
+def _accuracy(entry: Entry) -> Cell:
     """Top-1, with its interval where it is measured."""
-    text = shown(entry.top1, percent)
-    interval = entry.accuracy.interval
-    if text is None or interval is None or entry.top1 != entry.accuracy.measured:
-        return text
-    low, high = interval
-    return f"{text} ({100 * low:.1f}–{100 * high:.1f})"
+    interval = entry.accuracy.interval if entry.top1 == entry.accuracy.measured else None
+    aside = "" if interval is None else f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
+    return Cell(shown(entry.top1, percent), entry.top1, aside)
 
 
 def common_notes(common: Common | None) -> Iterable[str]:
@@ -39,30 +83,30 @@ def common_notes(common: Common | None) -> Iterable[str]:
     yield (
         f"common images: {len(common.images)} of {common.of}, which all of {len(common.models)}"
         " models classify correctly by their stored clean predictions; everything but top-1 is over"
-        " these alone, and measurements, being over all images, are left out"
+        " these alone; measurements are over all images and therefore left out"
     )
     if common.unpredicted:
         counts = ", ".join(f"{model} ({count})" for model, count in common.unpredicted.items())
         yield f"without a clean prediction for some images, which cannot be common: {counts}"
     if common.without:
         yield (
-            "no clean predictions at all, so no say in which images are common:"
+            "without any clean predictions, so ignored in the choice of common images:"
             f" {', '.join(common.without)}"
         )
 
 
 def accuracy_notes(entries: Sequence[Entry], accuracy: AccuracyOf) -> Iterable[str]:
-    """Whose accuracies they are, and those that are none or perfect."""
+    """Which accuracies these are, and those that are missing or perfect."""
     if accuracy == "published":
         yield "top-1: published"
         unknown = [entry.model for entry in entries if entry.accuracy.published is None]
         if unknown:
-            yield f"no published accuracy, left out of the fit: {', '.join(unknown)}"
+            yield f"no published accuracy, excluded from the fit: {', '.join(unknown)}"
         return
     counts = sorted({entry.accuracy.images for entry in entries if entry.accuracy.images})
-    number = "not as many for each model" if len(counts) > 1 else sum(counts)
+    number = "their number differs between models" if len(counts) > 1 else sum(counts)
     yield (
-        f"top-1: measured on all images of the runs before exclusions ({number}), with the 95 %"
+        f"top-1: measured on all images of the runs before exclusions ({number}), with the 95%"
         " Wilson interval"
     )
     perfect = [e.model for e in entries if e.accuracy.images and e.top1 == 1]

@@ -1,4 +1,4 @@
-"""Frontier distances and the fits that they are measured from: texts, records and footnotes."""
+"""Frontier residuals and the fits that they are measured from."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from harness.analysis.frontier import Frontier
 from harness.analysis.place import Place
 from harness.analysis.reference import Reference
 from harness.analysis.statistics import Range
+from harness.report.presentation import Cell
 from harness.report.values import EXTRAPOLATED, INCOMPLETE, marked, number, percent, shown
 
 EXTRAPOLATION = (
@@ -20,7 +21,7 @@ EXTRAPOLATION = (
 
 
 def fit_text(column: MetricColumn, incomplete: Collection[str]) -> str:
-    """The fit that distances are measured from, and the Pareto-optimal models."""
+    """The fit that residuals are measured from, and the Pareto-optimal models."""
     curve, reference, spread = column.frontier, column.reference, column.intervals
     fit = reference.fit if reference else curve.fit
     if fit is None:
@@ -49,55 +50,60 @@ def members(curve: Frontier, incomplete: Collection[str]) -> str:
 
 
 def reference_notes(reference: Reference) -> Iterable[str]:
-    """What to know of a fit that was made elsewhere."""
+    """What to know about a fit that was made elsewhere."""
     if reference.low is not None and reference.high is not None:
         yield (
             f"that fit is over accuracies from {percent(reference.low)} to"
-            f" {percent(reference.high)}; the members are this board's own"
+            f" {percent(reference.high)}; the members are this leaderboard's own"
         )
     if reference.caveat:
         yield f"that fit: {reference.caveat}"
 
 
 def unit_notes(reference: Reference, without: Sequence[str]) -> Iterable[str]:
-    """How distances per pixel come about."""
+    """How residuals per pixel are computed."""
     if reference.per_pixel:
         yield (
-            "that fit is per pixel, and so are the distances from it: each model's mean is divided"
+            "that fit is per pixel, and so are the residuals from it: each model's mean is divided"
             " by the height times the width of its input (the paper's number of pixels may be"
             " three times that)"
         )
         if without:
-            yield f"no known input size, so no distance: {', '.join(without)}"
+            yield f"unknown input size, so no residual: {', '.join(without)}"
 
 
 def intervals_note(found: Intervals) -> str:
-    """How the intervals came about."""
+    """How the intervals are computed."""
     text = (
-        f"95 % intervals: percentiles of {found.replicates} bootstrap replicates over images, the"
-        " same images for all models, the frontier reselected in each; on frontier: in how many of"
-        " them the model was Pareto-optimal"
+        f"95% intervals: percentiles of {found.replicates} bootstrap replicates over images, the"
+        " same images for all models, the frontier reselected in each; on frontier: the share of"
+        " them in which the model was Pareto-optimal"
     )
     lacking = found.replicates - found.fits
-    return f"{text}; {lacking} had no fit and are left out" if lacking else text
+    return f"{text}; {lacking} had no fit and are excluded" if lacking else text
 
 
-def distance(of: Place) -> str | None:
-    """A frontier distance with its mark, and with its interval where there is one."""
-    plain = shown(of.placing.distance, lambda value: number(value, "+"))
-    text = marked(plain, of.placing.extrapolated, EXTRAPOLATED)
-    if text is None or of.spread is None or of.spread.distance is None:
-        return text
-    low, high = of.spread.distance
-    return f"{text} ({number(low, '+')} to {number(high, '+')})"
+def residual(place: Place) -> Cell:
+    """A frontier residual with its mark, and with its interval where there is one."""
+    distance = place.placing.distance
+    plain = shown(distance, lambda value: number(value, "+"))
+    text = marked(plain, place.placing.extrapolated, EXTRAPOLATED)
+    interval = place.spread.distance if place.spread else None
+    aside = "" if interval is None else f"{number(interval[0], '+')} to {number(interval[1], '+')}"
+    return Cell(text, distance, aside)
 
 
-def distance_record(of: Place) -> dict[str, Any]:
-    """A frontier distance as JSON-like data; what the bootstrap did not say is None."""
-    low, high = (of.spread.distance if of.spread else None) or (None, None)
+def residual_bound(place: Place, end: int) -> float | None:
+    """The lower (0) or upper (1) end of a residual's interval."""
+    interval = place.spread.distance if place.spread else None
+    return interval[end] if interval else None
+
+
+def residual_record(place: Place) -> dict[str, Any]:
+    """A frontier residual as JSON-like data; what the bootstrap did not give is None."""
     return {
-        "frontier_distance": of.placing.distance,
-        "frontier_distance_low": low,
-        "frontier_distance_high": high,
-        "on_frontier_share": of.spread.on_frontier if of.spread else None,
+        "frontier_distance": place.placing.distance,
+        "frontier_distance_low": residual_bound(place, 0),
+        "frontier_distance_high": residual_bound(place, 1),
+        "on_frontier_share": place.spread.on_frontier if place.spread else None,
     }

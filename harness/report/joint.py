@@ -1,42 +1,114 @@
-"""The joint board as text or data: columns for people, a document for programs, and footnotes."""
+"""The multi-metric leaderboard: a frontier residual for each metric of robustness."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from harness.analysis.columns import MetricColumn
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.place import ENOUGH_SUCCESS, Entry, Place
 from harness.report.accuracies import (
+    accuracy_fields,
     accuracy_notes,
-    accuracy_text,
     common_notes,
     doubt_notes,
-    model_text,
+    entry_fields,
 )
 from harness.report.frontiers import (
     EXTRAPOLATION,
-    distance,
-    distance_record,
     fit_text,
     intervals_note,
     reference_notes,
+    residual,
+    residual_record,
     unit_notes,
 )
-from harness.report.readings import bound_record, bound_text, correlation_note
-from harness.report.tables import Column
-from harness.report.values import FEW_SUCCESSES, INCOMPLETE, amount, marked, number, percent, shown
-
-TABLE = (
-    Column("rank", "#", right=True, repeated=True),
-    Column("model", "model", repeated=True),
-    Column("family", "family"),
-    Column("parameters", "params", right=True),
-    Column("top1", "top-1 (95 %)", right=True),
-    Column("mean_rank", "mean rank", right=True),
+from harness.report.presentation import Cell, Field, Presentation, present
+from harness.report.readings import (
+    BOUND,
+    BOUND_NOTE,
+    bound_heading,
+    bound_record,
+    bound_text,
+    correlation_note,
 )
-"""What people see of every board, before a column or two for each metric."""
+from harness.report.values import FEW_SUCCESSES, INCOMPLETE, marked, number, percent, shown
+
+
+def presentation(board: Leaderboard) -> Presentation:
+    """One row per model; JSON is one object, with the metrics and their fits too."""
+    images = f", {len(board.common.images)} common images" if board.common else ""
+    title = f"{board.trial.suite}: multi-metric leaderboard, goal {board.trial.goal}{images}"
+    found = present(_fields(board), board.entries, title=title, notes=footnotes(board))
+    rows = list(zip(board.entries, found.records, strict=True))
+    return replace(
+        found,
+        document=_document(board, rows),
+        records=tuple(
+            {
+                **record,
+                **{
+                    f"{metric.title}: {name}": value
+                    for metric in board.columns
+                    for name, value in _place_record(metric.places[entry.model]).items()
+                },
+            }
+            for entry, record in rows
+        ),
+    )
+
+
+def _fields(board: Leaderboard) -> list[Field[Entry]]:
+    found = [
+        *entry_fields(_same, "By mean rank; equals share a rank."),
+        *accuracy_fields(_same),
+        Field(
+            "mean_rank",
+            "mean rank",
+            "Mean of the ranks under the metrics that have a residual for the model; their number.",
+            text=_mean_rank,
+            numeric=True,
+        ),
+        Field("ranked_metrics", value=lambda entry: entry.ranked),
+        Field("complete"),
+    ]
+    for metric in board.columns:
+        found.append(_metric_field(metric))
+        if _bounded(metric):
+            found.append(_bound_field(metric))
+    return found
+
+
+def _same(entry: Entry) -> Entry:
+    return entry
+
+
+def _mean_rank(entry: Entry) -> Cell:
+    return Cell(shown(entry.mean_rank, "{:.2f}".format), entry.mean_rank, str(entry.ranked))
+
+
+def _metric_field(metric: MetricColumn) -> Field[Entry]:
+    def text(entry: Entry) -> Cell:
+        place = metric.places[entry.model]
+        cell = residual(place)
+        return replace(cell, text=marked(cell.text, place.few_successes, FEW_SUCCESSES))
+
+    meaning = f"Residual from the frontier of {metric.title}; positive: above the trend."
+    return Field(metric.title, heading(metric), meaning, text=text, numeric=True, data=False)
+
+
+def _bound_field(metric: MetricColumn) -> Field[Entry]:
+    def text(entry: Entry) -> Cell:
+        place = metric.places[entry.model]
+        if place.bound is None or place.robustness is None:
+            return Cell(None)
+        bound = bound_text(place.bound)
+        return Cell(bound and f"{number(place.robustness)} ≤ {bound}", place.bound.smallest)
+
+    name = bound_heading(heading(metric))
+    return Field(f"{metric.title} bound", name, BOUND, text=text, numeric=True, data=False)
 
 
 def heading(metric: MetricColumn) -> str:
@@ -44,46 +116,13 @@ def heading(metric: MetricColumn) -> str:
     return f"{metric.attack.name} {metric.metric.norm}" if metric.attack else metric.title
 
 
-def columns(board: Leaderboard) -> list[Column]:
-    """`TABLE`, each metric's distance, and beside scores that are distances the attacks' side."""
-    found = list(TABLE)
-    for metric in board.columns:
-        found.append(Column(metric.title, heading(metric), right=True))
-        if _bounded(metric):
-            name = f"{heading(metric)} ≤ attacks' / above"
-            found.append(Column(f"{metric.title} bound", name, right=True))
-    return found
-
-
 def _bounded(metric: MetricColumn) -> bool:
     return any(place.bound is not None for place in metric.places.values())
 
 
-def text_rows(board: Leaderboard) -> list[dict[str, str | None]]:
-    """The board for tables and Markdown: every value as text, with its marks."""
-    return [_text_row(board, row) for row in board.entries]
-
-
-def _text_row(board: Leaderboard, row: Entry) -> dict[str, str | None]:
-    cells = {
-        "rank": shown(row.rank, str),
-        "model": model_text(row),
-        "family": row.family,
-        "parameters": shown(row.parameters, amount),
-        "top1": accuracy_text(row),
-        "mean_rank": shown(row.mean_rank, lambda mean: f"{mean:.2f} ({row.ranked})"),
-    }
-    for metric in board.columns:
-        place = metric.places[row.model]
-        cells[metric.title] = marked(distance(place), place.few_successes, FEW_SUCCESSES)
-        if place.bound is not None and place.robustness is not None:
-            bound = bound_text(place.bound, number)
-            cells[f"{metric.title} bound"] = bound and f"{number(place.robustness)} ≤ {bound}"
-    return cells
-
-
-def document(board: Leaderboard) -> dict[str, Any]:
-    """The board as one JSON-like object: its metrics with their fits, and a row for each model."""
+def _document(
+    board: Leaderboard, rows: Iterable[tuple[Entry, Mapping[str, Any]]]
+) -> dict[str, Any]:
     return {
         "suite": board.trial.suite,
         "dataset": board.trial.dataset,
@@ -92,20 +131,17 @@ def document(board: Leaderboard) -> dict[str, Any]:
         "accuracy": board.choice.accuracy,
         "common_images": len(board.common.images) if board.common else None,
         "metrics": [_metric_record(metric) for metric in board.columns],
-        "rank_correlations": [
-            {"score": each.score, "attack": each.attack, "models": each.models, "value": each.value}
-            for each in board.correlations
-        ],
+        "rank_correlations": [asdict(each) for each in board.correlations],
         "rows": [
             {
-                **_row_record(row),
-                "warnings": list(row.doubts),
+                **record,
+                "warnings": list(entry.doubts),
                 "metrics": {
-                    metric.title: _place_record(metric.places[row.model])
+                    metric.title: _place_record(metric.places[entry.model])
                     for metric in board.columns
                 },
             }
-            for row in board.entries
+            for entry, record in rows
         ],
     }
 
@@ -130,25 +166,9 @@ def _metric_record(metric: MetricColumn) -> dict[str, Any]:
     }
 
 
-def _row_record(row: Entry) -> dict[str, Any]:
-    return {
-        "rank": row.rank,
-        "model": row.model,
-        "family": row.family,
-        "parameters": row.parameters,
-        "top1": row.top1,
-        "top1_measured": row.accuracy.measured,
-        "top1_published": row.accuracy.published,
-        "top1_images": row.accuracy.images,
-        "mean_rank": row.mean_rank,
-        "ranked_metrics": row.ranked,
-        "complete": row.complete,
-    }
-
-
 def _place_record(place: Place) -> dict[str, Any]:
     return {
-        **distance_record(place),
+        **residual_record(place),
         "rank": place.rank,
         "robustness": place.robustness,
         "frontier_fitted": place.placing.fitted,
@@ -163,34 +183,14 @@ def _place_record(place: Place) -> dict[str, Any]:
     }
 
 
-def csv_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    """A flat row for each model: a metric's values are under its title and their names."""
-    return [
-        _row_record(row)
-        | {
-            f"{metric.title}: {name}": value
-            for metric in board.columns
-            for name, value in _place_record(metric.places[row.model]).items()
-        }
-        for row in board.entries
-    ]
-
-
-def title(board: Leaderboard) -> str:
-    """What the board is about, on one line."""
-    images = f", {len(board.common.images)} common images" if board.common else ""
-    return f"{board.trial.suite}: joint board, goal {board.trial.goal}{images}"
-
-
 def footnotes(board: Leaderboard) -> list[str]:
-    """All that the columns do not say, one line each."""
+    """What the columns do not say, one line each."""
     trial = board.trial
     return [
-        f"goal {trial.goal}, seed {trial.seed}, data set {trial.dataset}; each metric's column is"
-        " the distance of the mean from its fit, positive above the trend: of attacks the mean"
-        " distortion over successes, in pixel space [0, 1], of scores that over measured images",
-        "#: rank of the mean rank; mean rank: over the metrics that have a distance for the model"
-        " (their number)",
+        f"goal {trial.goal}, seed {trial.seed}, dataset {trial.dataset}; each metric's column is"
+        " the residual of the mean from its fit, positive above the trend: for attacks the mean"
+        " distortion over successes, in pixel space [0, 1], for scores that over measured images",
+        "mean rank: over the metrics that have a residual for the model (their number)",
         *common_notes(board.common),
         *accuracy_notes(board.entries, board.choice.accuracy),
         *(note for metric in board.columns for note in _fit_notes(metric)),
@@ -238,8 +238,8 @@ def _mark_notes(board: Leaderboard) -> Iterator[str]:
         yield EXTRAPOLATION
     if any(place.few_successes for place in places):
         yield (
-            f"{FEW_SUCCESSES} success under {100 * ENOUGH_SUCCESS:.0f} %: the mean is over the"
-            " images that broke, and flatters the model"
+            f"{FEW_SUCCESSES} success rate under {100 * ENOUGH_SUCCESS:.0f}%: the mean is over the"
+            " broken images only, and overstates the model's robustness"
         )
     found = [metric.intervals for metric in board.columns if metric.intervals]
     if found:
@@ -249,11 +249,7 @@ def _mark_notes(board: Leaderboard) -> Iterator[str]:
 def _bound_notes(board: Leaderboard) -> Iterator[str]:
     bounded = [metric for metric in board.columns if _bounded(metric)]
     if bounded:
-        yield (
-            "≤ attacks' / above: the score estimates a lower bound; beside its mean that of"
-            " the smallest known distortions, and for how many images the score exceeds it (masked"
-            " gradients or a bad fit)"
-        )
+        yield BOUND_NOTE
     for metric in bounded:
         bounds = [place.bound for place in metric.places.values() if place.bound]
         yield (

@@ -1,36 +1,34 @@
-"""The leaderboard as text or data: columns for people, records for programs, and footnotes."""
+"""The leaderboard of one attack and goal."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.place import ENOUGH_SUCCESS, Attacked, Entry, Place
 from harness.report import readings
 from harness.report.accuracies import (
+    accuracy_fields,
     accuracy_notes,
-    accuracy_text,
     common_notes,
     doubt_notes,
-    model_text,
+    entry_fields,
 )
 from harness.report.frontiers import (
     EXTRAPOLATION,
-    distance,
-    distance_record,
     fit_text,
     intervals_note,
     members,
     reference_notes,
+    residual,
+    residual_bound,
     unit_notes,
 )
-from harness.report.tables import Column
+from harness.report.presentation import Cell, Field, Presentation, present
 from harness.report.values import (
     FEW_SUCCESSES,
     INCOMPLETE,
-    amount,
     finite,
     marked,
     number,
@@ -38,159 +36,212 @@ from harness.report.values import (
     shown,
 )
 
-TABLE = (
-    Column("rank", "#", right=True, repeated=True),
-    Column("model", "model", repeated=True),
-    Column("family", "family"),
-    Column("parameters", "params", right=True),
-    Column("top1", "top-1 (95 %)", right=True),
-    Column("success", "success", right=True),
-    Column("distortion_mean", "mean", right=True),
-    Column("distortion_median", "median", right=True),
-    Column("distortion_median_all", "med. all", right=True),
-    Column("frontier_distance", "distance", right=True),
-    Column("images", "images", right=True),
-)
-"""What people see of every board; `text_rows` has these keys."""
+Row = tuple[Entry, Place]
 
 
-WITH_INTERVALS = (
-    Column("frontier_distance", "distance (95 %)", right=True),
-    Column("on_frontier", "on frontier", right=True),
-)
-"""In place of the plain distance, where there are intervals."""
+def presentation(board: Leaderboard) -> Presentation:
+    """One row per model; rates and accuracies in [0, 1].
 
-
-def columns(board: Leaderboard) -> list[Column]:
-    """`TABLE`, and two columns for each measurement: its mean, and the attacks' side of it."""
-    found = list(TABLE)
-    if board.column.intervals:
-        place = [column.key for column in found].index("frontier_distance")
-        found[place : place + 1] = WITH_INTERVALS
-    for title, bounded in readings.titles(board).items():
-        found.append(Column(title, title, right=True))
-        if bounded:
-            found.append(Column(f"{title} bound", f"{title} ≤ attacks' / above", right=True))
-    return found
-
-
-def text_rows(board: Leaderboard) -> list[dict[str, str | None]]:
-    """The board for tables and Markdown: every value as text, with its marks."""
-    return [_text_row(board, entry, place) for entry, place in board.rows]
-
-
-def attack_of(place: Place) -> Attacked:
-    """The outcomes behind a place of a single leaderboard."""
-    assert place.attack is not None
-    return place.attack
-
-
-def _text_row(board: Leaderboard, entry: Entry, place: Place) -> dict[str, str | None]:
-    attack = attack_of(place)
-    return {
-        "rank": shown(entry.rank, str),
-        "model": model_text(entry),
-        "family": entry.family,
-        "parameters": shown(entry.parameters, amount),
-        "top1": accuracy_text(entry),
-        "success": marked(shown(attack.success, percent), attack.few_successes, FEW_SUCCESSES),
-        "distortion_mean": shown(attack.mean, number),
-        "distortion_median": shown(attack.median, number),
-        "distortion_median_all": shown(attack.median_all, number),
-        "frontier_distance": distance(place),
-        "on_frontier": shown(place.spread, lambda spread: percent(spread.on_frontier)),
-        "images": f"{attack.attacked}/{attack.images}",
-        **readings.texts(board.scores.get(entry.model, ()), number),
-    }
-
-
-def records(board: Leaderboard) -> list[dict[str, Any]]:
-    """The board as JSON-like data, one record a model; rates and accuracies in [0, 1].
-
-    What does not exist is None, and so is an infinite median: a flag beside it tells.
+    What does not exist is None, and so is an infinite median: a flag next to it says so.
     """
-    correlations = {each.score: each.value for each in board.correlations}
-    return [_record(board, entry, place, correlations) for entry, place in board.rows]
+    trial = board.trial
+    images = f", {len(board.common.images)} common images" if board.common else ""
+    return present(
+        _fields(board),
+        board.rows,
+        title=f"{trial.suite}: {trial.attack.label}, goal {trial.goal}{images}",
+        notes=footnotes(board),
+    )
 
 
-def _record(
-    board: Leaderboard, entry: Entry, place: Place, correlations: Mapping[str, float | None]
-) -> dict[str, Any]:
-    measured = board.choice.accuracy == "measured"
-    low, high = (entry.accuracy.interval if measured else None) or (None, None)
-    attack, trial = attack_of(place), board.trial
-    reference, placing = board.column.reference, place.placing
-    least, most = attack.success_bounds or (None, None)
-    return {
-        "rank": entry.rank,
-        "model": entry.model,
-        "family": entry.family,
-        "parameters": entry.parameters,
-        "top1": entry.top1,
-        "top1_low": low,
-        "top1_high": high,
-        "top1_measured": entry.accuracy.measured,
-        "top1_published": entry.accuracy.published,
-        "top1_images": entry.accuracy.images,
-        "success": attack.success,
-        "success_at_least": least,
-        "success_at_most": most,
-        "distortion_mean": attack.mean,
-        "distortion_median": attack.median,
-        "distortion_median_all": finite(attack.median_all),
-        "distortion_median_all_infinite": attack.median_all == math.inf,
-        **distance_record(place),
-        "frontier_fitted": placing.fitted,
-        "on_frontier": placing.on_frontier,
-        "extrapolated": placing.extrapolated,
-        "frontier_source": reference.source if reference else "fitted",
-        "common_images": len(board.common.images) if board.common else None,
-        "common_images_of": board.common.of if board.common else None,
-        "images": attack.images,
-        "attacked": attack.attacked,
-        "broken": attack.broken,
-        "clean_wrong": attack.count("clean_wrong"),
-        "invalid": attack.count("invalid"),
-        "errors": attack.count("error"),
-        "missing": attack.count("missing"),
-        "complete": entry.complete,
-        "status": place.status,
-        "error": entry.error,
-        "warnings": list(entry.doubts),
-        "suite": trial.suite,
-        "dataset": trial.dataset,
-        "attack": trial.attack.label,
-        "goal": trial.goal,
-        "norm": trial.attack.norm,
-        "seed": trial.seed,
-        "metrics": {
-            name: finite(value) for name, value in board.metrics.get(entry.model, {}).items()
-        },
-        "measurements": {
-            each.title: readings.record(each) for each in board.scores.get(entry.model, ())
-        },
-        "rank_correlations": correlations,
-    }
+def attack_of(row: Row) -> Attacked:
+    """The outcomes behind a row of a single leaderboard."""
+    attack = row[1].attack
+    assert attack is not None
+    return attack
 
 
-def csv_columns(rows: list[dict[str, Any]]) -> list[Column]:
-    """A column for each plain value of the records."""
+def _fields(board: Leaderboard) -> list[Field[Row]]:
     return [
-        Column(key, key)
-        for key in (rows[0] if rows else ())
-        if key not in ("warnings", "metrics", "measurements", "rank_correlations")
+        *_model_fields(board),
+        *_attack_fields(board),
+        *_frontier_fields(board),
+        *_data_fields(board),
     ]
 
 
-def title(board: Leaderboard) -> str:
-    """What the board is about, on one line."""
+def _model_fields(board: Leaderboard) -> list[Field[Row]]:
+    def bound(row: Row, end: int) -> float | None:
+        interval = row[0].accuracy.interval if board.choice.accuracy == "measured" else None
+        return interval[end] if interval else None
+
+    ranked = {
+        "frontier": "By frontier residual, the most robust first; equals share a rank.",
+        "accuracy": "By accuracy; equals share a rank.",
+        "distortion": "By mean distortion; equals share a rank.",
+        "success": "By success rate, the lowest first; equals share a rank.",
+    }
+    return [
+        *entry_fields(entry_of, ranked[board.choice.sort]),
+        Field("top1_low", value=lambda row: bound(row, 0)),
+        Field("top1_high", value=lambda row: bound(row, 1)),
+        *accuracy_fields(entry_of),
+    ]
+
+
+def entry_of(row: Row) -> Entry:
+    return row[0]
+
+
+def _attack_fields(board: Leaderboard) -> list[Field[Row]]:
+    norm, fixed = board.trial.attack.norm, board.trial.attack.budget is not None
+    return [
+        Field(
+            "success",
+            "success rate",
+            "Share of the attacked images that the attack broke.",
+            value=lambda row: attack_of(row).success,
+            text=_success,
+            numeric=True,
+        ),
+        Field("success_at_least", value=lambda row: (attack_of(row).success_bounds or NONE)[0]),
+        Field("success_at_most", value=lambda row: (attack_of(row).success_bounds or NONE)[1]),
+        Field(
+            "robust_accuracy",
+            "robust accuracy" if fixed else None,
+            "Share of all images with a verdict that stay correctly classified under the attack.",
+            value=lambda row: attack_of(row).robust_accuracy if fixed else None,
+            show=percent,
+            numeric=True,
+        ),
+        Field(
+            "distortion_mean",
+            "mean",
+            f"Mean {norm} distortion of the broken images.",
+            value=lambda row: attack_of(row).mean,
+            show=number,
+            numeric=True,
+        ),
+        Field(
+            "distortion_median",
+            "median",
+            f"Median {norm} distortion of the broken images.",
+            value=lambda row: attack_of(row).median,
+            show=number,
+            numeric=True,
+        ),
+        Field(
+            "distortion_median_all",
+            "median (failures = ∞)",
+            f"Median {norm} distortion of the attacked images, failures counted as infinite.",
+            value=lambda row: finite(attack_of(row).median_all),
+            text=_median_all,
+            numeric=True,
+        ),
+        Field(
+            "distortion_median_all_infinite",
+            value=lambda row: attack_of(row).median_all == math.inf,
+        ),
+    ]
+
+
+NONE = (None, None)
+
+
+def _success(row: Row) -> Cell:
+    attack = attack_of(row)
+    text = marked(shown(attack.success, percent), attack.few_successes, FEW_SUCCESSES)
+    return Cell(text, attack.success)
+
+
+def _median_all(row: Row) -> Cell:
+    median = attack_of(row).median_all
+    return Cell(shown(median, number), median)
+
+
+def _frontier_fields(board: Leaderboard) -> list[Field[Row]]:
+    with_intervals = board.column.intervals is not None
+    reference, common = board.column.reference, board.common
+    return [
+        Field(
+            "frontier_distance",
+            "frontier residual (95% CI)" if with_intervals else "frontier residual",
+            "Mean distortion minus the fitted frontier's value at this accuracy; positive: more"
+            " robust than the trend.",
+            value=lambda row: row[1].placing.distance,
+            text=lambda row: residual(row[1]),
+            numeric=True,
+        ),
+        Field("frontier_distance_low", value=lambda row: residual_bound(row[1], 0)),
+        Field("frontier_distance_high", value=lambda row: residual_bound(row[1], 1)),
+        Field(
+            "on_frontier_share",
+            "on frontier" if with_intervals else None,
+            "Share of the bootstrap replicates in which the model is Pareto-optimal.",
+            value=lambda row: shown(row[1].spread, lambda spread: spread.on_frontier),
+            show=percent,
+            numeric=True,
+        ),
+        Field("frontier_fitted", value=lambda row: row[1].placing.fitted),
+        Field("on_frontier", value=lambda row: row[1].placing.on_frontier),
+        Field("extrapolated", value=lambda row: row[1].placing.extrapolated),
+        Field("frontier_source", value=lambda _: reference.source if reference else "fitted"),
+        Field("common_images", value=lambda _: len(common.images) if common else None),
+        Field("common_images_of", value=lambda _: common.of if common else None),
+    ]
+
+
+def _data_fields(board: Leaderboard) -> list[Field[Row]]:
     trial = board.trial
-    images = f", {len(board.common.images)} common images" if board.common else ""
-    return f"{trial.suite}: {trial.attack.label}, goal {trial.goal}{images}"
+    correlations = {each.score: each.value for each in board.correlations}
+    return [
+        Field(
+            "images",
+            "images",
+            "Attacked images, of all images of the cell.",
+            value=lambda row: attack_of(row).images,
+            text=_images,
+            numeric=True,
+        ),
+        *readings.fields(board),
+        Field("attacked", value=lambda row: attack_of(row).attacked),
+        Field("broken", value=lambda row: attack_of(row).broken),
+        Field("clean_wrong", value=lambda row: attack_of(row).count("clean_wrong")),
+        Field("invalid", value=lambda row: attack_of(row).count("invalid")),
+        Field("errors", value=lambda row: attack_of(row).count("error")),
+        Field("missing", value=lambda row: attack_of(row).count("missing")),
+        Field("complete", value=lambda row: row[0].complete),
+        Field("status", value=lambda row: row[1].status),
+        Field("error", value=lambda row: row[0].error),
+        Field("warnings", value=lambda row: list(row[0].doubts)),
+        Field("suite", value=lambda _: trial.suite),
+        Field("dataset", value=lambda _: trial.dataset),
+        Field("attack", value=lambda _: trial.attack.label),
+        Field("goal", value=lambda _: trial.goal),
+        Field("norm", value=lambda _: trial.attack.norm),
+        Field("seed", value=lambda _: trial.seed),
+        Field("metrics", value=lambda row: _finite(board.metrics.get(row[0].model, {}))),
+        Field(
+            "measurements",
+            value=lambda row: {
+                each.title: readings.record(each) for each in board.scores.get(row[0].model, ())
+            },
+        ),
+        Field("rank_correlations", value=lambda _: correlations),
+    ]
+
+
+def _images(row: Row) -> Cell:
+    attack = attack_of(row)
+    return Cell(f"{attack.attacked}/{attack.images}", attack.attacked)
+
+
+def _finite(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: finite(value) for name, value in values.items()}
 
 
 def footnotes(board: Leaderboard) -> list[str]:
-    """All that the columns do not say, one line each."""
+    """What the columns do not say, one line each."""
     return [
         _about(board),
         *common_notes(board.common),
@@ -209,10 +260,9 @@ def _about(board: Leaderboard) -> str:
     kind = "" if trial.attack.budget is None else f" (fixed budget {trial.attack.budget:g})"
     which = "of the cell" if board.common is None else "common ones of the cell"
     return (
-        f"attack {trial.attack.label}{kind}, goal {trial.goal}, seed {trial.seed}, data set"
-        f" {trial.dataset}; mean and median {trial.attack.norm} distortion over successes, in"
-        " pixel space [0, 1]; med. all: failures are infinite; images: attacked/all"
-        f" {which}"
+        f"attack {trial.attack.label}{kind}, goal {trial.goal}, seed {trial.seed}, dataset"
+        f" {trial.dataset}; mean and median {trial.attack.norm} distortion over successes, in pixel"
+        f" space [0, 1]; images: attacked/all {which}"
     )
 
 
@@ -221,12 +271,12 @@ def _frontier_notes(board: Leaderboard) -> Iterable[str]:
     column = board.column
     curve, reference = column.frontier, column.reference
     if curve.fit is None and reference is None:
-        nothing = "distances or ranks" if board.choice.sort == "frontier" else "distances"
+        nothing = "residuals or ranks" if board.choice.sort == "frontier" else "residuals"
         named = members(curve, incomplete)
         yield f"no frontier fit, so no {nothing}: {curve.reason}" + (f" ({named})" if named else "")
         return
     yield f"frontier: {fit_text(column, incomplete)}"
-    yield "distance: mean distortion minus the fit's value; positive is above the trend"
+    yield "frontier residual: mean distortion minus the fit's value; positive is above the trend"
     if reference:
         yield from reference_notes(reference)
         yield from unit_notes(reference, [e.model for e in board.entries if not e.pixels])
@@ -239,14 +289,14 @@ def _frontier_notes(board: Leaderboard) -> Iterable[str]:
 def _success_notes(board: Leaderboard) -> Iterable[str]:
     if any(place.few_successes for place in board.column.places.values()):
         yield (
-            f"{FEW_SUCCESSES} success under {100 * ENOUGH_SUCCESS:.0f} %: mean and median are over"
-            " the images that broke, and flatter the model"
+            f"{FEW_SUCCESSES} success rate under {100 * ENOUGH_SUCCESS:.0f}%: mean and median are"
+            " over the broken images only, and overstate the model's robustness"
         )
-    # Under a fixed budget no distance depends on it.
+    # Under a fixed budget no residual depends on it.
     without = [
         entry.model
         for entry, place in board.rows
-        if attack_of(place).attacked and not attack_of(place).broken
+        if place.attack and place.attack.attacked and not place.attack.broken
     ]
     if without and board.trial.attack.budget is None:
         yield f"no success, so no distortion and no place in the fit: {', '.join(without)}"
@@ -259,7 +309,7 @@ def _completeness_notes(board: Leaderboard) -> Iterable[str]:
 
 
 def _incomplete(entry: Entry, place: Place) -> str:
-    attack, clean = attack_of(place), entry.accuracy
+    attack, clean = attack_of((entry, place)), entry.accuracy
     cause = f"; last error: {entry.error}" if entry.error else ""
     if place.status == "not run":
         return f"not run{cause}"
@@ -272,7 +322,7 @@ def _incomplete(entry: Entry, place: Place) -> str:
     text = f"of {attack.images} images {', '.join(parts)}" if parts else "all images attacked"
     if attack.success_bounds and attack.unknown:
         low, high = attack.success_bounds
-        text += f", success between {percent(low)} and {percent(high)}"
+        text += f", success rate between {percent(low)} and {percent(high)}"
     if clean.missing or not clean.images:
         text += (
             f"; no clean prediction for {clean.missing} of {clean.images + clean.missing} images"

@@ -10,15 +10,16 @@ _PREFIXES = (
 
 
 def si(value: float, unit: str = "") -> str:
-    """Three significant digits with a decimal prefix: ``12.3 GFLOP``, ``1.5 k``, ``0 B``."""
+    """Three significant digits with a decimal prefix: ``12.3 GFLOP``, ``1.5k``, ``0 B``."""
+    space = " " if unit else ""
     for size, prefix in _PREFIXES:
         if abs(value) >= 0.9995 * size:
-            return f"{_three(value / size)} {prefix}{unit}"
-    return f"{_three(value)} {unit}".rstrip()
+            return f"{_three(value / size)}{space}{prefix}{unit}"
+    return f"{_three(value)}{space}{unit}"
 
 
 def span(seconds: float) -> str:
-    """A time that is only estimated: ``12 s``, ``3.5 min``, ``7.2 h``, ``153 h``."""
+    """An estimated time: ``12 s``, ``3.5 min``, ``7.2 h``, ``153 h``."""
     for size, unit in ((3600, "h"), (60, "min")):
         if seconds >= 0.9995 * size:
             return f"{_three(seconds / size)} {unit}"

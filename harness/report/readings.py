@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.place import Entry, Place
 from harness.analysis.scores import Bound, Correlation, Scored
+from harness.report.presentation import Cell, Field
+from harness.report.values import number
 
 
 def titles(board: Leaderboard) -> dict[str, bool]:
@@ -16,19 +19,51 @@ def titles(board: Leaderboard) -> dict[str, bool]:
     }
 
 
-def texts(scores: Iterable[Scored], number: Callable[[float], str]) -> dict[str, str | None]:
-    """The cells of `columns` for one model."""
-    cells: dict[str, str | None] = {}
-    for each in scores:
-        cells[each.title] = (
-            None if each.mean is None else f"{number(each.mean)} ({len(each.values)})"
-        )
-        if each.bound is not None:
-            cells[f"{each.title} bound"] = bound_text(each.bound, number)
-    return cells
+def fields(board: Leaderboard) -> Iterator[Field[tuple[Entry, Place]]]:
+    """For each measurement its mean, and the attacks' side of scores that bound distortions."""
+    for title, bounded in titles(board).items():
+        yield _mean_field(board, title)
+        if bounded:
+            yield _bound_field(board, title)
 
 
-def bound_text(bound: Bound, number: Callable[[float], str]) -> str | None:
+def _mean_field(board: Leaderboard, title: str) -> Field[tuple[Entry, Place]]:
+    def text(row: tuple[Entry, Place]) -> Cell:
+        score = _score(board, row, title)
+        if score is None or score.mean is None:
+            return Cell(None)
+        return Cell(number(score.mean), score.mean, str(len(score.values)))
+
+    meaning = "Mean over the measured images, and their number."
+    return Field(title, title, meaning, text=text, numeric=True, data=False)
+
+
+def _bound_field(board: Leaderboard, title: str) -> Field[tuple[Entry, Place]]:
+    def text(row: tuple[Entry, Place]) -> Cell:
+        score = _score(board, row, title)
+        bound = score.bound if score else None
+        return Cell(bound_text(bound), bound.smallest) if bound else Cell(None)
+
+    heading = bound_heading(title)
+    return Field(f"{title} bound", heading, BOUND, text=text, numeric=True, data=False)
+
+
+def _score(board: Leaderboard, row: tuple[Entry, Place], title: str) -> Scored | None:
+    scores = board.scores.get(row[0].model, ())
+    return next((each for each in scores if each.title == title), None)
+
+
+def bound_heading(title: str) -> str:
+    return f"{title}: attack distortion / violations"
+
+
+BOUND = (
+    "The mean of the smallest known distortions, and for how many images the score, an estimate of"
+    " a lower bound, exceeds them."
+)
+
+
+def bound_text(bound: Bound) -> str | None:
     """The attacks' side of a score: the mean, and how many images exceed theirs."""
     if bound.smallest is None:
         return None
@@ -44,7 +79,7 @@ def record(each: Scored) -> dict[str, Any]:
 
 
 def bound_record(bound: Bound) -> dict[str, Any]:
-    """A score beside the attacks' distortions, as JSON-like data."""
+    """A score next to the attacks' distortions, as JSON-like data."""
     return {
         "smallest_known_distortion": bound.smallest,
         "mean_of_the_same_images": bound.score,
@@ -53,17 +88,20 @@ def bound_record(bound: Bound) -> dict[str, Any]:
     }
 
 
+BOUND_NOTE = (
+    "attack distortion / violations: the score estimates a lower bound; shown next to its mean are"
+    " that of the smallest known distortions and the number of images where the score exceeds it"
+    " (masked gradients or a bad fit)"
+)
+
+
 def notes(board: Leaderboard) -> Iterable[str]:
     """What the columns do not say."""
     found = titles(board)
     if found:
         yield f"{', '.join(found)}: mean (number of measured images)"
     if any(found.values()):
-        yield (
-            "≤ attacks' / above: the score estimates a lower bound; beside it the mean of the"
-            " smallest known distortions, and for how many images the score exceeds it (masked"
-            " gradients or a bad fit)"
-        )
+        yield BOUND_NOTE
     yield from map(correlation_note, board.correlations)
 
 

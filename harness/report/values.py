@@ -41,5 +41,5 @@ def number(value: float, sign: str = "") -> str:
 def amount(count: int) -> str:
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= unit:
-            return f"{count / unit:.3g} {name}"
+            return f"{count / unit:.3g}{name}"
     return str(count)

@@ -10,7 +10,7 @@ from boards import Shown, leaderboard
 from harness.analysis.leaderboard import Leaderboard
 from harness.errors import ConfigError
 from harness.plugins import Catalog, Kind, Registration, installed
-from harness.report.leaderboard import footnotes, records
+from harness.report.leaderboard import footnotes, presentation
 
 RIGHT = [True] * 10
 FGSM = {
@@ -84,7 +84,7 @@ def test_infinite_median_is_null_and_flagged_in_json(bench: Any, define: Any) ->
     bench.run(define("a"), 3)
     bench.clean("a", [True] * 3)
     bench.attack("a", [0.1, "r", "r"])
-    (record,) = records(leaderboard(bench.sql))
+    (record,) = presentation(leaderboard(bench.sql)).records
     assert record["distortion_median_all"] is None
     assert record["distortion_median_all_infinite"]
     json.dumps(record, allow_nan=False)
@@ -98,12 +98,12 @@ def test_no_verdict_is_neither_success_nor_failure(
     bench.clean("a", [True] * 4)
     bench.attack("a", [0.1, "r", 0.1, row])
     board = leaderboard(bench.sql)
-    (record,) = records(board)
+    (record,) = presentation(board).records
     assert record["success"] == pytest.approx(2 / 3)
     assert (record["success_at_least"], record["success_at_most"]) == (2 / 4, 3 / 4)
     assert (record[column], record["complete"], record["status"]) == (1, False, "incomplete")
     assert "‡ a: of 4 images 1" in notes(board)
-    assert "success between 50.0% and 75.0%" in notes(board)
+    assert "success rate between 50.0% and 75.0%" in notes(board)
 
 
 def test_a_missing_image_that_is_misclassified_cannot_change_the_success(
@@ -153,7 +153,7 @@ def test_a_suite_with_no_attack_results_at_all(bench: Any, define: Any) -> None:
     assert {place.status for _, place in board.rows} == {"not run"}
     assert (board.trial.attack.label, board.trial.dataset) == ("ifgsm", "dots")
     assert "no frontier fit" in notes(board)
-    json.dumps(records(board), allow_nan=False)
+    json.dumps(presentation(board).records, allow_nan=False)
 
 
 def test_no_success_has_no_distortion_and_is_said(bench: Any, define: Any) -> None:
@@ -282,9 +282,9 @@ def test_published_accuracy(bench: Any, define: Any) -> None:
     assert entry(board, "b").top1 is None
     assert [point.name for point in board.column.frontier.members] == ["a"]
     assert board.column.frontier.members[0].error == pytest.approx(0.005)
-    assert "no published accuracy, left out of the fit: e, d, f, c, b" not in notes(board)
-    assert "no published accuracy, left out of the fit: " in notes(board)
-    record = next(row for row in records(board) if row["model"] == "a")
+    assert "no published accuracy, excluded from the fit: e, d, f, c, b" not in notes(board)
+    assert "no published accuracy, excluded from the fit: " in notes(board)
+    record = next(row for row in presentation(board).records if row["model"] == "a")
     assert (record["top1_low"], record["top1_measured"]) == (None, 0.4)
 
 
@@ -318,12 +318,12 @@ def test_metrics_are_over_the_boards_images(bench: Any, define: Any) -> None:
         bench.clean("a", [True, True, True, False][:images], shape=[3, 2, 2])
         cell = bench.attack("a", [0.1, "r", 0.3, "w"][:images])
         bench.score(cell, "success", 0.5)  # of that run's images: not the board's three
-    (record,) = records(leaderboard(bench.sql, catalog=installed()))
+    (record,) = presentation(leaderboard(bench.sql, catalog=installed())).records
     assert (record["attacked"], record["success"]) == (3, 2 / 3)
     assert record["metrics"] == {"linf": pytest.approx(0.2), "success": 2 / 3}
     bench.clean("b", [False, True], shape=[3, 2, 2])  # one image is right on both models
     bench.attack("b", ["w", "r"])
-    (common, _) = records(leaderboard(bench.sql, catalog=installed(), images="common"))
+    (common, _) = presentation(leaderboard(bench.sql, catalog=installed(), images="common")).records
     assert (common["attacked"], common["success"]) == (1, 0)
     assert common["metrics"] == {"linf": None, "success": 0}
 
@@ -346,14 +346,14 @@ def test_a_metric_that_cannot_be_computed_is_as_stored_over_the_same_images(
             bench.score(bench.attack(model, [0.1] * images), "lost", value)
     bench.score(bench.sql.execute("SELECT max(id) FROM cells").fetchone()[0], "huge", math.inf)
     board = leaderboard(bench.sql, catalog=Lost([]))
-    assert [each["metrics"] for each in records(board)] == [
+    assert [each["metrics"] for each in presentation(board).records] == [
         {"huge": None, "lost": 2.0}, {"huge": None, "lost": 2.0}
     ]  # fmt: skip
     bench.run(define("ab"), 1)  # of one image of two
     bench.clean("a", [True])
     bench.score(bench.attack("a", [0.1]), "lost", 3.0)
     board = leaderboard(bench.sql, catalog=Lost([]))
-    assert [each["metrics"]["lost"] for each in records(board)] == [None, 2.0]
+    assert [each["metrics"]["lost"] for each in presentation(board).records] == [None, 2.0]
     said = "cannot be imported" if broken else "no installed plugin provides it"
     (line,) = (line for line in footnotes(board) if "metric lost" in line)
     assert said in line

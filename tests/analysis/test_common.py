@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from harness.analysis.common import common_images
 from harness.analysis.leaderboard import Leaderboard
 from harness.plugins import Catalog, installed
-from harness.report.leaderboard import footnotes, records, title
+from harness.report.leaderboard import footnotes, presentation
 
 # Ten images; "." is right, "x" wrong, "?" failed. Images 3, 6, 8 and 9 are common.
 CLEAN = {"a": "x.........", "b": ".x.....x..", "c": "..x.xx....", "d": ".........."}
@@ -101,25 +101,25 @@ def test_the_frontier_goes_through_what_is_left(bench: Any, define: Any) -> None
 def test_metrics_are_those_of_the_common_images(bench: Any, define: Any) -> None:
     fill(bench, define)
     board = common(bench, catalog=installed())
-    assert all(row["metrics"] == {"success": row["success"]} for row in records(board))
-    assert "measurements, being over all images, are left out" in notes(board)
+    assert all(row["metrics"] == {"success": row["success"]} for row in presentation(board).records)
+    assert "measurements are over all images and therefore left out" in notes(board)
     # One that cannot be computed is stored over all images, which these are not.
     board = common(bench, catalog=Catalog([]))
-    assert all(row["metrics"] == {"success": None} for row in records(board))
+    assert all(row["metrics"] == {"success": None} for row in presentation(board).records)
     assert "metric success is not computed" in notes(board)
 
 
 def test_the_number_is_said(bench: Any, define: Any) -> None:
     fill(bench, define)
     board = common(bench)
-    assert title(board) == "toy: ifgsm, goal random, 4 common images"
+    assert presentation(board).title == "toy: ifgsm, goal random, 4 common images"
     assert "common images: 4 of 10, which all of 4 models classify correctly" in notes(board)
     assert "attacked/all common ones of the cell" in notes(board)
-    row = json.loads(json.dumps(records(board), allow_nan=False))[0]
+    row = json.loads(json.dumps(presentation(board).records, allow_nan=False))[0]
     assert (row["common_images"], row["common_images_of"], row["images"]) == (4, 10, 4)
     plain = leaderboard(bench.sql)
-    assert "common" not in title(plain) + notes(plain)
-    assert records(plain)[0]["common_images"] is None
+    assert "common" not in presentation(plain).title + notes(plain)
+    assert presentation(plain).records[0]["common_images"] is None
 
 
 def test_images_without_a_prediction_cannot_be_common(bench: Any, define: Any) -> None:
@@ -183,7 +183,7 @@ def test_nothing_in_common(bench: Any, define: Any) -> None:
     board = common(bench)
     assert {place.status for _, place in board.rows} == {"complete"}
     assert "common images: 0 of 2" in notes(board)
-    row = records(board)[0]
+    row = presentation(board).records[0]
     assert (row["success"], row["distortion_mean"], row["images"]) == (None, None, 0)
 
 

@@ -18,7 +18,7 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.reference import PAPER
 from harness.analysis.scores import rank_correlation
 from harness.errors import ConfigError
-from harness.report.joint import columns, document, footnotes
+from harness.report.joint import footnotes, presentation
 
 MODELS = "abcdefgh"
 IMAGES = 30
@@ -197,8 +197,8 @@ def test_what_is_incomplete_is_marked_and_said(filled: Any) -> None:
 def test_scores_stand_beside_the_attacks_and_correlate_with_them(filled: Any) -> None:
     board = joint(filled.sql)
     clever = title(board, "clever l2.score")
-    headings = [column.heading for column in columns(board)]
-    assert headings[-2] == "clever l2.score ≤ attacks' / above"
+    headings = [column.heading for column in presentation(board).columns]
+    assert headings[-2] == "clever l2.score: attack distortion / violations"
     assert len(set(headings)) == len(headings)
     # The smallest known l2 of an image is that of any attack, whatever it minimises.
     above = filled.sql.execute(
@@ -283,7 +283,7 @@ def test_a_suite_without_any_metric_of_the_goal(bench: Any, define: Any) -> None
 
 def test_json_holds_fits_correlations_and_every_place(filled: Any) -> None:
     board = joint(filled.sql, replicates=50)
-    whole = json.loads(json.dumps(document(board), allow_nan=False))
+    whole = json.loads(json.dumps(presentation(board).document, allow_nan=False))
     assert [metric["title"] for metric in whole["metrics"]] == [m.title for m in board.columns]
     assert {"a", "b", "r2", "members", "a_interval"} <= set(whole["metrics"][0])
     assert len(whole["rank_correlations"]) == 6
@@ -309,7 +309,7 @@ class TestCommand:
         assert (done.returncode, done.stderr) == (0, "")
         for text in ("ifgsm linf", "cw l2", "ead l1", "clever l2.score", "divergence psi",
                      "mean rank", "rank correlation (Spearman) of divergence psi",
-                     "ead: y = a + b ln(1 - top-1)", "95 % intervals", " to +", "‡"):  # fmt: skip
+                     "ead: y = a + b ln(1 - top-1)", "95% intervals", " to +", "‡"):  # fmt: skip
             assert text in done.stdout
 
     def test_csv_is_flat_and_json_an_object(self, filled: Any) -> None:
@@ -323,7 +323,7 @@ class TestCommand:
 
     def test_single_boards_say_intervals_and_correlations_too(self, filled: Any) -> None:
         done = self.leaderboard(filled, "--attack", "cw", "--intervals", "--replicates", "60")
-        for text in ("distance (95 %)", "on frontier", "60 bootstrap replicates",
+        for text in ("frontier residual (95% CI)", "on frontier", "60 bootstrap replicates",
                      "rank correlation (Spearman) of clever l2.score with the mean distortion of cw"
                      " over 8 models", "divergence psi"):  # fmt: skip
             assert text in done.stdout

@@ -117,7 +117,8 @@ def test_people_see_every_model_every_number_and_the_notes(filled: Any, format: 
     done = leaderboard(filled, "--format", format)
     assert (done.returncode, done.stderr) == (0, "")
     for text in (*MODELS, "eta", "R²", "members", "18/20", "‡ zeta: of 20 images 1 missing",
-                 "‡ eta: not run", "† success under 95 %", "(95 %)", "pixel space"):  # fmt: skip
+                 "‡ eta: not run", "† success rate under 95%", "(95% CI)",
+                 "pixel space"):  # fmt: skip
         assert text in done.stdout
     assert "…" not in done.stdout
     if format == "md":

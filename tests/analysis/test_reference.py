@@ -168,7 +168,7 @@ def test_l2_is_divided_by_each_models_own_pixels(two: Any) -> None:
     text = "\n".join(footnotes(board))
     assert "published by Su et al. 2018" in text
     assert "height times the width" in text
-    assert "no known input size, so no distance: c" in text
+    assert "unknown input size, so no residual: c" in text
 
 
 def test_a_fixed_budget_has_no_reference(two: Any) -> None:

@@ -137,8 +137,8 @@ def test_the_cache_folder(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (7, "7"), (999.4, "999"), (999.6, "1 k"), (1234, "1.23 k"), (1.5e6, "1.5 M"),
-     (2e19, "20 E"), (2e21, "2000 E")],
+    [(0, "0"), (7, "7"), (999.4, "999"), (999.6, "1k"), (1234, "1.23k"), (1.5e6, "1.5M"),
+     (2e19, "20E"), (2e21, "2000E")],
 )  # fmt: skip
 def test_numbers_for_people(value, text):
     assert si(value) == text
