@@ -11,27 +11,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import option, output_format
+from harness.cli.printing import show
 from harness.errors import ExitCode
-from harness.report.tables import Column, Format, render
+from harness.report.presentation import Field, Format, present
 from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.importing.run import Outcome
 
-_COLUMNS = [
-    Column("name", "model"),
-    Column("input", "input"),
-    Column("logits", "logits"),
-    Column("nodes", "nodes", "{:,}".format, right=True),
-    Column("parameters", "parameters", "{:,}".format, right=True),
-    Column("error_runtime", "TF-ORT", "{:.1e}".format, right=True),
-    Column("error_torch", "TF-torch", "{:.1e}".format, right=True),
-    Column("error_gradient", "gradient", "{:.1e}".format, right=True),
-    Column("batch", "batch", right=True),
-    Column("seconds", "seconds", "{:.1f}".format, right=True),
-    Column("status", "status"),
+_FIELDS: list[Field[dict[str, Any]]] = [
+    Field("name", "model"),
+    Field("input", "input"),
+    Field("logits", "logits"),
+    Field("nodes", "nodes", show="{:,}".format, numeric=True),
+    Field("parameters", "parameters", show="{:,}".format, numeric=True),
+    Field("error_runtime", "TF-ORT", show="{:.1e}".format, numeric=True),
+    Field("error_torch", "TF-torch", show="{:.1e}".format, numeric=True),
+    Field("error_gradient", "gradient", show="{:.1e}".format, numeric=True),
+    Field("batch", "batch", numeric=True),
+    Field("seconds", "seconds", show="{:.1f}".format, numeric=True),
+    Field("status", "status"),
 ]
-_DATA = [*_COLUMNS, Column("error", "error")]
+_DATA = [*_FIELDS, Field("error", "error")]
 
 
 class _Size(click.ParamType[tuple[int, int]]):
@@ -99,7 +100,8 @@ def import_models(
         outcomes.append(outcome)
         if outcome.error is not None:
             echo(f"error: {outcome.error}", err=True)
-    echo(render([_row(o) for o in outcomes], _columns(format, outcomes), format))
+    rows = [_row(outcome) for outcome in outcomes]
+    show(present(_fields(format, outcomes), rows, document=rows), format)
     failed = any(outcome.error is not None for outcome in outcomes)
     return ExitCode.CELLS_FAILED if failed else ExitCode.OK
 
@@ -114,8 +116,8 @@ def _finite(value: Any) -> Any:
     return None if value == float("inf") else value
 
 
-def _columns(format: Format, outcomes: Sequence[Outcome]) -> list[Column]:
+def _fields(format: Format, outcomes: Sequence[Outcome]) -> list[Field[dict[str, Any]]]:
     """The columns that say something; people read the errors above the table."""
-    columns = _COLUMNS if format == "table" else _DATA
+    fields = _FIELDS if format == "table" else _DATA
     fixed = any(outcome.batch is not None for outcome in outcomes)
-    return [column for column in columns if fixed or format != "table" or column.key != "batch"]
+    return [field for field in fields if fixed or format != "table" or field.key != "batch"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from harness.api import NORMS, CleanPrediction, Outcome, Status
 from harness.library.tables import Table
-from harness.report.tables import Column
+from harness.report.presentation import Field, present
 
 SHOWN = 20
 """Images that a printed result lists."""
@@ -117,7 +117,7 @@ class AttackResult:
             }
             for number in range(len(self))
         ]
-        return Table("outcomes", COLUMNS, rows)
+        return Table(present(FIELDS, rows, title="outcomes"))
 
     def to_pandas(self) -> Any:
         """The outcomes as a pandas DataFrame, one row per image; see `Table.to_pandas`."""
@@ -134,9 +134,10 @@ class AttackResult:
 
     def _shown(self) -> Table:
         rows, left = self.table().rows[:SHOWN], len(self) - SHOWN
-        columns = [c for c in COLUMNS if any(row[c.key] is not None for row in rows)]
+        fields = [each for each in FIELDS if any(row[each.key] is not None for row in rows)]
         more = [f"... and {left} more"] if left > 0 else []
-        return Table(self.summary, columns, rows, [*more, *self.notes])
+        notes = [*more, *self.notes]
+        return Table(present(fields, rows, title=self.summary, notes=notes))
 
     def __repr__(self) -> str:
         return repr(self._shown())
@@ -149,17 +150,17 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-COLUMNS = (
-    Column("image", "image", right=True),
-    Column("status", "status"),
-    Column("clean", "clean", right=True),
-    Column("target", "target", right=True),
-    Column("predicted", "predicted", right=True),
-    Column("margin", "margin", _number, right=True),
-    *(Column(norm, norm, _number, right=True) for norm in NORMS),
-    Column("forwards", "forward passes", right=True),
-    Column("backwards", "backward passes", right=True),
-    Column("error", "error"),
+FIELDS: tuple[Field[Mapping[str, Any]], ...] = (
+    Field("image", "image", numeric=True),
+    Field("status", "status"),
+    Field("clean", "clean", numeric=True),
+    Field("target", "target", numeric=True),
+    Field("predicted", "predicted", numeric=True),
+    Field("margin", "margin", show=_number, numeric=True),
+    *(Field(norm, norm, show=_number, numeric=True) for norm in NORMS),
+    Field("forwards", "forward passes", numeric=True),
+    Field("backwards", "backward passes", numeric=True),
+    Field("error", "error"),
 )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from harness.api import MissingError
-from harness.report.tables import Column, cell, render
+from harness.report.presentation import Cell, Column, Presentation
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -16,15 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Table(Sequence[Mapping[str, Any]]):
-    """Rows by key, as ``--format json`` prints them; ``columns`` is what a table shows of them.
+    """Rows by key, as ``--format json`` prints them; ``presented`` is how they are shown.
 
     A sequence of mappings: ``table[0]["model"]``.
     """
 
-    title: str
-    columns: Sequence[Column]
-    rows: Sequence[Mapping[str, Any]]
-    notes: Sequence[str] = ()
+    presented: Presentation
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        return self.presented.records
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the columns do not say, one line each."""
+        return self.presented.notes
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -48,24 +54,27 @@ class Table(Sequence[Mapping[str, Any]]):
         return DataFrame([dict(row) for row in self.rows])
 
     def __repr__(self) -> str:
-        shown = (
-            render(self.rows, self.columns, "table", title=self.title) if self.rows else self.title
-        )
-        return "\n".join([shown, *self.notes])
+        from click import unstyle
+
+        from harness.report.text import render
+
+        shown = self.presented if self.rows else replace(self.presented, columns=())
+        return unstyle(render(shown, "table"))
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th>{escape(column.heading)}</th>" for column in self.columns)
+        shown = self.presented
+        heads = "".join(f"<th>{escape(column.heading)}</th>" for column in shown.columns)
         rows = "".join(
-            "<tr>" + "".join(_html(row, column) for column in self.columns) + "</tr>"
-            for row in self.rows
+            "<tr>" + "".join(map(_html, row, shown.columns)) + "</tr>" for row in shown.rows
         )
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in shown.notes)
         return (
-            f"<table><caption>{escape(self.title)}</caption><thead><tr>{heads}</tr></thead>"
+            f"<table><caption>{escape(shown.title)}</caption><thead><tr>{heads}</tr></thead>"
             f"<tbody>{rows}</tbody></table>{notes}"
         )
 
 
-def _html(row: Mapping[str, Any], column: Column) -> str:
-    align = ' style="text-align: right"' if column.right else ""
-    return f"<td{align}>{escape(cell(row, column))}</td>"
+def _html(cell: Cell, column: Column) -> str:
+    align = ' style="text-align: right"' if column.numeric else ""
+    text = "–" if cell.plain is None else cell.plain
+    return f"<td{align}>{escape(text)}</td>"

@@ -108,7 +108,7 @@ class Presentation:
 
     Attributes:
         records: for programs, one per row; CSV has those of their values that are neither lists nor
-            mappings.
+            mappings. ``header`` names them where there is no record.
         notes: what the columns do not say, one line each.
         document: JSON, where that is more than the records.
     """
@@ -117,6 +117,7 @@ class Presentation:
     columns: tuple[Column, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
     records: tuple[Mapping[str, Any], ...] = ()
+    header: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     parts: tuple[Presentation | Drawing, ...] = ()
     document: Any = None
@@ -145,6 +146,7 @@ def present(
         records=tuple(
             {field.key: field.value_of(row) for field in fields if field.data} for row in rows
         ),
+        header=tuple(field.key for field in fields if field.data),
         notes=tuple(notes),
         parts=tuple(parts),
         document=document,

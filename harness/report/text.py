@@ -61,8 +61,7 @@ def _csv(found: Presentation) -> str:
         for name, value in record.items()
         if isinstance(value, list | dict)
     }
-    header = [name for name in names if name not in nested]
-    header = header or [column.key for column in found.columns]
+    header = [name for name in names if name not in nested] or found.header
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)

@@ -154,7 +154,9 @@ def test_a_model_without_clean_predictions_has_no_say(
     assert board.common is not None
     assert len(board.common.images) == 4
     assert "which all of 4 models" in notes(board)
-    assert "no clean predictions at all, so no say in which images are common: e" in notes(board)
+    assert "without any clean predictions, so ignored in the choice of common images: e" in notes(
+        board
+    )
     assert entry(board, "e").status == "not run"
 
 
