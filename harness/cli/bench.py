@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,31 +10,44 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness.cli.options import option, output_format, registries
+from harness.cli.printing import show
 from harness.cli.selection import auto_or_number, request
 from harness.cli.verbs import verb
 from harness.errors import ExitCode
+from harness.report.presentation import Field, Format, Presentation, present
 from harness.report.quantities import si
 from harness.report.quantities import size as in_bytes
-from harness.report.tables import Column, Format, render
 from harness.terminal import echo
 
 if TYPE_CHECKING:
+    import torch
+
     from harness.estimate.bench import Speed
 
-_MODEL = (
-    Column("model", "model"),
-    Column("source", "source"),
-    Column("parameters", "params", si, right=True),
-    Column("size", "size", right=True),
-    Column("batch_size", "batch", right=True),
-    Column("forward", "forward", si, right=True),
-    Column("gradient", "with bwd.", si, right=True),
+_Row = Mapping[str, Any]
+
+_MODEL: tuple[Field[_Row], ...] = (
+    Field("model", "model"),
+    Field("source", "source"),
+    Field("loader"),
+    Field("architecture"),
+    Field("weights"),
+    Field("parameters", "params", show=si, numeric=True),
+    Field("size", "size", numeric=True),
+    Field("batch_size", "batch", numeric=True),
+    Field("forward", "forward", show=si, numeric=True),
+    Field("gradient", "forward + backward", show=si, numeric=True),
 )
-_DATA = (
-    "model", "source", "loader", "architecture", "weights", "parameters", "size", "batch_size",
-    "forward", "gradient",
-)  # fmt: skip
-_MACHINE = ("device", "processor", "cores", "threads", "torch", "precision", "seconds", "problem")
+_MACHINE: tuple[Field[_Row], ...] = (
+    Field("device"),
+    Field("processor"),
+    Field("cores"),
+    Field("threads"),
+    Field("torch"),
+    Field("precision"),
+    Field("seconds"),
+    Field("problem"),
+)
 
 
 @verb("bench")
@@ -79,10 +92,9 @@ def bench(
     """
     size = auto_or_number(batch_size, "--batch-size", "batch size")
 
-    from harness.engine.device import describe, resolve_device
     from harness.engine.device import precision as arithmetic
+    from harness.engine.device import resolve_device
     from harness.estimate.bench import Bench, bench_model, stepped_attacks
-    from harness.estimate.machine import machine
     from harness.plugins import installed
     from harness.registry import load
     from harness.resolve.models import choose_models
@@ -98,14 +110,6 @@ def bench(
         batch_size=size,
         seconds=seconds,
     )
-    known = machine()
-    facts = {
-        "device": describe(place),
-        **{name: known[name] for name in ("processor", "cores", "torch")},
-        "threads": _threads(),
-        "precision": precision,
-        "seconds": seconds,
-    }
     found: list[Speed] = []
     interrupted = False
     with arithmetic(precision, place):
@@ -116,49 +120,55 @@ def bench(
             except KeyboardInterrupt:  # print what is known so far
                 interrupted = True
                 break
-    _print(found, list(plan.attacks), facts, format)
+    if found:
+        facts = {**_facts(place), "precision": precision, "seconds": seconds}
+        show(_presented(found, list(plan.attacks), facts), format)
     if interrupted:
         echo(f"interrupted after {len(found)} of {len(chosen)} models", err=True)
         return ExitCode.INTERRUPTED
     return _exit_code(found)
 
 
-def _threads() -> int:
+def _facts(device: torch.device) -> dict[str, Any]:
+    """Where the speeds are measured."""
     import torch
 
-    return torch.get_num_threads()
+    from harness.engine.device import describe
+    from harness.estimate.machine import machine
+
+    known = machine()
+    return {
+        "device": describe(device),
+        **{name: known[name] for name in ("processor", "cores", "torch")},
+        "threads": torch.get_num_threads(),
+    }
 
 
-def _print(
-    found: Sequence[Speed], attacks: Sequence[str], facts: dict[str, Any], format: Format
-) -> None:
-    if not found:
-        return
+def _presented(
+    found: Sequence[Speed], attacks: Sequence[str], facts: Mapping[str, Any]
+) -> Presentation:
     rows = [_row(speed, attacks, facts) for speed in found]
-    steps = [Column(f"{name}_steps", name, si, right=True) for name in attacks]
-    if format in ("table", "md"):
-        columns = [*_MODEL, *steps, Column("memory", "memory", in_bytes, right=True)]
-    else:
-        names = [*_DATA, *(column.key for column in steps), "memory", *_MACHINE]
-        columns = [Column(name, name) for name in names]
-    echo(render(rows, columns, format))
-    for line in _notes(found, facts):
-        echo(line, err=format in ("json", "csv"))
+    fields = [
+        *_MODEL,
+        *(Field[_Row](f"{name}_steps", name, show=si, numeric=True) for name in attacks),
+        Field[_Row]("memory", "memory", show=in_bytes, numeric=True),
+        *_MACHINE,
+    ]
+    return present(fields, rows, notes=_notes(found, facts), document=rows)
 
 
-def _row(speed: Speed, attacks: Sequence[str], facts: dict[str, Any]) -> dict[str, Any]:
+def _row(speed: Speed, attacks: Sequence[str], facts: Mapping[str, Any]) -> dict[str, Any]:
     row = asdict(speed)
     steps = row.pop("steps")
     row["size"] = speed.size and "x".join(map(str, speed.size))
     return {**row, **{f"{name}_steps": steps.get(name) for name in attacks}, **facts}
 
 
-def _notes(found: Sequence[Speed], facts: dict[str, Any]) -> list[str]:
+def _notes(found: Sequence[Speed], facts: Mapping[str, Any]) -> list[str]:
     on = facts["device"]
     if on.startswith("cpu"):
         on += f", {facts['processor']}, {facts['cores']} cores"
     lines = [
-        "",
         f"{on}, torch {facts['torch']}, {facts['precision']}, {facts['seconds']:g} s per"
         " measurement: medians of images per second; attacks: images times rounds per second",
     ]

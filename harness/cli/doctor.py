@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import output_format, strict
+from harness.cli.printing import show
 from harness.cli.selection import needs, request
 from harness.cli.verbs import verb
 from harness.errors import ExitCode
+from harness.report.presentation import Format
 from harness.report.requirements import requirements_table
-from harness.report.tables import Format
-from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.resolve.inventory import Inventory
@@ -35,12 +35,11 @@ def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selec
 
     asked = request(**selected)
     inventory = check_requirements(asked, load(registry_files), installed())
-    echo(requirements_table(inventory.rows, format))
     unfit: list[str] = []
     if inventory.dataset is not None:
         unfit = list(misfits(inventory.choice.models, inventory.dataset[1]))
-    for line in (*inventory.choice.notes, *unfit, *_verdict(inventory, asked.suite)):
-        echo(line, err=format in ("json", "csv"))
+    notes = (*inventory.choice.notes, *unfit, *_verdict(inventory, asked.suite))
+    show(requirements_table(inventory.rows, notes), format)
     if inventory.all("missing"):
         return ExitCode.MISSING
     return ExitCode.CELLS_FAILED if strict and (unfit or inventory.unoffered) else ExitCode.OK

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import option, output_format
+from harness.cli.printing import show
 from harness.cli.selection import missing_listed, request, selection
 from harness.cli.verbs import verb
+from harness.report.presentation import Field, Format, Presentation, present
 from harness.report.quantities import flop, si, size, span
-from harness.report.tables import Column, Format, render
 from harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -21,27 +21,29 @@ if TYPE_CHECKING:
     from harness.resolve.prepare import Draft
     from harness.resolve.request import Request
 
-_COST = (
-    Column("pending", "pending", right=True),
-    Column("forwards", "forward passes", si, right=True),
-    Column("backwards", "backward passes", si, right=True),
-    Column("flops", "FLOPs", flop, right=True),
-    Column("seconds", "time", span, right=True),
-    Column("kept_bytes", "artifacts", size, right=True),
+_Row = Mapping[str, Any]
+
+_COST: tuple[Field[_Row], ...] = (
+    Field("pending", "pending", numeric=True),
+    Field("forwards", "forward passes", show=si, numeric=True),
+    Field("backwards", "backward passes", show=si, numeric=True),
+    Field("flops", "FLOPs", show=flop, numeric=True),
+    Field("seconds", "time", show=span, numeric=True),
+    Field("kept_bytes", "artifacts", show=size, numeric=True),
 )
-ATTACKS = (
-    Column("attack", "attack"),
-    Column("goal", "goal"),
-    Column("cells", "cells", right=True),
-    Column("images", "images", right=True),
-    Column("stored", "stored", right=True),
+ATTACKS: tuple[Field[_Row], ...] = (
+    Field("attack", "attack"),
+    Field("goal", "goal"),
+    Field("cells", "cells", numeric=True),
+    Field("images", "images", numeric=True),
+    Field("stored", "stored", numeric=True),
     *_COST,
 )
-MODELS = (
-    Column("model", "model"),
-    Column("source", "source"),
-    Column("forward_flops", "forward FLOPs", flop, right=True),
-    Column("gradient_flops", "forward + backward FLOPs", flop, right=True),
+MODELS: tuple[Field[_Row], ...] = (
+    Field("model", "model"),
+    Field("source", "source"),
+    Field("forward_flops", "forward FLOPs", show=flop, numeric=True),
+    Field("gradient_flops", "forward + backward FLOPs", show=flop, numeric=True),
     *_COST,
 )
 
@@ -99,26 +101,25 @@ def show_plan(
     calibration = calibrate(
         resolved, busy, device, measure=measure, say=lambda line: echo(line, err=True)
     )
-    _print(estimate(resolved, cells, left.transfers, calibration), format)
+    show(_presented(estimate(resolved, cells, left.transfers, calibration)), format)
     for line in _warnings(drafted):
         echo(line, err=True)
 
 
-def _print(found: Estimate, format: Format) -> None:
-    if format == "json":
-        echo(json.dumps(found.document(), indent=2, allow_nan=False))
-    else:
-        echo(render(found.attacks, ATTACKS, format))
-    if format in ("table", "md"):
-        echo("\n" + render(found.models, MODELS, format))
+def _presented(found: Estimate) -> Presentation:
+    """One table of attacks and goals, one of models, and what all of it comes to."""
     pairs = f"{found.pairs} pairs, " if found.pairs else ""
-    echo(
+    counts = (
         f"suite {found.suite}: {len(found.models)} models, {found.cells} cells, "
-        f"{pairs}{found.images} images, {found.cost.images} pending",
-        err=format != "table",
+        f"{pairs}{found.images} images, {found.cost.images} pending"
     )
-    for line in _totals(found):
-        echo(line, err=format != "table")
+    return present(
+        ATTACKS,
+        found.attacks,
+        parts=[present(MODELS, found.models)],
+        notes=[counts, *_totals(found)],
+        document=found.document(),
+    )
 
 
 def _totals(found: Estimate) -> list[str]:

@@ -12,6 +12,7 @@ import click
 from harness.cli.options import Decorator, data_places, database, option, registries
 from harness.errors import ConfigError
 from harness.report.requirements import requirements_table
+from harness.report.text import render
 from harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -165,5 +166,5 @@ def missing_listed() -> Iterator[None]:
     try:
         yield
     except RequirementsMissing as error:
-        echo(requirements_table(error.rows, "table"), err=True)
+        echo(render(requirements_table(error.rows), "table"), err=True)
         raise

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from harness.report.tables import Column, Format, render
+from harness.report.presentation import Field, Presentation, present
 
 if TYPE_CHECKING:
     from harness.resolve.inventory import Requirement
 
-_COLUMNS = (
-    Column("kind", "kind"),
-    Column("name", "name"),
-    Column("source", "source"),
-    Column("fidelity", "fidelity"),
-    Column("state", "state"),
-    Column("bytes", "MB", lambda size: f"{size / 1e6:,.1f}", right=True),
-    Column("licence", "licence"),
-    Column("problem", "problem"),
-    Column("how", "how to get it"),
+
+def _or_none(key: str) -> Any:
+    """The value of a requirement; None where it is empty."""
+    return lambda row: getattr(row, key) or None
+
+
+_FIELDS: tuple[Field[Requirement], ...] = (
+    Field("kind", "kind"),
+    Field("name", "name"),
+    Field("source", "source"),
+    Field("fidelity", "fidelity"),
+    Field("state", "state"),
+    Field("bytes", "MB", show=lambda size: f"{size / 1e6:,.1f}", numeric=True),
+    Field("licence", "licence", value=_or_none("licence")),
+    Field("problem", "problem", value=_or_none("problem")),
+    Field("how", "how to get it", value=_or_none("how")),
+    Field("path", value=lambda row: None if row.path is None else str(row.path)),
+    Field("url"),
 )
-_DATA = (*_COLUMNS, Column("path", "path"), Column("url", "url"))
 
 
-def requirements_table(rows: Sequence[Requirement], format: Format) -> str:
+def requirements_table(rows: Sequence[Requirement], notes: Iterable[str] = ()) -> Presentation:
     """One row per model and dataset; without empty columns where people read it."""
-    found = [
-        {
-            name: str(value) if isinstance(value, Path) else value if value != "" else None
-            for name, value in asdict(row).items()
-        }
-        for row in rows
-    ]
-    columns = [c for c in _COLUMNS if any(row[c.key] is not None for row in found)]
-    return render(found, columns if format in ("table", "md") else _DATA, format)
+    empty = {field.key for field in _FIELDS if all(field.value_of(row) is None for row in rows)}
+    fields = [replace(each, heading=None) if each.key in empty else each for each in _FIELDS]
+    return present(fields, rows, notes=notes)
