@@ -15,7 +15,7 @@ from harness.engine.jobs import Job
 from harness.engine.judge import judge, to_8_bits
 
 LOGIT_TOLERANCE = 1e-4
-"""Logits nearer than this, as a share of the largest, may change places with the arithmetic."""
+"""Logits closer than this, as a share of the largest, may swap places with the arithmetic."""
 SAME_NORM = 1e-6
 """How far a stored norm may be off, relatively."""
 
@@ -43,23 +43,23 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of checking a claim.
+class Recheck:
+    """How a claim compares with the same judgement now.
 
     Attributes:
         verdict: how the verdict differs, in words; None: it does not.
-        hair: whether that is by less than `LOGIT_TOLERANCE`, and so no error.
-        clean: whether the clean image was available, and norms were compared.
+        tie: whether that is a numerical tie, within `LOGIT_TOLERANCE`, and so not an error.
+        measured: whether the clean image was available, and norms were compared.
         norms: how they differ; None: they do not.
     """
 
     verdict: str | None
-    hair: bool
-    clean: bool
+    tie: bool
+    measured: bool
     norms: str | None
 
 
-def check(model: PixelClassifier, declared: Declaration, claims: Sequence[Claim]) -> list[Finding]:
+def check(model: PixelClassifier, declared: Declaration, claims: Sequence[Claim]) -> list[Recheck]:
     """Judge the candidates of ``claims`` as the harness did, and compare.
 
     Without its clean image a candidate is not judged by its distortion.
@@ -88,32 +88,32 @@ def _job(claim: Claim) -> Job:
     )
 
 
-def _compared(model: PixelClassifier, claim: Claim, now: Outcome) -> Finding:
+def _compared(model: PixelClassifier, claim: Claim, now: Outcome) -> Recheck:
     stored = claim.outcome
     wrong: list[str] = []
-    hair = True
+    tie = True
     known = claim.clean is not None or stored.status is not Status.INVALID
     if now.verdict.predicted != stored.verdict.predicted or (
         known and now.status is not stored.status
     ):
         wrong.append(f"stored {_said(stored.verdict)}, now {_said(now.verdict)}")
         judgeable = now.status.judged and stored.status.judged
-        hair = judgeable and _within_tolerance(model, claim.candidate, stored.verdict, now.verdict)
+        tie = judgeable and _tied(model, claim.candidate, stored.verdict, now.verdict)
     if stored.rounded is not None:
         rounded = now.rounded or Verdict(Status.ERROR)
         if _class(rounded) != _class(stored.rounded):
             wrong.append(f"after rounding stored {_said(stored.rounded)}, now {_said(rounded)}")
             image = to_8_bits(claim.candidate)
-            hair = hair and _within_tolerance(model, image, stored.rounded, rounded)
-    return Finding(
+            tie = tie and _tied(model, image, stored.rounded, rounded)
+    return Recheck(
         verdict="; ".join(wrong) or None,
-        hair=bool(wrong) and hair,
-        clean=claim.clean is not None,
+        tie=bool(wrong) and tie,
+        measured=claim.clean is not None,
         norms=None if claim.clean is None else _differing(stored.norms, now.norms),
     )
 
 
-def _within_tolerance(model: PixelClassifier, image: Tensor, stored: Verdict, now: Verdict) -> bool:
+def _tied(model: PixelClassifier, image: Tensor, stored: Verdict, now: Verdict) -> bool:
     """Whether the stored class is another one whose logit is as good as the largest."""
     was = stored.predicted
     if was is None or now.predicted in (None, was) or not 0 <= was < model.classes:

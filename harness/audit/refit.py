@@ -1,9 +1,10 @@
-"""Measurements once more from their stored arrays: what ``harness verify --refit`` compares."""
+"""Measurements recomputed from their stored arrays, for ``harness verify --refit``."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -21,7 +22,7 @@ def rebuilt(task: Stored, catalog: Catalog) -> Measurement | str:
     """The measurement of a stored component, or why there is none."""
     registration = catalog.find(Kind.MEASUREMENT, task.name)
     if registration is None:
-        return f"no installed plugin offers {task.name!r}"
+        return f"{task.name!r} is not provided by any installed plugin"
     version = task.identity["version"]
     if registration.version != version:
         return f"version {registration.version} of {task.name!r} is installed, not {version}"
@@ -35,29 +36,40 @@ def rebuilt(task: Stored, catalog: Catalog) -> Measurement | str:
     return measurement
 
 
-def difference(measurement: Measurement, stored: Measured) -> str | bool:
-    """How the numbers differ from what the arrays give now; True: not at all; False: not known.
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """How stored numbers compare with those that their arrays give now.
 
-    A measurement that raises is told as a difference: what is stored cannot be what it measured.
+    Attributes:
+        known: False: the measurement cannot be recomputed without the model.
+        difference: in words; None: they do not differ.
     """
+
+    known: bool
+    difference: str | None = None
+
+
+def refit(measurement: Measurement, stored: Measured) -> Refit:
+    """Recompute ``stored``; a measurement that raises differs from what it had measured."""
     try:
         with contained("it"):
             found = measurement.again(stored.numbers, stored.arrays)
-        reading = None if found is None else checked_reading(found)
-        if isinstance(reading, Later):
-            raise TypeError("a Later is no MeasurementResult")
+        result = None if found is None else checked_reading(found)
+        if isinstance(result, Later):
+            raise TypeError("a Later is not a MeasurementResult")
     except Exception as error:
         text = " ".join(str(error).split())
-        return f"cannot be computed from its arrays ({type(error).__name__}: {text})"
-    if reading is None:
-        return False
-    return _compared(stored, reading) or True
+        problem = f"cannot be computed from its arrays ({type(error).__name__}: {text})"
+        return Refit(known=True, difference=problem)
+    if result is None:
+        return Refit(known=False)
+    return Refit(known=True, difference=_compared(stored, result))
 
 
-def _compared(stored: Measured, reading: MeasurementResult) -> str | None:
-    if (reading.problem is None) != (stored.status is Status.MEASURED):
-        return f"stored {stored.status}, now {reading.problem or 'measured'}"
-    now = {name: value for name, value in reading.numbers.items() if math.isfinite(value)}
+def _compared(stored: Measured, result: MeasurementResult) -> str | None:
+    if (result.problem is None) != (stored.status is Status.MEASURED):
+        return f"stored {stored.status}, now {result.problem or 'measured'}"
+    now = {name: value for name, value in result.numbers.items() if math.isfinite(value)}
     wrong = [
         name for name in sorted({*now, *stored.numbers}) if not _same(stored.numbers, now, name)
     ]

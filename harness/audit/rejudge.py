@@ -1,4 +1,4 @@
-"""Kept images before the models that they were made against, once more."""
+"""Saved adversarial examples judged again by the models that they were made against."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.api import DataError, HarnessError
-from harness.audit.recheck import Claim, Declaration, Finding, check
+from harness.audit.recheck import Claim, Declaration, Recheck, check
 from harness.engine.device import default_batch_size
 from harness.errors import StoreError
 from harness.execute.images import Images
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 class Rejudge:
-    """Finds models and data sets as a run does, and judges kept images with them.
+    """Finds models and datasets as a run does, and judges saved examples with them.
 
     Args:
-        data: where data sets lie, by name.
-        damaged: files of the artifact folder that are not to be read.
+        data: paths of datasets, by name.
+        damaged: files of the artifact folder that must not be read.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class Rejudge:
         except HarnessError as error:
             return str(error)
 
-    def findings(
+    def rechecks(
         self,
         loaded: Loaded,
         cell: CheckedCell,
         rows: Sequence[KeptOutcome],
         say: Callable[[str], None],
-    ) -> Iterator[tuple[KeptOutcome, Finding | None]]:
-        """What becomes of each row; None: its candidate cannot be read.
+    ) -> Iterator[tuple[KeptOutcome, Recheck | None]]:
+        """Each row compared with its judgement now; None: its candidate cannot be read.
 
         Raises:
             ModelError: the model fails.
@@ -104,16 +104,16 @@ class Rejudge:
             return None
 
     def _dataset(self, stored: Stored, say: Callable[[str], None]) -> Images | None:
-        """The stored data set's pictures; None, said once, where they are not here."""
+        """The stored dataset's images; None, reported once, where they are not here."""
         if stored.digest not in self._images:
             self._images[stored.digest] = None
-            problem = f"no registry names data set {stored.name!r} (--registry FILE)"
+            problem = f"no registry names dataset {stored.name!r} (--registry FILE)"
             entry = self._registry.datasets.get(stored.name)
             try:
                 if entry is not None:
                     root = self._data.get(stored.name)
                     component, dataset = dataset_component(entry, self._catalog, root=root)
-                    problem = f"data set {stored.name!r} is another version"
+                    problem = f"dataset {stored.name!r} is another version"
                     if tagged_hash("dataset", dict(component.identity)) == stored.digest:
                         self._images[stored.digest] = Images(dataset)
             except HarnessError as error:

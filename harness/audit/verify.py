@@ -1,13 +1,13 @@
-"""What is stored, checked once more: files by their hashes, verdicts by the models, fits by arrays.
+"""Stored results checked again: files by hash, verdicts by the models, numbers by their arrays.
 
-Nothing is written. What cannot be checked, because weights, data or a plugin are not here or not
-the same, is skipped and said so.
+Nothing is written. What cannot be checked, because weights, data or a plugin are missing or have
+changed, is skipped and reported.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from harness.audit.refit import difference, rebuilt
+from harness.audit.recheck import Recheck
+from harness.audit.refit import Refit, rebuilt, refit
 from harness.audit.rejudge import Rejudge
 from harness.errors import HarnessError
 from harness.identity import tagged_hash
@@ -50,9 +51,9 @@ class Scope:
 
     Attributes:
         models: globs of stored models; none: all.
-        sample: images a cell, the same ones every time; None: all.
-        refit: whether measurements are computed from their arrays.
-        data: where data sets lie.
+        sample: images per cell, the same ones every time; None: all.
+        refit: whether measurements are recomputed from their arrays.
+        data: paths of datasets, by name.
     """
 
     models: Sequence[str] = ()
@@ -64,20 +65,20 @@ class Scope:
 
 @dataclass(slots=True)
 class Check:
-    """How one kind of check ended.
+    """The result of one kind of check.
 
     Attributes:
         what: ``files``, ``verdicts``, ``norms`` or ``numbers``.
         of: the model or the measurement; empty for files.
-        agree, wrong: how many of the things looked at.
-        hair: verdicts that differ by less than arithmetic can tell.
-        skipped: things that could not be looked at.
+        agree, wrong: how many of those that were checked.
+        ties: verdicts that differ by no more than rounding errors.
+        skipped: how many could not be checked.
     """
 
     what: str
     of: str
     agree: int = 0
-    hair: int = 0
+    ties: int = 0
     wrong: int = 0
     skipped: int = 0
 
@@ -85,7 +86,7 @@ class Check:
 def verify(
     db: Database, registry: Registry, catalog: Catalog, scope: Scope, say: Say
 ) -> list[Check]:
-    """Check the database that is open for reading; ``say`` hears a line for all that is wrong.
+    """Check the database that is open for reading; ``say`` is called with each problem.
 
     Raises:
         ConfigError: a glob matches no stored model.
@@ -124,13 +125,13 @@ def _chosen(cells: Sequence[CheckedCell], scope: Scope) -> list[CheckedCell]:
 def _sampled(
     cell: CheckedCell, rows: Sequence[_R], name: Callable[[_R], str], scope: Scope
 ) -> list[_R]:
-    """The rows of the cell to look at: the first ones in the order of a hash of their names."""
+    """The rows of the cell to check: the first ones in the order of a hash of their names."""
     order = sorted(rows, key=lambda row: tagged_hash("verify", [cell.key, name(row)]))
     return order[: scope.sample]
 
 
 def _files(db: Database, say: Say) -> tuple[Check, set[str]]:
-    """Every sealed file against its hash; also the names of those that are not as they should."""
+    """Every sealed file against its hash; also the names of those that are missing or damaged."""
     check, damaged = Check("files", ""), set()
     folder = folder_of(path_of(db))
     for name, expected in artifact_files(db).items():
@@ -143,9 +144,9 @@ def _files(db: Database, say: Say) -> tuple[Check, set[str]]:
     loose = [] if is_held(path_of(db)) else orphans(db)  # a run makes files before their rows
     if damaged or loose:
         say(
-            f"{len(damaged)} files are gone or damaged, {len(loose)} belong to nothing:"
-            " `harness verify --repair` forgets the former, for a run to make them again, and"
-            " removes the latter"
+            f"{len(damaged)} files are missing or damaged, {len(loose)} are orphaned:"
+            " `harness verify --repair` deletes the former's entries, so that a run computes them"
+            " again, and removes the latter"
         )
     return check, damaged
 
@@ -153,7 +154,7 @@ def _files(db: Database, say: Say) -> tuple[Check, set[str]]:
 def _verdicts(
     rejudge: Rejudge, cells: Sequence[CheckedCell], scope: Scope, say: Say
 ) -> list[Check]:
-    """The kept images of one model's cells, judged again."""
+    """The saved adversarial examples of one model's cells, judged again."""
     name = cells[0].model.name
     verdicts, norms = Check("verdicts", name), Check("norms", name)
     rows = {
@@ -163,34 +164,39 @@ def _verdicts(
     total = sum(map(len, rows.values()))
     model = rejudge.model(cells[0])
     if isinstance(model, str):
-        say(f"skipped: {total} kept images of {name}: {model}")
+        say(f"skipped: {total} saved adversarial examples of {name}: {model}")
         verdicts.skipped = norms.skipped = total
         return [verdicts, norms]
     for cell in cells:
         try:
-            for row, finding in rejudge.findings(model, cell, rows[cell.key], say):
+            for row, found in rejudge.rechecks(model, cell, rows[cell.key], say):
                 where = f"{cell.label}, image {_image_of(row)}"
-                if finding is None:
-                    verdicts.skipped += 1
-                    norms.skipped += 1
-                    continue
-                verdicts.hair += finding.hair
-                if finding.verdict is None:
-                    verdicts.agree += 1
-                elif not finding.hair:
-                    verdicts.wrong += 1
-                    say(f"{where}: {finding.verdict}")
-                if not finding.clean:
-                    norms.skipped += 1
-                elif finding.norms is None:
-                    norms.agree += 1
-                else:
-                    norms.wrong += 1
-                    say(f"{where}: {finding.norms}")
+                for problem in _counted(found, verdicts, norms):
+                    say(f"{where}: {problem}")
         except HarnessError as error:
             verdicts.wrong += 1
             say(f"{cell.label}: {error}")
     return [verdicts, norms]
+
+
+def _counted(found: Recheck | None, verdicts: Check, norms: Check) -> Iterator[str]:
+    """Add ``found`` to both checks; a line for each that is wrong."""
+    if found is None:
+        verdicts.skipped += 1
+    elif found.verdict is None:
+        verdicts.agree += 1
+    elif found.tie:
+        verdicts.ties += 1
+    else:
+        verdicts.wrong += 1
+        yield found.verdict
+    if found is None or not found.measured:
+        norms.skipped += 1
+    elif found.norms is None:
+        norms.agree += 1
+    else:
+        norms.wrong += 1
+        yield found.norms
 
 
 def _image_of(row: KeptOutcome) -> str:
@@ -200,21 +206,23 @@ def _image_of(row: KeptOutcome) -> str:
 def _numbers(
     db: Database, catalog: Catalog, cells: Sequence[CheckedCell], scope: Scope, say: Say
 ) -> Check:
-    """The readings of one measurement, computed from their arrays again."""
+    """One measurement recomputed from its arrays."""
     check = Check("numbers", cells[0].attack)
     measurement = rebuilt(cells[0].task, catalog)
     for cell in cells:
         stored = stored_measurements(db, cell)
         for row in _sampled(cell, stored, lambda row: row.image_id, scope):
-            found = False if isinstance(measurement, str) else difference(measurement, row)
-            if isinstance(found, str):
+            found = Refit(known=False)
+            if not isinstance(measurement, str):
+                found = refit(measurement, row)
+            if found.difference is not None:
                 check.wrong += 1
-                say(f"{cell.label}, image {row.image_id}: {found}")
-            elif found:
+                say(f"{cell.label}, image {row.image_id}: {found.difference}")
+            elif found.known:
                 check.agree += 1
             else:
                 check.skipped += 1
     if check.skipped:
-        why = measurement if isinstance(measurement, str) else "they cannot do without the model"
-        say(f"skipped: {check.skipped} readings of {check.of}: {why}")
+        why = measurement if isinstance(measurement, str) else "they need the model"
+        say(f"skipped: {check.skipped} measurements by {check.of}: {why}")
     return check

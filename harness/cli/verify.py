@@ -24,7 +24,7 @@ FIELDS: tuple[Field[Check], ...] = (
     Field("what", "check"),
     Field("of", "of"),
     Field("agree", "agree", numeric=True),
-    Field("hair", "within tolerance", numeric=True),
+    Field("hair", "within tolerance", value=lambda check: check.ties, numeric=True),
     Field("wrong", "wrong", numeric=True),
     Field("skipped", "skipped", numeric=True),
 )

@@ -159,7 +159,7 @@ def test_what_is_not_the_same_is_skipped(verify, kept_run):
     assert done.code == 0
     assert "skipped: " in done.err
     assert "digits-alexnet: not the model that ran: it differs in weights" in done.err
-    assert "data set 'digits' is another version" in done.err
+    assert "dataset 'digits' is another version" in done.err
     assert "of 'clever' is installed, not other" in done.err
     agree, _, _, skipped = counts(checks["verdicts", "digits-alexnet"])
     assert agree == 0
@@ -184,7 +184,7 @@ class Fixed(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("logits", "stored", "hair"),
+    ("logits", "stored", "tie"),
     [
         ((10.0, 9.9995, 0.0), 1, True),
         ((10.0, 9.99, 0.0), 1, False),
@@ -193,7 +193,7 @@ class Fixed(nn.Module):
         ((10.0, 9.9995, 0.0), None, False),
     ],
 )
-def test_verdicts_by_a_hair(logits, stored, hair):
+def test_numerical_ties(logits, stored, tie):
     """The stored class is judged by how far its logit lies below the largest one."""
     classifier = Classifier(Fixed(*logits), Preprocessing((2, 2)), 3)
     model = PixelClassifier(classifier, device=torch.device("cpu"), fold_batch_norm=False)
@@ -211,7 +211,7 @@ def test_verdicts_by_a_hair(logits, stored, hair):
         clean=torch.full((3, 2, 2), 0.25),
     )
     (found,) = check(model, Declaration(Norm.LINF, 0.25, 0.0), [claim])
-    assert found.hair is hair
+    assert found.tie is tie
     assert "now robust (class 0)" in found.verdict
     assert found.norms is None
 
@@ -256,12 +256,12 @@ def test_a_repair_forgets_what_is_lost_and_a_run_makes_it_again(
     (folder / f"{'0' * 64}.safetensors").write_bytes(b"of a merge that was killed")
     (folder / "notes.txt").write_text("mine")
     done, _ = verify()
-    assert "2 files are gone or damaged, 1 belong to nothing" in done.err
+    assert "2 files are missing or damaged, 1 are orphaned" in done.err
     idle = harness(*run)
     assert "nothing computed" in idle.err
     assert "2 files of saved adversarial examples are missing or damaged" in idle.err
     repaired, checks = verify("--repair")
-    assert "of 2 files that were gone or damaged" in repaired.err
+    assert "in 2 missing or damaged files" in repaired.err
     assert "removed 1 orphaned files" in repaired.err
     assert repaired.code == 0
     assert counts(checks["files", ""]) == (2, 0, 0, 0)
