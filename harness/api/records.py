@@ -52,6 +52,10 @@ class Status(StrEnum):
         return self.failed
 
 
+FAILED = tuple(sorted(status for status in Status if status.failed))
+"""The statuses without a result."""
+
+
 class Norm(StrEnum):
     """The norm of the perturbation that an attack bounds or minimises."""
 

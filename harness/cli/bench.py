@@ -148,10 +148,10 @@ def _presented(
     found: Sequence[Speed], attacks: Sequence[str], facts: Mapping[str, Any]
 ) -> Presentation:
     rows = [_row(speed, attacks, facts) for speed in found]
-    fields = [
+    fields: list[Field[_Row]] = [
         *_MODEL,
-        *(Field[_Row](f"{name}_steps", name, show=si, numeric=True) for name in attacks),
-        Field[_Row]("memory", "memory", show=in_bytes, numeric=True),
+        *(Field(f"{name}_steps", name, show=si, numeric=True) for name in attacks),
+        Field("memory", "memory", show=in_bytes, numeric=True),
         *_MACHINE,
     ]
     return present(fields, rows, notes=_notes(found, facts), document=rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.api.records import FAILED
 from harness.cli.facts import counts
 from harness.cli.options import database, option, output_format
 from harness.cli.printing import show
@@ -90,7 +91,7 @@ def total(run: Row, rows: Sequence[Row]) -> str:
     """One line over all cells."""
     done, images = sum(row["done"] for row in rows), sum(row["images"] for row in rows)
     complete = sum(row["done"] == row["images"] for row in rows)
-    bad = {name: sum(row["statuses"].get(name, 0) for row in rows) for name in ("error", "invalid")}
+    bad = {each.value: sum(row["statuses"].get(each, 0) for row in rows) for each in FAILED}
     line = f"run {run['run']} {run['status']}: {done} of {images} images, "
     line += f"{complete} of {len(rows)} cells complete"
     found = {name: count for name, count in bad.items() if count}

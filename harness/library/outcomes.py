@@ -106,7 +106,7 @@ class AttackResult:
 
     def table(self) -> Table:
         """The outcomes, one row per image."""
-        names = ("status", "clean", "target", "predicted", "margin", "linf", "l2", "l1", "l0")
+        names = ("status", "clean", "target", "predicted", "margin", *NORMS)
         rows = [
             {
                 "image": number,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.results import SuiteResults
+from harness.api.records import FAILED
 from harness.store.read import runs as views
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _wanted(definition: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:
 
 def _state(cell: Mapping[str, Any]) -> str:
     """What a cell lacks; empty where it is complete."""
-    bad = {name: cell["statuses"].get(name, 0) for name in ("error", "invalid")}
+    bad = {each.value: cell["statuses"].get(each, 0) for each in FAILED}
     parts = [f"{count} {name}" for name, count in bad.items() if count]
     if cell["done"] < cell["images"]:
         parts.insert(0, f"{cell['images'] - cell['done']} of {cell['images']} images missing")

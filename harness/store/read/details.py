@@ -6,7 +6,7 @@ import json
 import statistics
 from typing import TYPE_CHECKING
 
-from harness.api import NORMS
+from harness.api import NORMS, Status
 from harness.errors import ConfigError
 from harness.plugins import unknown
 from harness.store.read.runs import CELLS, CLEAN_STATUS, Row
@@ -124,7 +124,7 @@ def _outcome_summary(db: Database, cell: Row) -> Row:
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["status"]] = counts.get(row["status"], 0) + 1
-    attacked = [row for row in rows if row["status"] in ("robust", "broken")]
+    attacked = [row for row in rows if Status(row["status"]).judged]
     broken = [row for row in rows if row["status"] == "broken"]
     rounded = [row["rounded_status"] for row in rows if row["rounded_status"]]
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from harness.api.records import FAILED
 from harness.errors import ConfigError
 from harness.store.database import path_of
 from harness.store.lock import is_held
@@ -139,7 +140,7 @@ def _attempts_by_cell(db: Database, run: int) -> dict[int, list[Row]]:
 
 def _image_error(db: Database, cell: int, counts: dict[str, int]) -> str | None:
     """What an image of the cell failed of, if one did."""
-    if not counts.keys() & {"error", "invalid"}:
+    if not counts.keys() & set(FAILED):
         return None
     row = db.execute(
         "SELECT error FROM (SELECT cell_id, error FROM outcomes UNION ALL"
