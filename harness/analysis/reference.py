@@ -125,7 +125,9 @@ PAPER = References(
         "ifgsm linf random common": _published(8.5, 4.3, 1e-2),
         "cw l2 random common": _published(17.3, 9.0, 1e-6, per_pixel=True),
         "ifgsm linf least-likely": _published(
-            *(8.5, 4.3, 1e-2),
+            8.5,
+            4.3,
+            1e-2,
             caveat="the paper gives it the same numbers as its common images: perhaps a slip",
         ),
         "cw l2 least-likely": _published(2.7, 1.5, 1e-5, per_pixel=True),

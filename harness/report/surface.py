@@ -165,7 +165,8 @@ def draw(group: Sequence[Drawn]) -> Any:
             filled = ax.contourf(*grid, each.rows(name), levels=steps, cmap=colours, norm=norm)
             filled.set_edgecolor("face")  # no seams between the colours
             ax.contour(
-                *(*grid, each.rows(name)),
+                *grid,
+                each.rows(name),
                 levels=[step for step in steps if step],
                 colors=INK,
                 linewidths=0.3,
