@@ -32,7 +32,20 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @database()
 @option("--suite", metavar="NAME", help="The suite; by default the latest run's.")
-@option("--figures", is_flag=True, help="Also write each figure as PNG and SVG.")
+@option(
+    "--figures",
+    is_flag=False,
+    flag_value="*",
+    metavar="[GLOB]",
+    help="Also write each figure as SVG, PDF and PNG, or only those whose names match.",
+)
+@option(
+    "--theme",
+    type=click.Choice(["light", "dark"]),
+    default="light",
+    show_default=True,
+    help="The colours of these figures; the page itself follows the browser.",
+)
 @click.option(
     "--images",
     type=click.IntRange(min=0),
@@ -47,7 +60,8 @@ def report(
     output: Path,
     db: Path,
     suite: str | None,
-    figures: bool,
+    figures: str | None,
+    theme: str,
     images: int,
     data: Sequence[str],
     registry_files: Sequence[Path],
@@ -74,11 +88,15 @@ def report(
         page.write_text(html(found), "utf-8")
     echo(str(page))
     if figures:
-        from harness.report.html.export import export
+        from harness.report.html.export import Style, export
 
-        say = partial(echo, err=True)
-        written = export(found.figures.values(), output / "figures", say)
-        echo(f"{len(written)} figures in {output / 'figures'}", err=True)
+        written = export(
+            found.figures.values(),
+            output / "figures",
+            partial(echo, err=True),
+            Style(theme, figures, found.labels),
+        )
+        echo(f"{len(written)} files in {output / 'figures'}", err=True)
     if found.provenance.gaps:
         echo(
             f"{found.provenance.complete} of {found.provenance.parts} cells are complete; the page"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,61 @@ def test_a_phone_scrolls_no_page_sideways(opened, page):
     assert found.page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_rank_and_model_stay_in_view_while_a_wide_table_scrolls(opened, page, width):
+    found = opened(page, width=width).page
+    table = found.locator('[data-boards="joint"] .board:not([hidden]) .scroll')
+    table.evaluate("each => each.scrollIntoView({behavior: 'instant'})")
+    row = table.locator("tbody tr").nth(2)
+    fixed = [row.locator("td, th").nth(place) for place in (0, 1)]
+    before = [each.bounding_box() for each in fixed]
+    table.evaluate("each => { each.scrollLeft = each.scrollWidth; }")
+    assert table.evaluate("each => each.scrollLeft") > 100
+    assert [each.bounding_box() for each in fixed] == before
+    box = table.bounding_box()
+    assert before[1]["x"] + before[1]["width"] < box["x"] + 0.6 * box["width"]
+    for each in fixed:  # nothing is drawn over them
+        assert each.evaluate(
+            "each => { const box = each.getBoundingClientRect();"
+            " return each.contains(document.elementFromPoint(box.x + box.width / 2,"
+            " box.y + box.height / 2)); }"
+        )
+
+
+def test_headings_stay_in_view_while_a_long_table_scrolls(opened, page):
+    found = opened(page).page
+    table = found.locator('[data-boards="joint"] .board:not([hidden]) .scroll')
+    heading = table.locator("thead th").nth(3)
+    table.evaluate("each => { each.scrollTop = each.scrollHeight; }")
+    assert table.evaluate("each => each.scrollTop") > 40
+    assert heading.bounding_box()["y"] == pytest.approx(table.bounding_box()["y"], abs=2)
+
+
+def test_the_frontier_comes_first(opened, page):
+    sections = opened(page).page.locator("main > section")
+    assert [sections.nth(place).get_attribute("id") for place in (0, 1)] == [
+        "frontier", "leaderboard",
+    ]  # fmt: skip
+
+
+def test_an_attack_has_a_short_name_and_a_full_one(opened, page):
+    found = opened(page)
+    found.drawn("frontier")
+    full = "ead iterations=1000"
+    heading = found.page.locator(
+        '[data-boards="joint"] .board:not([hidden]) thead button',
+        has_text=re.compile("^ead$"),
+    )
+    assert full in heading.get_attribute("title")
+    metric = found.page.locator('[data-figure="frontier"]').get_by_role("combobox", name="Metric")
+    assert metric.locator(f'option[title="{full}"]').inner_text() == "ead"
+    metric.select_option(label="ead")
+    assert found.page.locator('[data-figure="frontier"] p.full').inner_text() == full
+    attacks = found.page.locator("details", has_text="all their parameters")
+    attacks.locator("summary").press("Enter")
+    assert full in attacks.inner_text()
+
+
 def test_sorting_by_click_and_by_keyboard(opened, page):
     found = opened(page).page
     heading = found.locator('[data-boards="attacks"] .board:not([hidden]) thead th').nth(4)
@@ -109,11 +165,11 @@ def test_selecting_draws_another_chart(opened, page):
     assert rates == ["top-5 match", "top-1 match"]
 
 
-def test_picking_out_a_model_makes_the_others_faint(opened, page):
+def test_highlighting_a_model_makes_the_others_faint(opened, page):
     found = opened(page)
     chart = found.drawn("frontier")
     found.page.locator('[data-figure="frontier"]').get_by_role(
-        "combobox", name="Pick out"
+        "combobox", name="Highlight"
     ).select_option("vgg16")
     shown = '[data-figure="frontier"] [aria-roledescription="point"]'
     found.page.wait_for_function(
@@ -171,5 +227,5 @@ def test_half_the_cells_missing_is_told_by_name(opened, tmp_path):
         assert f"{name}: not run" in text
     assert "Incomplete" in found.page.locator("header").inner_text()
     assert "No transfers are stored" in found.page.locator("#transfer").inner_text()
-    assert "No adversarial pictures" in found.page.locator("#pictures").inner_text()
+    assert "No adversarial images" in found.page.locator("#images").inner_text()
     assert found.complaints == []

@@ -19,10 +19,9 @@ from report_toy import ATTACKS, HOSTILE, MODELS, SUITE, Toy
 from harness.report.html import export
 from harness.report.html.content import content
 from harness.report.html.figure import packed
-from harness.report.html.figures import labels, security, sweeps
+from harness.report.html.figures import security, sweeps
 from harness.report.html.page import script_json
-from harness.report.html.shown import Names
-from harness.report.html.theme import themes
+from harness.report.html.shown import Labels, Names
 from harness.store.database import snapshot
 
 
@@ -53,7 +52,7 @@ def test_names_and_paths_are_escaped(page):
     assert text.count("</script>") == 3
 
 
-def test_pictures_are_those_that_are_stored(page):
+def test_images_are_those_that_are_stored(page):
     text = page.read_text("utf-8")
     sources = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]*)"', text)
     pictures = [np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) for data, _ in sources]
@@ -66,16 +65,16 @@ def test_pictures_are_those_that_are_stored(page):
     assert np.abs(difference - expected).max() <= 255 / 0.08 / 255 / 2 + 2
 
 
-def test_a_missing_clean_picture_is_told(tmp_path):
+def test_a_missing_clean_image_is_named(tmp_path):
     toy = Toy(tmp_path / "harness.db", models=MODELS[:1], attacks=ATTACKS[3:4], images=6,
               clean_images=6)  # fmt: skip
     toy.fill(measure=False, transfer=False)
     text = render(toy.close(), tmp_path, reader=no_clean).read_text("utf-8")
-    assert "no clean picture: there is no data set here" in text
-    assert "The difference that" not in text
+    assert "no clean image: there is no data set here" in text
+    assert "The difference made by" not in text
 
 
-def test_a_missing_artifact_is_told(tmp_path):
+def test_a_missing_artifact_is_named(tmp_path):
     toy = Toy(tmp_path / "harness.db", models=MODELS[:1], attacks=ATTACKS[3:4], images=6,
               clean_images=6)  # fmt: skip
     toy.fill(measure=False, transfer=False)
@@ -94,35 +93,59 @@ def test_one_model_and_one_attack_are_enough(harness, tmp_path):
     done = harness("report", "-o", "out")
     assert (done.code, done.out.strip(), done.err) == (0, "out/index.html", "")
     text = (tmp_path / "out" / "index.html").read_text("utf-8")
-    for absent in ("No transfers are stored", "No surfaces are stored", "No adversarial pictures"):
+    for absent in ("No transfers are stored", "No surfaces are stored", "No adversarial images"):
         assert absent in text
 
 
-def test_figures_are_written_as_png_and_svg(harness, tmp_path):
+def test_figures_are_written_as_svg_pdf_and_png(harness, tmp_path):
     toy = Toy(tmp_path / "harness.db", models=MODELS[:4], attacks=[*ATTACKS[3:6], ATTACKS[9]],
               images=12, clean_images=30)  # fmt: skip
     toy.fill(measure=False)
     toy.close()
     done = harness("report", "-o", "out", "--figures", "--images", "0")
     assert done.code == 0
-    assert "figures in out/figures" in done.err
+    assert "files in out/figures" in done.err
     files = sorted((tmp_path / "out" / "figures").iterdir())
-    count = len(files) // 2
+    count = len(files) // 3
     told = re.findall(r"drawing figure (\d+) of (\d+): ", done.err)
     assert told == [(str(number), str(count)) for number in range(1, count + 1)]
     kinds = {file.name.split("-")[0] for file in files}
     assert kinds == {"frontier", "success", "security", "transfer"}
-    assert {file.suffix for file in files} == {".png", ".svg"}
+    assert {file.suffix for file in files} == {".png", ".svg", ".pdf"}
     for file in files:
         if file.suffix == ".png":
             image = Image.open(file)
             assert image.width > 1000
             assert len(image.convert("RGB").getcolors(1 << 24)) > 8
+        elif file.suffix == ".pdf":
+            assert file.read_bytes().startswith(b"%PDF-")
         else:
             drawn = file.read_text("utf-8")
             assert drawn.startswith("<svg")
             # Of a whole mark: resvg gives each a canvas of its own, 60 times as long in all.
             assert not re.search(r' opacity="0\.', drawn), file
+
+
+def test_figures_are_chosen_by_name_and_dark_on_request(harness, tmp_path):
+    toy = Toy(tmp_path / "harness.db", models=MODELS[:4], attacks=[ATTACKS[9]], images=12,
+              clean_images=30)  # fmt: skip
+    toy.fill(measure=False, transfer=False, pictures=False)
+    toy.close()
+    colours = []
+    for theme in ("light", "dark"):
+        done = harness(
+            "report", "-o", theme, "--figures", "frontier*-random-ln-error", "--theme", theme
+        )
+        assert done.code == 0
+        (file,) = (tmp_path / theme / "figures").glob("*.svg")
+        assert file.stem == "frontier-ifgsm-random-ln-error"
+        colours.append(set(re.findall(r"#[0-9a-f]{6}", file.read_text("utf-8"))))
+    light, dark = colours
+    assert "#ffffff" in light
+    assert "#ffffff" not in dark
+    done = harness("report", "-o", "out", "--figures", "nope*")
+    assert done.code == 2
+    assert "frontier-ifgsm-random-accuracy" in done.err
 
 
 def test_without_the_extra_it_says_how_to_get_it(harness, tmp_path, monkeypatch):
@@ -155,14 +178,18 @@ def test_common_prefixes_end_at_a_mark(models, prefix):
     assert Names.of(models).prefix == prefix
 
 
-def test_labels_lie_over_no_point_and_no_other_label():
-    random = np.random.default_rng(0)
-    spots = [(f"model_{i}", float(x), float(y)) for i, (x, y) in enumerate(random.random((30, 2)))]
-    found = labels.sides(spots)
-    assert {*found} <= {"", *labels.SIDES}
-    assert sum(map(bool, found)) > 15
-    assert labels.sides([("a", 0.5, 0.5)]) == ["right"]
-    assert labels.sides([("a", 0.999, 0.5)]) == ["left"]
+def test_short_names_of_attacks_keep_what_tells_them_apart():
+    shorts = Labels.of(
+        ["fgsm epsilon=0.1", "fgsm epsilon=0.2", "cw learning_rate=0.05 warm_start=True",
+         "ifgsm epsilon=search steps=10", "ifgsm epsilon=0.3 steps=10 clip=True", "ead",
+         "ead iterations=5"]
+    ).shorts  # fmt: skip
+    assert list(shorts.values()) == [
+        "fgsm epsilon=0.1", "fgsm epsilon=0.2", "cw",
+        "ifgsm epsilon=search", "ifgsm epsilon=0.3 clip=True", "ead", "ead iterations=5",
+    ]  # fmt: skip
+    assert len(set(shorts.values())) == len(shorts)
+    assert Labels(shorts).short("clever l2.score") == "clever l2.score"
 
 
 def test_a_thinned_security_curve_stays_on_the_curve():
@@ -192,21 +219,12 @@ def test_sweeps_are_of_one_parameter_alone():
                      ("ifgsm", "steps"): {10.0: "a", 30.0: "c"}}  # fmt: skip
 
 
-def test_both_themes_have_the_same_parts():
-    def shape(value):
-        return {key: shape(part) for key, part in value.items()} if isinstance(value, dict) else 0
-
-    light, dark = themes()["light"], themes()["dark"]
-    assert shape(light) == shape(dark)
-    assert light != dark
-
-
 def test_figure_files_have_names_of_their_own():
     class Fake:
         name = "transfer"
         variants = [type("V", (), {"choice": ("A/../b", "é")})] * 2
 
-    names = [name for name, _ in export._named([Fake])]
+    names = [name for name, _ in export._named([Fake], Labels({}))]
     assert names == ["transfer-a-..-b", "transfer-a-..-b-2"]
 
 

@@ -18,7 +18,7 @@ from harness.report.html.figure import Figure
 from harness.report.html.figures import frontier, security, surface, sweeps
 from harness.report.html.figures import transfer as heat
 from harness.report.html.provenance import Provenance, provenance
-from harness.report.html.shown import Names
+from harness.report.html.shown import Labels, Names
 from harness.store.read.surfaces import drawn_surfaces
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Content:
 
     Attributes:
         names: cuts from chart labels what all models' names begin with.
+        labels: short names of the attacks.
         figures: by name; absent ones have no data.
     """
 
@@ -40,6 +41,7 @@ class Content:
     dataset: str
     models: tuple[str, ...]
     names: Names
+    labels: Labels
     joint: tuple[tables.BoardTable, ...]
     boards: tuple[tables.BoardTable, ...]
     figures: Mapping[str, Figure]
@@ -77,6 +79,7 @@ def content(db: Database, *, suite: str | None, images: int, reader: pictures.Re
         dataset=str(results.definition["dataset"]),
         models=models,
         names=names,
+        labels=Labels.of(list(dict.fromkeys(board.trial.attack.label for board in boards))),
         joint=tuple(tables.joint_table(board) for board in joints if board.columns),
         boards=tuple(tables.board_table(board) for board in boards),
         figures={each.name: each for each in found if each is not None},

@@ -1,42 +1,72 @@
-"""Every figure as a file, PNG and SVG, drawn without a browser."""
+"""Figures as files, SVG, PDF and PNG, drawn without a browser."""
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.errors import ConfigError
 from harness.report.html.charts import needs
 from harness.report.html.figure import Figure, Variant
 from harness.report.html.page import VEGA_LITE
+from harness.report.html.shown import Labels
 from harness.report.html.theme import themes
 from harness.store.database import file_errors
 
-WIDTH = 820
 SCALE = 2.0
+GROUNDS = {"light": "#ffffff", "dark": "#0d1117"}
+FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
+"""Equally wide on all systems; the label placement allows for wider ones."""
 
 
-def export(figures: Iterable[Figure], folder: Path, say: Callable[[str], None]) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How figures are written.
+
+    Attributes:
+        pattern: a glob of file names without suffix; the others are not drawn.
+        labels: short names of attacks, for titles and file names.
+    """
+
+    theme: str
+    pattern: str
+    labels: Labels
+
+
+def export(
+    figures: Iterable[Figure], folder: Path, say: Callable[[str], None], style: Style
+) -> list[Path]:
     """Write the figures into ``folder``; returns the files.
 
     Args:
-        say: told of each before it is drawn.
+        say: called with a line before each is drawn.
 
     Raises:
+        ConfigError: no figure matches the pattern.
         StoreError: the folder cannot be written.
     """
     converter = needs("vl_convert")
-    config = {**themes()["light"], "background": "white", "font": "sans-serif", "padding": 16}
+    ground = GROUNDS[style.theme]
+    config = {**themes(ground)[style.theme], "background": ground, "font": FONT, "padding": 16}
+    options = {"vl_version": VEGA_LITE, "config": config, "allowed_base_urls": []}
+    every = dict(_named(figures, style.labels))
+    chosen = fnmatch.filter(every, style.pattern)
+    if not chosen:
+        raise ConfigError(f"no figure matches {style.pattern!r}", hint=", ".join(every))
     written: list[Path] = []
-    named = list(_named(figures))
-    for number, (name, variant) in enumerate(named, start=1):
-        say(f"drawing figure {number} of {len(named)}: {name}")
-        spec = standalone(variant)
-        options = {"vl_version": VEGA_LITE, "config": config, "allowed_base_urls": []}
-        svg = converter.vegalite_to_svg(spec, **options)
-        png = converter.svg_to_png(svg, scale=SCALE)
-        for suffix, data in ((".svg", svg.encode()), (".png", png)):
+    for number, name in enumerate(chosen, start=1):
+        say(f"drawing figure {number} of {len(chosen)}: {name}")
+        svg = converter.vegalite_to_svg(standalone(every[name], style.labels), **options)
+        drawn = {
+            ".svg": svg.encode(),
+            ".pdf": converter.svg_to_pdf(svg),
+            ".png": converter.svg_to_png(svg, scale=SCALE),
+        }
+        for suffix, data in drawn.items():
             path = folder / f"{name}{suffix}"
             with file_errors(path):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -45,20 +75,27 @@ def export(figures: Iterable[Figure], folder: Path, say: Callable[[str], None]) 
     return written
 
 
-def standalone(variant: Variant) -> dict[str, Any]:
-    """The chart with its data in it, in a size of its own."""
+def standalone(variant: Variant, labels: Labels) -> dict[str, Any]:
+    """The chart with its data and a title in it."""
     datasets = {name: list(rows) for name, rows in variant.data.items()}
-    title = {"text": " · ".join(variant.choice), "anchor": "start", "offset": 16}
-    return {**variant.spec, "datasets": datasets, "width": WIDTH, "title": title,
-            "description": variant.description}  # fmt: skip
+    title = {"text": " · ".join(labels.short(each) for each in variant.heading)}
+    full = [each for each in variant.heading if labels.short(each) != each]
+    if full:
+        title["subtitle"] = " · ".join(full)
+    return {
+        **variant.spec,
+        "datasets": datasets,
+        "title": title,
+        "description": variant.description,
+    }
 
 
-def _named(figures: Iterable[Figure]) -> Iterator[tuple[str, Variant]]:
+def _named(figures: Iterable[Figure], labels: Labels) -> Iterator[tuple[str, Variant]]:
     """File names from figure and choice; equal ones get a number."""
     seen: dict[str, int] = {}
     for figure in figures:
         for variant in figure.variants:
-            words = re.sub(r"[^a-z0-9.=]+", "-", " ".join((figure.name, *variant.choice)).lower())
-            name = words.strip("-.")[:120]
+            text = " ".join([figure.name, *(labels.short(each) for each in variant.choice)])
+            name = re.sub(r"[^a-z0-9.=]+", "-", text.lower()).strip("-.")[:120]
             seen[name] = seen.get(name, 0) + 1
             yield (name if seen[name] == 1 else f"{name}-{seen[name]}"), variant

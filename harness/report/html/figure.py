@@ -24,12 +24,14 @@ class Variant:
 
     Attributes:
         choice: an option of each of the figure's selectors.
+        heading: of a file of its own.
         description: what it shows, in a sentence: the accessible name.
         spec: Vega-Lite, whose data are named.
         data: the rows of each name.
     """
 
     choice: tuple[str, ...]
+    heading: tuple[str, ...]
     description: str
     spec: Mapping[str, Any]
     data: Mapping[str, Rows]

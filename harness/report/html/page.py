@@ -25,7 +25,7 @@ def html(content: Content) -> str:
     """The page of a suite.
 
     Every text is escaped by the template; data come as JSON without a character that could end
-    their element. The page may run these two scripts alone, and may load nothing.
+    their element. The page may run only these two scripts, and may load nothing.
 
     Raises:
         MissingError: the extra ``report`` is not installed.
@@ -39,12 +39,17 @@ def html(content: Content) -> str:
         lstrip_blocks=True,
     )
     environment.filters["json"] = lambda value: jinja2.utils.markupsafe.Markup(script_json(value))
+    environment.filters["short"] = content.labels.short
     library, own = bundle(), _part("page.js")
     verdicts = Counter(finding.verdict for finding in content.findings)
     page: str = environment.get_template("page.html.j2").render(
         content=content,
         tally=", ".join(f"{verdict}: {count}" for verdict, count in verdicts.items()),
-        data={"figures": page_data(content.figures.values()), "themes": themes()},
+        data={
+            "figures": page_data(content.figures.values()),
+            "labels": content.labels.shorts,
+            "themes": themes(),
+        },
         style=_part("page.css"),
         library=library,
         script=own,

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 NOTHING = "–"
 
 
-def compact(value: float | None) -> float | None:
-    """Four significant digits, for the data behind a chart; None where it is not finite."""
+def compact(value: float | None, digits: int = 4) -> float | None:
+    """Significant digits for the data behind a chart; None where the value is not finite."""
     if value is None or not math.isfinite(value):
         return None
-    return float(f"{value:.4g}")
+    return float(f"{value:.{digits}g}")
+
+
+def norm_name(norm: str | None) -> str:
+    """As axis titles write it: ``L2``."""
+    return {"linf": "L∞", None: ""}.get(norm) or str(norm).upper()
+
+
+def unit(norm: str | None) -> str:
+    """Of distances in the norm."""
+    return "changed values" if norm == "l0" else "pixel values in [0, 1]"
 
 
 def number(value: float | None, sign: str = "") -> str:
@@ -27,7 +38,7 @@ def number(value: float | None, sign: str = "") -> str:
 
 
 def percent(share: float | None) -> str:
-    return NOTHING if share is None else f"{100 * share:.1f} %"
+    return NOTHING if share is None else f"{100 * share:.1f}%"
 
 
 def span(interval: tuple[float, float] | None) -> str:
@@ -39,7 +50,7 @@ def span(interval: tuple[float, float] | None) -> str:
 
 
 def percents(interval: tuple[float, float] | None) -> str:
-    """An interval of shares as ``low–high``, in per cent."""
+    """An interval of shares as ``low–high``, in percent."""
     return NOTHING if interval is None else f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
 
 
@@ -62,3 +73,38 @@ class Names:
 
     def short(self, model: str) -> str:
         return model.removeprefix(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels of attacks by their short names: ``cw steps=50`` is ``cw`` where no other cw is there.
+
+    Attributes:
+        shorts: the short name of each label.
+    """
+
+    shorts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, labels: Sequence[str]) -> Labels:
+        """Short names keep the parameters in which the labels of one attack differ."""
+        parts = {label: _parts(label) for label in labels}
+        groups: dict[str, list[dict[str, str]]] = {}
+        for name, parameters in parts.values():
+            groups.setdefault(name, []).append(parameters)
+        shorts = {}
+        for label, (name, parameters) in parts.items():
+            kept = [f"{key}={value}" for key, value in parameters.items()
+                    if any(other.get(key) != value for other in groups[name])]  # fmt: skip
+            shorts[label] = " ".join([name, *kept])
+        return cls(shorts)
+
+    def short(self, text: str) -> str:
+        """The short name of a label; any other text as it is."""
+        return self.shorts.get(text, text)
+
+
+def _parts(label: str) -> tuple[str, dict[str, str]]:
+    """``name key=value ...`` taken apart; a text without ``=`` belongs to what is before it."""
+    words = re.split(r" (?=[^ =]+=)", label)
+    return words[0], dict(word.split("=", 1) for word in words[1:])

@@ -120,6 +120,8 @@ class DrawnSurface:
 
     model: str
     image: str
+    measurement: str
+    goal: str
     arrays: Mapping[str, bytes]
 
 
@@ -131,7 +133,7 @@ def drawn_surfaces(db: Connection, suite: str) -> list[DrawnSurface]:
     cells = {cell for (cell,) in runs}
     mine = [each for each in surfaces(db) if each.cell_id in cells]
     return [
-        DrawnSurface(each.model, each.image.name, _arrays(db, each))
+        DrawnSurface(each.model, each.image.name, each.measurement, each.goal, _arrays(db, each))
         for each in sorted(mine, key=lambda each: (each.image_id, each.cell_id))
     ]
 

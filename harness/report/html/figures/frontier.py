@@ -1,51 +1,76 @@
-"""Accuracy against robustness, a chart a metric: the models, the frontier and its fit."""
+"""Accuracy against robustness, one chart per metric: the models, the frontier and its fit."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.analysis.columns import MetricColumn
+from harness.analysis.frontier import Fit, Point
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.place import Entry, Place
 from harness.report.html import charts
 from harness.report.html.figure import Figure, Rows, Table, Value, Variant
-from harness.report.html.figures.labels import SIDES, sides
-from harness.report.html.shown import NOTHING, Names, compact, number, percent, span
+from harness.report.html.figures import labels
+from harness.report.html.figures.axes import Axis, axes
+from harness.report.html.figures.frontier_chart import (
+    EXTRAPOLATED,
+    FIT,
+    HEIGHT,
+    STAIRCASE,
+    WIDTH,
+    specification,
+)
+from harness.report.html.shown import (
+    NOTHING,
+    Names,
+    compact,
+    norm_name,
+    number,
+    percent,
+    span,
+    unit,
+)
 
 LEAD = (
-    "Each point is a model: to the right the more accurate, upwards the more robust. The curve is"
-    " a + b ln(1 - accuracy), fitted through the ringed models, which no other beats in both; it is"
-    " dotted where it is extrapolated. Horizontal bars are 95 % intervals of the accuracy, vertical"
-    " ones those of the distance from the curve, cut where they leave the plot."
+    "Each point is a model, more accurate to the right and more robust upwards. The law"
+    " a + b ln(error) is fitted through the models on the frontier (ringed): no other model is at"
+    " least as accurate and at least as robust. It is dotted where it is extrapolated. Horizontal"
+    " bars are 95% intervals of the accuracy, vertical bars those of the residual from the law,"
+    " both cut at the edge of the plot."
 )
-HEIGHT = 440
 STEPS = 60
+PRECISE = 7
+"""Digits of positions: accuracies may lie within a hundredth of each other."""
+
+LEAST_ERROR = 1e-6
+"""Has a logarithm, unlike none at all."""
 
 Domain = tuple[float, float]
 
 
 def figure(boards: Sequence[Leaderboard], families: Sequence[str], names: Names) -> Figure | None:
-    """The charts of all metrics of the boards, which are one a goal."""
-    variants: dict[tuple[str, str], Variant] = {}
+    """The charts of all metrics of the boards, one board per goal."""
+    drawn: dict[tuple[str, str], list[Variant]] = {}
     for board in boards:
         for metric in board.columns:
-            drawn = _variant(board, metric, families, names)
-            if drawn is not None:
-                variants.setdefault((metric.title, metric.metric.goal), drawn)
-    if not variants:
+            found = _variants(board, metric, families, names)
+            if found:
+                drawn.setdefault((metric.title, metric.metric.goal), found)
+    if not drawn:
         return None
     models = tuple(dict.fromkeys(row.model for board in boards for row in board.entries))
     return Figure(
-        "frontier", LEAD, ("Metric", "Goal"), tuple(variants.values()),
+        "frontier", LEAD, ("Metric", "Goal", "Horizontal axis"),
+        tuple(variant for found in drawn.values() for variant in found),
         highlights=tuple(names.short(model) for model in models),
     )  # fmt: skip
 
 
-def _variant(
+def _variants(
     board: Leaderboard, metric: MetricColumn, families: Sequence[str], names: Names
-) -> Variant | None:
+) -> list[Variant]:
+    """One chart per horizontal axis, the better one first; none without a model to show."""
     about = {row.model: row for row in board.entries}
     shown = [
         (about[model], place)
@@ -53,48 +78,110 @@ def _variant(
         if about[model].top1 is not None and place.robustness is not None
     ]
     if not shown:
-        return None
+        return []
     rows: list[dict[str, Value]] = []
     for entry, place in sorted(shown, key=lambda each: not each[1].placing.on_frontier):
-        low, high = entry.accuracy.interval or (None, None)
-        measured = entry.top1 == entry.accuracy.measured
-        spread, fitted = place.spread.distance if place.spread else None, place.placing.fitted
         rows.append(
             {
                 "model": names.short(entry.model),
                 "family": entry.family or charts.NO_FAMILY,
-                "x": compact(entry.top1),
-                "x1": compact(low) if measured else None,
-                "x2": compact(high) if measured else None,
+                "top1": compact(entry.top1),
+                "error": _error(entry),
+                **_interval(entry),
                 "y": compact(place.robustness),
-                "y1": compact(fitted + spread[0]) if spread and fitted is not None else None,
-                "y2": compact(fitted + spread[1]) if spread and fitted is not None else None,
-                "distance": number(place.placing.distance, "+"),
-                "interval": span(spread),
+                **_spread(place),
+                "residual": number(place.placing.distance, "+"),
+                "interval": span(place.spread.distance if place.spread else None),
                 "member": int(place.placing.on_frontier),
             }
         )
-    across, up = _domain(rows, "x", "x1", "x2"), _upwards(rows)
-    across = max(0.0, across[0]), min(1.0, across[1])
-    spots = [(str(row["model"]), _within(row["x"], across), _within(row["y"], up)) for row in rows]
-    for row, side in zip(rows, sides(spots), strict=True):
-        row["side"] = side
-    axis = _axis(metric)
-    return Variant(
-        choice=(metric.title, metric.metric.goal),
-        description=_description(metric, len(rows), axis),
-        spec=_spec(axis, across, up, families),
-        data={"models": rows, "curve": _curve(metric, across, up)},
-        table=_table(board, metric),
-        notes=_notes(board, metric),
+    errors = [float(row["error"] or 0) for row in rows]
+    ends = [float(row[end] or 0) for row in rows for end in ("e1", "e2") if row[end] is not None]
+    up, title, table = _upwards(rows), _vertical(metric), _table(board, metric)
+    return [
+        Variant(
+            choice=(metric.title, metric.metric.goal, axis.name),
+            heading=(metric.title, f"goal {metric.metric.goal}"),
+            description=_description(metric, len(rows), title),
+            spec=specification(axis, title, up, families, fitted=metric.frontier.fit is not None),
+            data=_data(rows, metric, axis, up),
+            table=table,
+            notes=_notes(board, metric),
+        )
+        for axis in axes(errors, ends)
+    ]
+
+
+def _error(entry: Entry) -> float:
+    """As the fit counts it: zero errors as half an error."""
+    return (1 - (entry.top1 or 0)) or 0.5 / (entry.accuracy.images or 10_000)
+
+
+def _interval(entry: Entry) -> dict[str, Value]:
+    """The ends of the accuracy's interval, as errors; of a published accuracy there is none."""
+    if entry.top1 != entry.accuracy.measured or entry.accuracy.interval is None:
+        return {"e1": None, "e2": None}
+    low, high = entry.accuracy.interval
+    return {"e1": 1 - low, "e2": max(1 - high, LEAST_ERROR)}
+
+
+def _spread(place: Place) -> dict[str, Value]:
+    """The ends of the residual's interval, around the law."""
+    fitted = place.placing.fitted
+    if place.spread is None or place.spread.distance is None or fitted is None:
+        return {"y1": None, "y2": None}
+    low, high = place.spread.distance
+    return {"y1": compact(fitted + low), "y2": compact(fitted + high)}
+
+
+def _data(
+    rows: Sequence[Mapping[str, Value]], metric: MetricColumn, axis: Axis, up: Domain
+) -> dict[str, Rows]:
+    law, text = _law(metric, axis, up), equation(metric.frontier.fit)
+    spots = [labels.Spot(str(row["model"]), *_pixels(row["error"], row["y"], axis, up))
+             for row in rows]  # fmt: skip
+    placed = labels.place(
+        spots,
+        (WIDTH, HEIGHT),
+        line=[_pixels(vertex.error, vertex.y, axis, up) for vertex in law],
+        taken=[(WIDTH - 1.1 * labels.text_width(text) - 12, 0, WIDTH, 26)] if text else [],
     )
+    vertices = [*_staircase(metric.frontier.members, axis), *law]
+    return {
+        "models": [
+            {**{key: value for key, value in row.items() if key not in ("error", "e1", "e2")},
+             "x": _x(axis, row["error"]), "x1": _x(axis, row["e1"]), "x2": _x(axis, row["e2"]),
+             **_label(label, axis, up)}
+            for row, label in zip(rows, placed, strict=True)
+        ],
+        "lines": [
+            {"kind": vertex.kind, "part": vertex.part, "step": step, "x": _x(axis, vertex.error),
+             "y": compact(vertex.y)}
+            for step, vertex in enumerate(vertices)
+        ],
+        "equation": [{"text": text}] if text else [],
+    }  # fmt: skip
 
 
-def _domain(rows: Rows, *fields: str) -> Domain:
-    known = [float(row[field] or 0) for row in rows for field in fields if row[field] is not None]
-    low, high = min(known), max(known)
-    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
-    return low - margin, high + margin
+def _pixels(error: Value, y: Value, axis: Axis, up: Domain) -> tuple[float, float]:
+    """A place in the plot, from the top left corner."""
+    down = (up[1] - float(y or 0)) / (up[1] - up[0])
+    return WIDTH * axis.share(float(error or 0)), HEIGHT * down
+
+
+def _x(axis: Axis, error: Value) -> float | None:
+    return None if error is None else compact(axis.value(float(error)), PRECISE)
+
+
+def _label(label: labels.Label | None, axis: Axis, up: Domain) -> dict[str, Value]:
+    if label is None:
+        return {"lx": None, "ly": None, "align": "", "leader": 0}
+    return {
+        "lx": _x(axis, axis.error(label.x / WIDTH)),
+        "ly": compact(up[1] - label.y / HEIGHT * (up[1] - up[0]), PRECISE),
+        "align": label.align,
+        "leader": int(label.leader),
+    }
 
 
 def _upwards(rows: Rows) -> Domain:
@@ -105,98 +192,78 @@ def _upwards(rows: Rows) -> Domain:
     return max(whole[0], low - room, least), min(whole[1], high + room)
 
 
-def _within(value: Value, domain: Domain) -> float:
-    return (float(value or 0) - domain[0]) / (domain[1] - domain[0])
+def _domain(rows: Rows, *fields: str) -> Domain:
+    known = [float(row[field] or 0) for row in rows for field in fields if row[field] is not None]
+    low, high = min(known), max(known)
+    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
+    return low - margin, high + margin
 
 
-def _axis(metric: MetricColumn) -> str:
-    if metric.attack is not None:
-        return f"mean {metric.metric.norm} distortion"
-    return f"mean {metric.title}" + (
-        f" ({metric.metric.norm} distance)" if metric.metric.norm else ""
-    )
+def _vertical(metric: MetricColumn) -> str:
+    """The vertical axis, with its unit."""
+    if metric.attack is None:
+        return f"mean {metric.title}" + (
+            f" ({unit(metric.metric.norm)})" if metric.metric.norm else ""
+        )
+    return f"mean {norm_name(metric.metric.norm)} distortion ({unit(metric.metric.norm)})"
 
 
 def _description(metric: MetricColumn, models: int, axis: str) -> str:
-    fit = metric.frontier.fit
-    text = f"Scatter of {models} models: top-1 accuracy against {axis} under {metric.title}"
+    text = f"Scatter plot of {models} models: top-1 accuracy against {axis} under {metric.title}"
     text += f", goal {metric.metric.goal}."
-    if fit is None:
+    if metric.frontier.fit is None:
         return f"{text} No fit: {metric.frontier.reason}."
-    return f"{text} The fitted frontier is {number(fit.a)} + {number(fit.b)} ln(1 - accuracy)."
+    return f"{text} Law fitted through the frontier: {equation(metric.frontier.fit)}."
 
 
-def _curve(metric: MetricColumn, across: Domain, up: Domain) -> Rows:
+def equation(fit: Fit | None) -> str:
+    """The fitted law; empty without one."""
+    if fit is None:
+        return ""
+    sign = "+" if fit.b >= 0 else "−"
+    text = f"y = {number(fit.a)} {sign} {number(abs(fit.b))} ln(error)"
+    return text if fit.r2 is None else f"{text}, R² = {fit.r2:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Vertex:
+    """Of a line; ``part`` tells apart lines of one kind."""
+
+    kind: str
+    part: str
+    error: float
+    y: float
+
+
+def _law(metric: MetricColumn, axis: Axis, up: Domain) -> list[_Vertex]:
     """The fit over the plot; the parts inside and outside the frontier's accuracies share ends."""
     fit, members = metric.frontier.fit, metric.frontier.members
     if fit is None:
         return []
-    low, high = members[0].accuracy, min(members[-1].accuracy, 0.9999)
-    parts = {"left": (across[0], low), "inside": (low, high), "right": (high, across[1])}
-    rows: list[dict[str, Value]] = []
+    inside = axis.share(members[0].error), axis.share(members[-1].error)
+    parts = {"left": (0.0, inside[0]), "inside": inside, "right": (inside[1], 1.0)}
+    vertices = []
     for part, (start, end) in parts.items():
+        kind = FIT if part == "inside" else EXTRAPOLATED
         for step in range(STEPS + 1):
-            x = start + (end - start) * step / STEPS
-            if start < end and x < 1 and up[0] <= (y := fit.a + fit.b * math.log(1 - x)) <= up[1]:
-                rows.append({"part": part, "x": compact(x), "y": compact(y)})
-    return rows
+            error = max(axis.error(start + (end - start) * step / STEPS), LEAST_ERROR)
+            y = fit.at(error)
+            if start < end and up[0] <= y <= up[1]:
+                vertices.append(_Vertex(kind, part, error, y))
+    return vertices
 
 
-def _spec(axis: str, across: Domain, up: Domain, families: Sequence[str]) -> dict[str, Any]:
-    alt = charts.library()
-    models = alt.Chart(alt.NamedData("models"))
-    curve = alt.Chart(alt.NamedData("curve"))
-    scales = {
-        "x": alt.Scale(domain=[compact(end) for end in across], nice=False, zero=False),
-        "y": alt.Scale(domain=[compact(end) for end in up], nice=False, zero=False),
-    }
-    x = alt.X(
-        "x:Q", title="top-1 accuracy", scale=scales["x"], axis=alt.Axis(format="~%", tickCount=8)
-    )
-    y = alt.Y("y:Q", title=axis, scale=scales["y"], axis=alt.Axis(tickCount=7))
-    tooltip = [
-        alt.Tooltip("model:N"), alt.Tooltip("family:N"),
-        alt.Tooltip("x:Q", title="top-1", format=".1%"),
-        alt.Tooltip("y:Q", title="robustness", format=".3~g"),
-        alt.Tooltip("distance:N"), alt.Tooltip("interval:N", title="95 % of the distance"),
-    ]  # fmt: skip
-    opacity = charts.emphasis(alt)
-    layers = [
-        curve.transform_filter("datum.part === 'inside'").mark_line(style="curve", aria=False),
-        curve.transform_filter("datum.part !== 'inside'")
-        .mark_line(style="extrapolated", aria=False)
-        .encode(detail="part:N"),
-    ]
-    layers = [layer.encode(x=x, y=y) for layer in layers]
-    layers += [
-        models.transform_filter("isValid(datum.x1)")
-        .mark_rule(style="interval", aria=False, clip=True)
-        .encode(x=alt.X("x1:Q", scale=scales["x"], title="top-1 accuracy"), x2="x2:Q", y=y,
-                strokeOpacity=charts.emphasis(alt, 0.05, 0.35)),
-        models.transform_filter("isValid(datum.y1)")
-        .mark_rule(style="interval", aria=False, clip=True)
-        .encode(x=x, y=alt.Y("y1:Q", scale=scales["y"], title=axis), y2="y2:Q",
-                strokeOpacity=charts.emphasis(alt, 0.05, 0.35)),
-        models.transform_filter("datum.member === 1")
-        .mark_point(style="member", aria=False).encode(x=x, y=y, opacity=opacity),
-        models.mark_point(filled=True, size=85, opacity=1).encode(
-            x=x, y=y, opacity=opacity, tooltip=tooltip,
-            color=charts.by_family(alt, alt.Color, families),
-            shape=charts.by_family(alt, alt.Shape, families),
-        ).add_params(charts.highlight(alt)),
-    ]  # fmt: skip
-    for side, place in SIDES.items():
-        near = f"datum.side === '{side}' && (highlight === '' || datum.model === highlight)"
-        layers.append(
-            models.transform_filter(near)
-            .mark_text(style="label", aria=False, opacity=alt.expr("width < 560 ? 0 : 1"), **place)
-            .encode(x=x, y=y, text="model:N")
-        )
-    return charts.specification(alt.layer(*layers), HEIGHT)
+def _staircase(members: Sequence[Point], axis: Axis) -> list[_Vertex]:
+    """The frontier itself: the most robustness that any model has at an accuracy or above."""
+    error, steps = axis.left, []
+    for member in members:
+        steps += [(error, member.robustness), (member.error, member.robustness)]
+        error = member.error
+    return [_Vertex(STAIRCASE, "steps", error, y) for error, y in steps]
 
 
 def _table(board: Leaderboard, metric: MetricColumn) -> Table:
-    headings = ("model", "top-1", "robustness", "distance", "95 % interval", "on the frontier")
+    headings = ("model", "top-1", "robustness", "residual", "95% interval", "on the frontier")
     about = {entry.model: entry for entry in board.entries}
     rows = [(about[model], place) for model, place in metric.places.items()]
     rows.sort(key=lambda row: (row[1].rank is None, row[1].rank or 0))
@@ -226,7 +293,7 @@ def _notes(board: Leaderboard, metric: MetricColumn) -> tuple[str, ...]:
         notes.append(f"Fit: a = {number(fit.a)}, b = {number(fit.b)}{r2}.")
         if metric.intervals and metric.intervals.a and metric.intervals.b:
             notes.append(
-                f"95 % over {metric.intervals.replicates} replicates: a from"
+                f"95% intervals over {metric.intervals.replicates} replicates: a from"
                 f" {span(metric.intervals.a)}, b from {span(metric.intervals.b)}."
             )
     left = [

@@ -18,30 +18,32 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 LEAD = (
-    "The model's loss and decision margin in a plane through the image: a goes along the first"
-    " direction, b along the second, the dot is the image itself. Along the dark line the decision"
-    " changes."
+    "The model's loss and decision margin in a plane through the image, which is the dot: a is the"
+    " position along the first direction, b along the second. The decision changes at the bold"
+    " line."
 )
 MOST = 12
-QUANTITIES = ("margin", "loss")
-HEIGHT = 460
+UNITS = {"margin": "margin (logits)", "loss": "loss (nats)"}
+OVERLAP = 1.15
+"""Of neighbouring cells, as no seam may show between them."""
+SIZE = 420
+"""Of the plot in pixels: both directions have the same unit."""
 
 
 def figure(stored: Sequence[DrawnSurface], names: Names) -> Figure | None:
-    """Two charts a surface, of the first `MOST`."""
+    """Two charts per surface, of the first `MOST`."""
     notes = (f"{MOST} of {len(stored)} surfaces are shown.",) if len(stored) > MOST else ()
     variants = tuple(
-        _variant(surface, quantity, names, notes)
-        for surface in stored[:MOST]
-        for quantity in QUANTITIES
+        _variant(surface, quantity, names, notes) for surface in stored[:MOST] for quantity in UNITS
     )
-    selectors = ("Model", "Image", "Quantity")
+    selectors = ("Model", "Image", "Plane", "Quantity")
     return Figure("surface", LEAD, selectors, variants) if variants else None
 
 
 def _variant(surface: DrawnSurface, quantity: str, names: Names, notes: tuple[str, ...]) -> Variant:
     import numpy as np
 
+    plane = f"{surface.measurement}, {surface.goal}"
     arrays = {name: np.frombuffer(data, "<f4") for name, data in surface.arrays.items()}
     a, b = arrays["a"], arrays["b"]
     # Stored row by row of b.
@@ -54,13 +56,14 @@ def _variant(surface: DrawnSurface, quantity: str, names: Names, notes: tuple[st
     ]
     low, high = float(grid.min()), float(grid.max())
     return Variant(
-        choice=(names.short(surface.model), surface.image, quantity),
+        choice=(names.short(surface.model), surface.image, plane, quantity),
+        heading=(names.short(surface.model), f"image {surface.image}", plane),
         description=f"Heat map of the {quantity} of {surface.model} around image {surface.image},"
         f" from {number(low)} to {number(high)}.",
         spec=_spec(quantity, half, max(abs(low), abs(high))),
         data={
             "cells": cells,
-            "boundary": list(_boundary(a, b, arrays["margin"].reshape(len(b), len(a)).T, half)),
+            "boundary": list(boundary(a, b, arrays["margin"].reshape(len(b), len(a)).T)),
             "origin": [{"a": 0, "b": 0}],
         },
         table=_table(a, b, grid),
@@ -68,41 +71,44 @@ def _variant(surface: DrawnSurface, quantity: str, names: Names, notes: tuple[st
     )
 
 
-def _boundary(
-    a: Array, b: Array, margin: Array, half: tuple[float, float]
-) -> Iterator[dict[str, Value]]:
-    """The edges between grid cells whose margins differ in sign."""
-    for i in range(len(a)):
-        for j in range(len(b)):
-            left, right = a[i] - half[0], a[i] + half[0]
-            low, high = b[j] - half[1], b[j] + half[1]
-            here = margin[i, j] > 0
-            if i + 1 < len(a) and here != (margin[i + 1, j] > 0):
-                yield _edge(right, right, low, high)
-            if j + 1 < len(b) and here != (margin[i, j + 1] > 0):
-                yield _edge(left, right, high, high)
+def boundary(a: Array, b: Array, margin: Array) -> Iterator[dict[str, Value]]:
+    """Where the margin is 0, linearly between grid points: a segment or two per square of four."""
+    for i in range(len(a) - 1):
+        for j in range(len(b) - 1):
+            corners = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)]
+            ends = []
+            for one, other in zip(corners, [*corners[1:], corners[0]], strict=True):
+                low, high = float(margin[one]), float(margin[other])
+                if (low > 0) != (high > 0):
+                    share = low / (low - high)
+                    ends.append((_between(a[one[0]], a[other[0]], share),
+                                 _between(b[one[1]], b[other[1]], share)))  # fmt: skip
+            for start, end in zip(ends[::2], ends[1::2], strict=True):
+                yield {"a": start[0], "b": start[1], "a2": end[0], "b2": end[1]}
 
 
-def _edge(a1: float, a2: float, b1: float, b2: float) -> dict[str, Value]:
-    return {"a": compact(a1), "a2": compact(a2), "b": compact(b1), "b2": compact(b2)}
+def _between(low: float, high: float, share: float) -> float | None:
+    return compact(float(low) + share * float(high - low))
 
 
 def _spec(quantity: str, half: tuple[float, float], most: float) -> dict[str, Any]:
     alt = charts.library()
     domain, colours = ([-most, most], "diverging") if quantity == "margin" else (
         [0, most], "heatmap")  # fmt: skip
-    x = alt.X("a0:Q", title="a", scale=alt.Scale(nice=False, zero=False))
-    y = alt.Y("b0:Q", title="b", scale=alt.Scale(nice=False, zero=False))
+    shared = {"scale": alt.Scale(nice=False, zero=False), "axis": alt.Axis(tickCount=5)}
+    x = alt.X("a0:Q", title="a, along the first direction", **shared)
+    y = alt.Y("b0:Q", title="b, along the second direction", **shared)
     cells = (
         alt.Chart(alt.NamedData("cells"))
         .transform_calculate(
-            a0=f"datum.a - {half[0]!r}", a1=f"datum.a + {half[0]!r}",
-            b0=f"datum.b - {half[1]!r}", b1=f"datum.b + {half[1]!r}",
+            a0=f"datum.a - {half[0]!r}", a1=f"datum.a + {OVERLAP * half[0]!r}",
+            b0=f"datum.b - {half[1]!r}", b1=f"datum.b + {OVERLAP * half[1]!r}",
         )
         .mark_rect(aria=False)
         .encode(
             x=x, x2="a1:Q", y=y, y2="b1:Q",
-            color=alt.Color("z:Q", title=quantity,
+            color=alt.Color("z:Q", title=UNITS[quantity],
+                            legend=alt.Legend(gradientLength=220),
                             scale=alt.Scale(domain=[compact(end) for end in domain],
                                             range=colours)),
             tooltip=[alt.Tooltip("a:Q"), alt.Tooltip("b:Q"), alt.Tooltip("z:Q", title=quantity)],
@@ -111,14 +117,14 @@ def _spec(quantity: str, half: tuple[float, float], most: float) -> dict[str, An
     boundary = (
         alt.Chart(alt.NamedData("boundary"))
         .mark_rule(style="boundary", aria=False)
-        .encode(x=alt.X("a:Q", title="a"), x2="a2:Q", y=alt.Y("b:Q", title="b"), y2="b2:Q")
+        .encode(x="a:Q", x2="a2:Q", y="b:Q", y2="b2:Q")
     )
     origin = (
         alt.Chart(alt.NamedData("origin"))
         .mark_point(style="origin", description="the image itself")
-        .encode(x=alt.X("a:Q", title="a"), y=alt.Y("b:Q", title="b"))
+        .encode(x="a:Q", y="b:Q")
     )
-    return charts.specification(alt.layer(cells, boundary, origin), HEIGHT)
+    return charts.specification(alt.layer(cells, boundary, origin), SIZE, SIZE)
 
 
 def _table(a: Array, b: Array, grid: Array) -> Table:

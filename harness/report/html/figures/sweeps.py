@@ -1,9 +1,10 @@
-"""Success against a parameter that a suite varies: epsilon, steps, kappa (the study's figure 1)."""
+"""Success rate against a parameter that a suite varies: epsilon, steps, kappa."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from harness.analysis.statistics import wilson
@@ -14,9 +15,9 @@ from harness.report.html.shown import Names, compact, number, percent, percents
 
 LEAD = (
     "Where the suite runs an attack with several values of one parameter and all others equal: its"
-    " success over that parameter, a line a model."
+    " success rate over that parameter, one line per model."
 )
-HEIGHT = 380
+WIDTH, HEIGHT = 640, 380
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def figure(
     families: Sequence[str],
     names: Names,
 ) -> Figure | None:
-    """A chart a sweep and goal.
+    """One chart per sweep and goal.
 
     Args:
         points: by label and goal.
@@ -100,6 +101,8 @@ def _variant(
     ]
     if len({value for value, _ in placed}) < 2:
         return None
+    key = _key(placed, names)
+    dash = {row["model"]: row["dash"] for row in key}
     rows: list[dict[str, Value]] = [
         {
             "model": names.short(point.model),
@@ -108,43 +111,56 @@ def _variant(
             "success": compact(point.broken / point.attacked),
             "of": point.attacked,
             "interval": percents(wilson(point.broken, point.attacked)),
+            "dash": dash.get(names.short(point.model), 0),
         }
         for value, point in placed
     ]
     labels = list(sweep.values.values())
-    others = f"; the same else: {labels[0]}" if len(labels[0].split()) > 2 else ""
+    others = f", otherwise like {labels[0]}" if len(labels[0].split()) > 2 else ""
     return Variant(
         choice=(f"{sweep.attack}: {sweep.parameter}{others}", goal),
-        description=f"Success of {sweep.attack}, goal {goal}, at"
+        heading=(f"{sweep.attack}: {sweep.parameter}{others}", f"goal {goal}"),
+        description=f"Success rate of {sweep.attack}, goal {goal}, at"
         f" {', '.join(number(value) for value in sweep.values)} {sweep.parameter}.",
         spec=_spec(sweep, families),
-        data={"points": rows},
+        data={"points": rows, "key": key},
         table=_table(sweep, placed),
-        notes=("A success here has the margin that the attack asks for.",),
+        notes=("A success here has the margin that the attack requires.",),
     )
+
+
+def _key(placed: Sequence[tuple[float, Point]], names: Names) -> list[dict[str, Value]]:
+    """The models in the order of their lines, from the top."""
+    rates: dict[tuple[str, str | None], list[float]] = {}
+    for _, point in placed:
+        rates.setdefault((point.model, point.family), []).append(point.broken / point.attacked)
+    return charts.key_rows(sorted(rates, key=lambda model: -fmean(rates[model])), names.short)
 
 
 def _spec(sweep: Sweep, families: Sequence[str]) -> dict[str, Any]:
     alt = charts.library()
-    chart = (
+    colour = charts.by_family(alt, alt.Color, families)
+    lines = (
         alt.Chart(alt.NamedData("points"))
         .mark_line(strokeWidth=1.75, point=alt.OverlayMarkDef(size=45))
         .encode(
             x=alt.X("value:Q", title=sweep.parameter, scale=alt.Scale(zero=False, nice=False,
                     padding=16), axis=alt.Axis(values=list(sweep.values), format=".4~g")),
-            y=alt.Y("success:Q", title="success", axis=alt.Axis(format="%"),
+            y=alt.Y("success:Q", title="success rate", axis=alt.Axis(format="%"),
                     scale=alt.Scale(domain=[0, 1])),
-            color=charts.by_family(alt, alt.Color, families),
+            color=colour,
+            strokeDash=charts.dashes(alt),
             detail="model:N",
             strokeOpacity=charts.emphasis(alt, full=0.9),
             fillOpacity=charts.emphasis(alt, full=0.9),
             tooltip=[alt.Tooltip("model:N"), alt.Tooltip("value:Q", title=sweep.parameter),
-                     alt.Tooltip("success:Q", format=".1%"), alt.Tooltip("of:Q", title="of images"),
-                     alt.Tooltip("interval:N", title="95 %")],
+                     alt.Tooltip("success:Q", title="success rate", format=".1%"),
+                     alt.Tooltip("of:Q", title="of images"),
+                     alt.Tooltip("interval:N", title="95% interval")],
         )
         .add_params(charts.highlight(alt))
     )  # fmt: skip
-    return charts.specification(chart, HEIGHT)
+    return charts.specification(alt.layer(lines, *charts.key(alt, colour)), WIDTH, HEIGHT)
 
 
 def _table(sweep: Sweep, placed: Sequence[tuple[float, Point]]) -> Table:

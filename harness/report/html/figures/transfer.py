@@ -12,16 +12,21 @@ from harness.report.html.figure import Figure, Table, Value, Variant
 from harness.report.html.shown import NOTHING, Names, compact, percent
 
 LEAD = (
-    "How one model's adversarial images do on every other model. Each row is the model that the"
-    " images were made for, each column one that they were shown to; the gaps set families"
-    " apart. Failed attacks count with their last iterate."
+    "The adversarial images of one model on every other model, in percent. Each row is the source,"
+    " the model that was attacked; each column a target, on which its images were evaluated."
+    " Families are set apart by gaps. Failed attacks count with their last iterate."
 )
-DENOMINATORS = {"paper": "all attacked images", "code": "only where the clean image is right"}
+DENOMINATORS = {
+    "paper": "all attacked images",
+    "code": "images that the target classifies correctly",
+}
 LEAST_CELL = 27
+CELL = (33, 25)
+"""Width and height of a cell in pixels."""
 
 
 def figure(matrices: Sequence[Matrix], names: Names) -> Figure | None:
-    """A chart a matrix."""
+    """One chart per matrix."""
     if not matrices:
         return None
     size = max(len(matrix.models) for matrix in matrices)
@@ -48,6 +53,7 @@ def _variant(matrix: Matrix, names: Names) -> Variant:
     ]
     return Variant(
         choice=choice,
+        heading=(choice[0], f"goal {choice[1]}", *choice[2:]),
         description=f"Heat map of {rate} by source and target model: {matrix.attack.label}, goal"
         f" {matrix.goal}, {choice[3]}.",
         spec=_spec(tuple(order), rate),
@@ -73,19 +79,23 @@ def _spec(order: tuple[str, ...], rate: str) -> dict[str, Any]:
     cells = alt.Chart(alt.NamedData("cells"))
     breaks = alt.Chart(alt.NamedData("breaks"))
     band = alt.Scale(domain=list(order), paddingInner=0.06)
-    across = {"axis": alt.Axis(labelAngle=-50, labelLimit=150), "scale": band, "title": "shown to"}
-    down = {"axis": alt.Axis(labelLimit=150), "scale": band, "title": "made for"}
+    across = {
+        "axis": alt.Axis(labelAngle=-50, labelLimit=150),
+        "scale": band,
+        "title": "target: evaluated on",
+    }
+    down = {"axis": alt.Axis(labelLimit=150), "scale": band, "title": "source: attacked model"}
     x, y = alt.X("target:N", **across), alt.Y("source:N", **down)
     colour = alt.Color(
         "rate:Q", title=rate, scale=alt.Scale(domain=[0, 1], range="heatmap"),
-        legend=alt.Legend(format="%", tickCount=3),
+        legend=alt.Legend(format="%", tickCount=5, orient="right", gradientLength=200),
     )  # fmt: skip
     tooltip = [
-        alt.Tooltip("source:N", title="made for"),
-        alt.Tooltip("target:N", title="shown to"),
+        alt.Tooltip("source:N", title="source"),
+        alt.Tooltip("target:N", title="target"),
         alt.Tooltip("rate:Q", title=rate, format=".1%"),
         alt.Tooltip("of:Q", title="of images"),
-        alt.Tooltip("clean:Q", title="clean error there", format=".1%"),
+        alt.Tooltip("clean:Q", title="clean error of the target", format=".1%"),
     ]
     figures = cells.transform_calculate(shown="round(100 * datum.rate)")
     layers = [
@@ -106,7 +116,7 @@ def _spec(order: tuple[str, ...], rate: str) -> dict[str, Any]:
             y=alt.Y("source:N", bandPosition=0, **down)
         ),
     ]
-    return charts.specification(alt.layer(*layers), 130 + 27 * len(order))
+    return charts.specification(alt.layer(*layers), CELL[0] * len(order), CELL[1] * len(order))
 
 
 def _table(matrix: Matrix, order: Sequence[str]) -> Table:
@@ -118,4 +128,4 @@ def _table(matrix: Matrix, order: Sequence[str]) -> Table:
         (short, *(text(source, target) for target in matrix.models))
         for source, short in zip(matrix.models, order, strict=True)
     )
-    return Table(("made for \\ shown to", *order), rows)
+    return Table(("source \\ target", *order), rows)

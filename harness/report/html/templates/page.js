@@ -2,6 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const narrow = matchMedia("(max-width: 45rem)");
   const announce = (text) => { document.getElementById("announce").textContent = text; };
 
   // Rows from columns; texts come as places in a list of the different ones.
@@ -31,12 +32,11 @@
     return { box, list };
   };
 
+  const short = (text) => data.labels[text] ?? text;
+
   const fill = (list, options, value) => {
-    list.replaceChildren(...options.map((text) => {
-      const option = element("option", text);
-      option.value = text;
-      return option;
-    }));
+    list.replaceChildren(...options.map((text) =>
+      element("option", short(text), { value: text, title: text })));
     list.value = options.includes(value) ? value : options[0];
   };
 
@@ -75,7 +75,7 @@
     }
 
     addHighlight() {
-      const { box, list } = select("Pick out a model", () => this.highlight());
+      const { box, list } = select("Highlight a model", () => this.highlight());
       fill(list, ["all models", ...this.about.highlights], "all models");
       this.picked = list;
       this.controls.append(box);
@@ -99,6 +99,10 @@
       const notes = this.place.querySelector(".notes");
       notes.replaceChildren(...this.variant.notes.map((text) => element("li", text)));
       notes.hidden = !this.variant.notes.length;
+      const full = this.variant.choice.filter((text) => short(text) !== text);
+      const line = this.place.querySelector("p.full");
+      line.textContent = full.join(" · ");
+      line.hidden = !full.length;
       this.showNumbers();
       this.draw();
       if (label) announce(this.variant.description);
@@ -109,25 +113,37 @@
       place.replaceChildren(...(this.numbers.open ? [tableOf(this.variant.table)] : []));
     }
 
+    // A chart is scaled as a whole, so that no labels meet; on a narrow screen it has none.
+    sized(spec) {
+      this.chart.classList.toggle("whole", !narrow.matches);
+      if (!narrow.matches) return spec;
+      const height = Math.min(spec.height, this.chart.clientWidth);
+      const autosize = { type: "fit-x", contains: "padding" };
+      return { ...spec, width: "container", height, autosize };
+    }
+
     async draw() {
       const { spec, data: columns, description } = this.variant;
       const datasets = Object.fromEntries(
         Object.entries(columns).map(([name, each]) => [name, rows(each)]));
       if (this.view) this.view.finalize();
       const { view } = await vegaEmbed(
-        this.chart, { ...this.about.specs[spec], datasets, description }, {
+        this.chart, { ...this.sized(this.about.specs[spec]), datasets, description }, {
           mode: "vega-lite", actions: false, renderer: "svg", ast: true, defaultStyle: false,
           config: data.themes[dark.matches ? "dark" : "light"],
           tooltip: { disableDefaultStyle: true },
         });
       this.view = view;
+      const svg = this.chart.querySelector("svg");
+      svg.style.maxWidth = narrow.matches ? "none" : `${1.25 * svg.getAttribute("width")}px`;
       if (this.picked && this.picked.selectedIndex > 0) this.highlight();
       this.chart.dataset.drawn = String(Number(this.chart.dataset.drawn || 0) + 1);
     }
   }
 
   const figures = [...document.querySelectorAll(".figure")].map((place) => new Figure(place));
-  dark.addEventListener("change", () => figures.forEach((figure) => figure.draw()));
+  for (const change of [dark, narrow])
+    change.addEventListener("change", () => figures.forEach((figure) => figure.draw()));
 
   for (const boards of document.querySelectorAll(".boards")) {
     const list = boards.querySelector("[data-role=board]");
