@@ -112,7 +112,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity: an infinite error is left out, and ``error`` says why."""
+    """JSON has no infinity: an infinite error becomes null, and ``error`` says why."""
     return None if value == float("inf") else value
 
 

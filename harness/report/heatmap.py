@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
-"""Colours at 0, 25 ... 100 %: viridis, whose lightness rises evenly."""
+"""Colours at 0, 25 ... 100%: viridis, whose lightness rises evenly."""
 
 LIGHT = 0.18
 """The luminance from which black letters stand out more than white ones."""
@@ -44,7 +44,7 @@ class HeatMap:
     def drawn(self, format: Literal["table", "md"]) -> str:
         """In colours where the terminal has them, always with numbers.
 
-        Columns are headed by the rows' numbers. Where the labels do not fit beside the cells, rows
+        Columns are headed by the rows' numbers. Where the labels do not fit next to the cells, rows
         have numbers alone and the labels come below.
         """
         if format == "md":

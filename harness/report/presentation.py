@@ -38,14 +38,12 @@ class Cell:
         text: None is shown as a dash.
         key: what the page sorts by; None comes last.
         aside: shown in brackets behind the text, or smaller where that is possible.
-        full: what ``text`` is short for; the page shows it on hover.
         style: of the terminal, such as "green".
     """
 
     text: str | None
     key: float | str | None = None
     aside: str = ""
-    full: str = ""
     style: str = ""
 
     @property

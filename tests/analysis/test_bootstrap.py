@@ -1,4 +1,4 @@
-"""Intervals of frontier distances, against a plain resampling and against the truth."""
+"""Intervals of frontier residuals, against a plain resampling and against the truth."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def test_the_lists_show_the_sources(harness, sources):
 
 def placement(said: str) -> str:
     """The one line about the frontier."""
-    (line,) = [line for line in said.splitlines() if "frontier distance" in line]
+    (line,) = [line for line in said.splitlines() if "frontier residual" in line]
     return line
 
 
@@ -179,7 +179,7 @@ def test_any_model_of_a_loader_is_boarded_with_its_distance(harness, cloud, tmp_
     alone = harness(*asked)
     assert alone.code == 0, alone.err
     said = placement(alone.err)
-    assert said.startswith("cloud:digits-inception_v4: no frontier distance under ifgsm")
+    assert said.startswith("cloud:digits-inception_v4: no frontier residual under ifgsm")
     assert "a fit needs 3" in said
     assert harness(*run).code == 0
     again = harness(*asked)
@@ -188,7 +188,7 @@ def test_any_model_of_a_loader_is_boarded_with_its_distance(harness, cloud, tmp_
     row = next(row for row in board if row["model"] == "cloud:digits-inception_v4")
     assert (row["family"], row["parameters"], row["complete"]) == ("Cloud", 7, True)
     said = placement(again.err)
-    assert f": frontier distance {row['frontier_distance']:+.4g} (" in said
+    assert f": frontier residual {row['frontier_distance']:+.4g} (" in said
     assert ("extrapolated" in said) == row["extrapolated"]
     assert f"against {row['frontier_fitted']:.4g}" in said
     assert len(board) == 6
@@ -210,7 +210,7 @@ def test_ad_hoc_models_stand_beside_the_registrys(harness, cloud, tmp_path):
     done = harness("run", "--registry", "search.yaml", "--suite", "bare", "--models", both)
     assert done.code == 0, done.err
     assert "cloud:digits-vgg19: assumed\n" in done.err
-    assert "cloud:digits-vgg19: no frontier distance" in done.err
+    assert "cloud:digits-vgg19: no frontier residual" in done.err
 
 
 def test_a_file_gives_its_model_the_name(harness, cloud, tmp_path):
