@@ -18,11 +18,11 @@ import torch
 from measure import interleaved, load_line, ratio
 
 from harness.api import Goal
+from harness.api.goal import random_target
 from harness.engine.batches import attack_images
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job
 from harness.execute.images import Images
-from harness.identity import random_target
 from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.prepare import prepare

@@ -13,10 +13,10 @@ import torch
 from measure import Turns
 from torch import Tensor, nn
 
+from harness.api.goal import random_target
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job
 from harness.execute.images import Images
-from harness.identity import random_target
 from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.prepare import prepare

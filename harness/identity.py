@@ -59,16 +59,6 @@ def seed_of(*parts: Any) -> int:
     return int(tagged_hash("seed", list(parts))[:16], 16) >> 1
 
 
-def random_target(*, seed: int, dataset: str, image_id: str, label: int, classes: int) -> int:
-    """The image's random target class: uniform over the classes other than ``label``.
-
-    It depends on seed, data set and image alone, so it is the same for every model (Su et al. 2018,
-    section 3: one draw per image).
-    """
-    draw = seed_of("random-target", seed, dataset, image_id) % (classes - 1)
-    return draw + (draw >= label)
-
-
 def image_seed(*, seed: int, cell_key: str, image_id: str) -> int:
     """The seed of an attack's own random numbers for one image of a cell."""
     return seed_of("image", seed, cell_key, image_id)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.api import Goal
-from harness.identity import canonical_json, image_seed, random_target, seed_of, tagged_hash
+from harness.api.goal import random_target
+from harness.identity import canonical_json, image_seed, seed_of, tagged_hash
 from harness.planning import (
     Component,
     NumericPolicy,

@@ -1,22 +1,36 @@
-"""What an attack is asked for, what it may see, and how its size is measured."""
+"""What an attack is asked for, which class it aims at, and what it may see of the model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from typing import assert_never
+
+from harness.api.records import CleanPrediction
+from harness.identity import seed_of
 
 
 class Goal(StrEnum):
-    """The adversary's goal (Su et al. 2018, section 3; the last one is in the released code)."""
+    """The adversary's goal (Su et al. 2018, section 3; the last one is in the released code).
+
+    Attributes:
+        rank: the place of the target class in the clean prediction's order: 0 the predicted class,
+            1 the most likely other one, -1 the least likely; None: the order does not matter.
+    """
+
+    rank: int | None
+
+    def __new__(cls, value: str, rank: int | None = None) -> Goal:
+        goal = str.__new__(cls, value)
+        goal._value_ = value
+        goal.rank = rank
+        return goal
 
     UNTARGETED = "untargeted"
     """Any class but the true one."""
     RANDOM = "random"
     """A random other class: one draw per image from the seed, the same for every model."""
-    LEAST_LIKELY = "least-likely"
+    LEAST_LIKELY = "least-likely", -1
     """The class with the smallest clean logit."""
-    SECOND_LIKELY = "second-likely"
+    SECOND_LIKELY = "second-likely", 1
     """The most likely class besides the clean prediction."""
 
     @property
@@ -24,24 +38,43 @@ class Goal(StrEnum):
         return self is not Goal.UNTARGETED
 
     def target(
-        self, *, second: int | None, least: int | None, draw: Callable[[], int]
+        self, clean: CleanPrediction, *, seed: int, dataset: str, classes: int
     ) -> int | None:
-        """The class to reach for an image; None: any but the true one.
+        """The class to reach for a correctly classified image; None: any but the true one.
+
+        The true class means that there is no such class: all logits are equal, or the prediction
+        was stored without the class of this rank.
 
         Args:
-            second: the most likely class besides the clean prediction; ``least``: the least likely.
-            draw: the image's random class.
+            seed, dataset: of random targets; ``classes``: the model's number of classes.
         """
-        match self:
-            case Goal.UNTARGETED:
-                return None
-            case Goal.RANDOM:
-                return draw()
-            case Goal.LEAST_LIKELY:
-                return least
-            case Goal.SECOND_LIKELY:
-                return second
-        assert_never(self)
+        if not self.targeted:
+            return None
+        if self.rank is None:
+            return random_target(
+                seed=seed,
+                dataset=dataset,
+                image_id=clean.image_id,
+                label=clean.label,
+                classes=classes,
+            )
+        target = clean.ranked(self.rank)
+        return clean.label if target is None else target
+
+
+NO_TARGET = "the clean prediction has no such target class (are all logits equal?)"
+"""Why an image is not attacked whose target would be its true class."""
+
+
+def random_target(*, seed: int, dataset: str, image_id: str, label: int, classes: int) -> int:
+    """The image's random target class: uniform over the classes other than ``label``.
+
+    It depends on seed, dataset and image alone, so it is the same for every model (Su et al. 2018,
+    section 3: one draw per image). It is in no cell key: another draw needs a new
+    `harness.identity.KEY_VERSION`.
+    """
+    draw = seed_of("random-target", seed, dataset, image_id) % (classes - 1)
+    return draw + (draw >= label)
 
 
 class Access(StrEnum):

@@ -126,6 +126,10 @@ class ImageKey(NamedTuple):
     label: int
 
 
+LIKELIEST = 5
+"""How many of the most likely classes a clean prediction holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class CleanPrediction:
     """A model's prediction of one image before any attack; ``predicted`` is None where it failed.
@@ -135,6 +139,8 @@ class CleanPrediction:
         margin: the true class's logit minus the largest other one.
         least: the least likely class.
         second: the most likely class besides the prediction.
+        likeliest: the `LIKELIEST` most likely classes, the prediction first; None: not stored, as
+            in databases of earlier versions.
         error: one line, where it failed.
     """
 
@@ -144,11 +150,19 @@ class CleanPrediction:
     margin: float | None = None
     least: int | None = None
     second: int | None = None
+    likeliest: tuple[int, ...] | None = None
     error: str | None = None
 
     @property
     def correct(self) -> bool:
         return self.predicted == self.label
+
+    def ranked(self, rank: int) -> int | None:
+        """The class at this place, most likely first, -1 the last; None: not known."""
+        if rank == -1:
+            return self.least
+        order = self.likeliest or (self.predicted, self.second)
+        return order[rank] if 0 <= rank < len(order) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

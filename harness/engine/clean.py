@@ -9,7 +9,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from harness.api import CleanPrediction
+from harness.api import CleanPrediction, margin
+from harness.api.records import LIKELIEST
 from harness.engine.classifier import PixelClassifier
 from harness.engine.halving import BatchSize
 
@@ -36,14 +37,13 @@ def _predict(
 ) -> list[CleanPrediction]:
     images = torch.stack([image for _, image, _ in rows]).to(model.device)
     logits = model.predict(images.contiguous(memory_format=model.memory_format)).cpu()
-    labels = torch.tensor([label for _, _, label in rows])[:, None]
-    known = ((labels >= 0) & (labels < model.classes)).squeeze(1).tolist()
+    labels = torch.tensor([label for _, _, label in rows])
+    known = ((labels >= 0) & (labels < model.classes)).tolist()
     labels = labels.clamp(0, model.classes - 1)
     sane = logits.isfinite().all(1).tolist()
-    best_two = logits.topk(2, dim=1).indices.tolist()
+    likeliest = _likeliest(logits)
     least = logits.argmin(1).tolist()
-    own = logits.gather(1, labels).squeeze(1)
-    margins = (own - logits.scatter(1, labels, -torch.inf).amax(1)).tolist()
+    margins = margin(logits, labels, torch.ones_like(labels, dtype=torch.bool)).tolist()
     found = []
     for row, (image_id, _, label) in enumerate(rows):
         error = None
@@ -54,15 +54,27 @@ def _predict(
         if error is not None:
             found.append(CleanPrediction(image_id, label, error=error))
             continue
-        first, second = best_two[row]
         found.append(
             CleanPrediction(
                 image_id,
                 label,
-                predicted=first,
+                predicted=likeliest[row][0],
                 margin=margins[row],
                 least=least[row],
-                second=second,
+                second=likeliest[row][1],
+                likeliest=likeliest[row],
             )
         )
     return found
+
+
+def _likeliest(logits: Tensor) -> list[tuple[int, ...]]:
+    """The most likely classes of each row.
+
+    The first two apart: where logits are equal, the order of `topk` depends on its ``k``, and what
+    is stored of earlier runs must come out again.
+    """
+    first = logits.topk(2, dim=1).indices
+    more = min(LIKELIEST, logits.shape[1]) - 2
+    rest = logits.scatter(1, first, -torch.inf).topk(more, dim=1).indices
+    return [tuple(row) for row in torch.cat((first, rest), dim=1).tolist()]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from harness.api import CleanPrediction, ImageKey, Status
-from harness.identity import random_target
+from harness.api.goal import NO_TARGET
 from harness.planning import Cell
 
 ToAttack = tuple[Cell, str, int | None]
@@ -38,24 +37,14 @@ def assign_targets(
             others.append((image_id, Status.ERROR, f"no clean prediction: {reason}"))
         elif prediction.predicted != label:
             others.append((image_id, Status.CLEAN_WRONG, None))
-        elif (target := _target(cell, image_id, label, prediction, classes)) == label:
-            others.append((image_id, Status.ERROR, "all logits are equal: no such target"))
+        elif (target := _target(cell, prediction, classes)) == label:
+            others.append((image_id, Status.ERROR, NO_TARGET))
         else:
             wanted.append((cell, image_id, target))
     return wanted, others
 
 
-def _target(
-    cell: Cell, image_id: str, label: int, clean: CleanPrediction, classes: int
-) -> int | None:
+def _target(cell: Cell, clean: CleanPrediction, classes: int) -> int | None:
     assert cell.goal is not None
     assert cell.seed is not None
-    draw = partial(
-        random_target,
-        seed=cell.seed,
-        dataset=cell.dataset.name,
-        image_id=image_id,
-        label=label,
-        classes=classes,
-    )
-    return cell.goal.target(second=clean.second, least=clean.least, draw=draw)
+    return cell.goal.target(clean, seed=cell.seed, dataset=cell.dataset.name, classes=classes)

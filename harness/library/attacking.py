@@ -6,7 +6,6 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,12 +13,13 @@ from torch import Tensor
 
 from harness.analysis.doubts import of_trial
 from harness.api import CleanPrediction, ConfigError, Goal, Outcome, Status, Verdict
+from harness.api.goal import NO_TARGET
 from harness.engine.batches import attack_images
 from harness.engine.clean import predict_clean
 from harness.engine.device import default_batch_size
 from harness.engine.jobs import Job
 from harness.engine.trial import tried
-from harness.identity import image_seed, random_target, tagged_hash
+from harness.identity import image_seed, tagged_hash
 from harness.library.models import Model, opened_model
 from harness.library.outcomes import AttackResult, collected
 from harness.plugins import Kind, installed, unknown
@@ -157,17 +157,11 @@ def _assigned(asked: _Asked, classes: int, image: Tensor, clean: CleanPrediction
     if not clean.correct:
         return skipped(Status.CLEAN_WRONG, None)
     name = hashlib.sha256(image.numpy().tobytes()).hexdigest()
-    draw = partial(
-        random_target,
-        seed=asked.seed,
-        dataset=DATASET,
-        image_id=name,
-        label=clean.label,
-        classes=classes,
+    target = asked.goal.target(
+        replace(clean, image_id=name), seed=asked.seed, dataset=DATASET, classes=classes
     )
-    target = asked.goal.target(second=clean.second, least=clean.least, draw=draw)
     if target == clean.label:
-        return skipped(Status.ERROR, "all logits are equal: no such target")
+        return skipped(Status.ERROR, NO_TARGET)
     seed = image_seed(cell_key=asked.key, seed=asked.seed, image_id=name)
     return Job(asked.key, clean.image_id, image, clean.label, target, seed)
 

@@ -1,14 +1,15 @@
 """Records as rows: the columns of a table are the fields of its record.
 
 A field that is a record itself is laid out in its place: under its own columns' names, or, where it
-is optional, with the field's name before them (``rounded`` -> ``rounded_status``). Mappings have
-tables of their own. ``image_id`` and ``label`` are those of the table ``images``.
+is optional, with the field's name before them (``rounded`` -> ``rounded_status``). Tuples are JSON.
+Mappings have tables of their own. ``image_id`` and ``label`` are those of the table ``images``.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from types import NoneType
@@ -61,14 +62,14 @@ class Columns(Generic[_R]):
         names: list[str] = []
         for name, hint in get_type_hints(record).items():
             kind, optional = _kind(hint)
-            if name in _OF_IMAGES or get_origin(kind) is not None:
+            if name in _OF_IMAGES or kind is Mapping:
                 continue
             layout: Columns[Any] | None = Columns(kind) if is_dataclass(kind) else None
             inner: tuple[str, ...] = layout.names if layout else (name,)
             prefix = f"{name}_" if layout and optional else ""
             place = slice(len(names), len(names) + len(inner))
             names += [prefix + each for each in inner]
-            convert = kind if issubclass(kind, bool | Enum) else None
+            convert = _CONVERTERS.get(kind)
             self._parts.append(_Part(name, place, optional, layout, convert))
         self.names = tuple(names)
         self._flat = not any(part.layout or part.convert for part in self._parts)
@@ -103,17 +104,26 @@ class Columns(Generic[_R]):
 
 
 def _kind(hint: Any) -> tuple[type, bool]:
-    """A field's type without None, and whether None may be there."""
+    """A field's class, and whether None may be there."""
     kinds = get_args(hint)
     if NoneType not in kinds:
-        return hint, False
+        return get_origin(hint) or hint, False
     (kind,) = (each for each in kinds if each is not NoneType)
-    return kind, True
+    return get_origin(kind) or kind, True
+
+
+_CONVERTERS: Mapping[type, Callable[[Any], object]] = {
+    bool: bool,
+    Status: Status,
+    tuple: lambda text: tuple(json.loads(text)),
+}
 
 
 def _stored(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, tuple):
+        return json.dumps(value)
     return finite(value) if isinstance(value, float) else value
 
 

@@ -30,9 +30,20 @@ def test_margin_and_classes_are_those_of_the_logits(classes):
     for row, each in enumerate(found(model, labels)):
         order = logits[row].argsort(descending=True).tolist()
         assert (each.predicted, each.second, each.least) == (order[0], order[1], order[-1])
+        assert each.likeliest == tuple(order[:5])
         others = [float(z) for c, z in enumerate(logits[row]) if c != labels[row]]
         assert each.margin == pytest.approx(float(logits[row, labels[row]]) - max(others))
         assert each.error is None
+
+
+def test_equal_logits_have_the_order_that_two_of_them_had():
+    """What was stored before the others were: `torch.topk` orders ties by its k."""
+    level = linear_model(torch.zeros(30, 3), torch.arange(30) % 3, size=(1, 1))
+    first = level.predict(IMAGES).topk(2, dim=1).indices.tolist()
+    for each, pair in zip(found(level, [0] * 6), first, strict=True):
+        assert [each.predicted, each.second] == pair
+        assert list(each.likeliest[:2]) == pair
+        assert len(set(each.likeliest)) == 5
 
 
 def test_a_label_that_the_model_does_not_have_is_its_images_error():

@@ -142,14 +142,14 @@ def test_a_clean_prediction_is_replaced_only_where_it_failed(writer):
     number = toy.attempt(writer, plan, cell=0)
     failed = toy.clean(1, predicted=None, margin=None, error="cannot be read")
     writer.write_clean(number, [toy.clean(0), failed])
-    writer.write_clean(number, [toy.clean(1, margin=math.nan)])
+    writer.write_clean(number, [toy.clean(1, margin=math.nan, likeliest=(1, 2, 0))])
     found = rows(writer, "SELECT predicted, margin, error FROM clean")
     assert found == [(0, 1.0, None), (1, None, None)]
     with pytest.raises(RuntimeError, match="already stored"):
         writer.write_clean(number, [toy.clean(0, predicted=7)])
     assert done_clean(writer.db, plan.cells[0].key, retry_errors=False) == {
         ImageKey(toy.name(0), f"{0:064x}", 0): toy.clean(0),
-        ImageKey(toy.name(1), f"{1:064x}", 1): toy.clean(1, margin=None),
+        ImageKey(toy.name(1), f"{1:064x}", 1): toy.clean(1, margin=None, likeliest=(1, 2, 0)),
     }
 
 

@@ -208,7 +208,9 @@ def image_detail(db: Database, cell: Row, name: str) -> Row:
     image = row.pop("id")
     detail = {name: cell[name] for name in NAMES}
     detail |= {name: value for name, value in row.items() if name not in ("cell_id", "image_id")}
-    if table != "clean":
+    if table == "clean":
+        detail["likeliest"] = row["likeliest"] and json.loads(row["likeliest"])
+    else:
         numbers = db.execute(
             "SELECT name, value FROM measurements WHERE cell_id = ? AND image_id = ? ORDER BY name",
             [cell["id"], image],

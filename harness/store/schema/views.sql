@@ -28,7 +28,7 @@ CREATE VIEW clean_predictions AS
 SELECT cells.key AS cell_key, models.name AS model, datasets.name AS dataset,
        images.name AS image_id, images.label AS label, clean.predicted AS predicted,
        clean.predicted = images.label AS correct, clean.margin AS margin, clean.least AS least,
-       clean.second AS second, clean.error AS error
+       clean.second AS second, clean.likeliest AS likeliest, clean.error AS error
 FROM clean
 JOIN cells ON cells.id = clean.cell_id
 JOIN images ON images.id = clean.image_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from harness.api import Goal, Status, margin, reached, succeeded
+from harness.api import CleanPrediction, Goal, Status, margin, reached, succeeded
+from harness.api.goal import random_target
 from harness.testing.fakes import attack_all, jobs_for, pixel_model
 from harness_attacks.cw import CW
 from harness_attacks.ead import EAD
@@ -102,10 +104,23 @@ def test_the_rule_by_hand(logits, data, targeted):
 
 
 def test_every_goal_says_what_it_aims_at():
-    assign_targets = {goal: goal.target(second=1, least=2, draw=lambda: 3) for goal in Goal}
-    assert assign_targets == {
+    clean = CleanPrediction("a", 0, predicted=0, second=1, least=2)
+    drawn = random_target(seed=5, dataset="d", image_id="a", label=0, classes=4)
+    assert {goal: goal.target(clean, seed=5, dataset="d", classes=4) for goal in Goal} == {
         Goal.UNTARGETED: None,
-        Goal.RANDOM: 3,
+        Goal.RANDOM: drawn,
         Goal.LEAST_LIKELY: 2,
         Goal.SECOND_LIKELY: 1,
     }
+
+
+def test_a_goal_of_any_rank_aims_at_the_class_there():
+    known = CleanPrediction("a", 7, 7, second=1, least=2, likeliest=(7, 1, 4, 5, 6))
+    old = replace(known, likeliest=None)
+    assert [known.ranked(rank) for rank in (0, 1, 2, 4, 5, -1)] == [7, 1, 4, 6, None, 2]
+    assert [old.ranked(rank) for rank in (0, 1, 2, -1)] == [7, 1, None, 2]
+    goal = str.__new__(Goal, "third-likely")
+    goal._value_, goal.rank = "third-likely", 2
+    asked = {"seed": 0, "dataset": "d", "classes": 10}
+    assert goal.target(known, **asked) == 4
+    assert goal.target(old, **asked) == old.label, "so that the image is not attacked"
