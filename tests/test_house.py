@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+
+from harness.api import NORMS, Status
 
 ROOT = Path(__file__).parents[1]
 
@@ -13,16 +16,26 @@ SQL = re.compile(
     r"\s*(SELECT|INSERT (OR \w+ )?INTO|UPDATE \w+ SET|DELETE FROM|WITH \w+ |CREATE \w+|DROP \w+)\b"
 )
 
+RECORDS = "harness/api/records.py"
+HISTORY = "harness/store/schema/"
+"""What old databases were made with, word by word."""
+
+
+Sources = Mapping[str, Sequence[ast.AST]]
+
 
 @cache
-def sources() -> dict[str, ast.Module]:
-    """The modules of the core and of the bundled plugins, by path."""
+def sources() -> Sources:
+    """The nodes of each module of the core and of the bundled plugins, by path."""
     paths = [*(ROOT / "harness").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
-    return {str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8")) for path in paths}
+    return {
+        str(path.relative_to(ROOT)): list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        for path in paths
+    }
 
 
-def core() -> dict[str, ast.Module]:
-    return {path: tree for path, tree in sources().items() if path.startswith("harness/")}
+def core() -> Sources:
+    return {path: nodes for path, nodes in sources().items() if path.startswith("harness/")}
 
 
 def module_of(path: str) -> str:
@@ -34,7 +47,7 @@ def module_of(path: str) -> str:
 def imports(path: str, modules: dict[str, str]) -> set[str]:
     """The files that the file at ``path`` imports anywhere, for type checks too."""
     found: set[str] = set()
-    for node in ast.walk(sources()[path]):
+    for node in sources()[path]:
         if isinstance(node, ast.Import):
             found |= {modules[each.name] for each in node.names if each.name in modules}
         elif isinstance(node, ast.ImportFrom) and node.module in modules:
@@ -73,18 +86,74 @@ def circles() -> list[list[str]]:
     return found
 
 
+def strings(node: ast.AST) -> set[str] | None:
+    """What a tuple, list or set holds, if it is text alone."""
+    if not isinstance(node, ast.Tuple | ast.List | ast.Set) or not node.elts:
+        return None
+    values = [each.value if isinstance(each, ast.Constant) else None for each in node.elts]
+    texts = {value for value in values if isinstance(value, str)}
+    return texts if len(texts) == len(node.elts) else None
+
+
+def collections(found: Sources) -> Iterator[tuple[str, set[str]]]:
+    """Every tuple, list or set of texts, and every text that spells one in SQL."""
+    for path, nodes in found.items():
+        for node in nodes:
+            if (texts := strings(node)) is not None:
+                yield f"{path}:{node.lineno}", texts  # type: ignore[attr-defined]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for inside in re.findall(r"\bIN \(([^)]*)\)", node.value, re.IGNORECASE):
+                    yield f"{path}:{node.lineno}", set(re.findall(r"'(\w+)'", inside))
+
+
 def test_no_two_files_import_each_other() -> None:
     """A circle cannot be read from either end, nor tested or moved apart."""
     assert circles() == []
+
+
+def test_no_module_is_an_argument() -> None:
+    """A module that is passed about is an interface nobody has written down."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path, nodes in sources().items()
+        for node in nodes
+        if isinstance(node, ast.Name | ast.Attribute)
+        and "ModuleType" in (getattr(node, "id", None), getattr(node, "attr", None))
+    ]
+    assert found == []
 
 
 def test_sql_is_the_stores_alone() -> None:
     """The schema changes in one room."""
     found = [
         f"{path}:{node.lineno}"
-        for path, tree in core().items()
+        for path, nodes in core().items()
         if not path.startswith("harness/store/")
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value)
+    ]
+    assert found == []
+
+
+def test_groups_of_statuses_have_names() -> None:
+    """Which statuses are failures, and which are verdicts, is decided by `Status` alone."""
+    groups = (
+        {status.value for status in Status if status.failed},
+        {status.value for status in Status if status.judged},
+    )
+    found = [
+        where
+        for where, texts in collections(core())
+        if texts in groups and not where.startswith((RECORDS, HISTORY))
+    ]
+    assert found == []
+
+
+def test_the_norms_are_listed_once() -> None:
+    """A fifth norm is one line."""
+    found = [
+        where
+        for where, texts in collections(sources())
+        if texts >= set(NORMS) and not where.startswith((RECORDS, HISTORY))
     ]
     assert found == []
