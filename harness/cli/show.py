@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.analysis.place import Attacked, attacked_of
 from harness.analysis.security import SecurityCurve, security_curve
+from harness.api import NORMS
 from harness.cli import printing
 from harness.cli.facts import Fact, counts, listed, number, pairs
 from harness.cli.options import database, output_format
@@ -16,6 +18,7 @@ from harness.cli.verbs import verb
 from harness.errors import ConfigError
 from harness.report.curve import Plot, glyphs_for
 from harness.report.presentation import Field, Format, present
+from harness.report.values import finite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +68,7 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
     """
     from harness.store.database import snapshot
     from harness.store.read import details
+    from harness.store.read.rows import latest_outcomes
 
     if cell == "surface":
         raise ConfigError("'surface' comes first", hint="harness show surface [OPTIONS] ...")
@@ -78,10 +82,13 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
         if image is None:
             whole = details.cell_detail(connection, found)
             if whole["kind"] == "attack":
-                moved = details.distances(connection, found, (*CURVES, whole["norm"]))
+                outcomes = latest_outcomes(connection.conn, found["id"])
+                attack = attacked_of(outcomes, {}, whole["norm"])
+                whole |= attack_data(attack)
                 curves = [
-                    security_curve(norm, values, attacked=whole["attacked"])
-                    for norm, values in moved.items()
+                    security_curve(norm, attack.in_norm(norm).distortions, attacked=attack.attacked)
+                    for norm in NORMS
+                    if norm in (*CURVES, attack.norm)
                 ]
                 whole["curves"] = {curve.norm: curve_data(curve) for curve in curves}
             facts = cell_facts(whole, curves)
@@ -91,6 +98,26 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
     own = next((curve for curve in curves if curve.norm == whole["norm"]), None)
     parts = [Plot(own, glyphs_for(sys.stdout.encoding))] if own and own.attacked else []
     printing.show(listed(facts, whole, title=_title(whole, image), parts=parts), format)
+
+
+def attack_data(attack: Attacked) -> dict[str, Any]:
+    """The outcomes of an attack's cell as JSON-like data; an infinite median is None."""
+    rounded = [row.rounded_status for row in attack.judged if row.rounded_status]
+    by_norm = {norm: attack.in_norm(norm) for norm in NORMS}
+    return {
+        "images": attack.images,
+        "statuses": dict(attack.counts),
+        "broken": attack.broken,
+        "attacked": attack.attacked,
+        "rounded_broken": rounded.count("broken"),
+        "rounded": len(rounded),
+        "median_of_successes": {norm: each.median for norm, each in by_norm.items()},
+        "median_failures_infinite": {
+            norm: finite(each.median_all) for norm, each in by_norm.items()
+        },
+        "forwards_per_image": attack.forwards,
+        "backwards_per_image": attack.backwards,
+    }
 
 
 def curve_data(curve: SecurityCurve) -> dict[str, list[float]]:

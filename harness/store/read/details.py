@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import statistics
 from typing import TYPE_CHECKING
 
-from harness.api import NORMS, Status
 from harness.errors import ConfigError
 from harness.plugins import unknown
 from harness.store.read.runs import CELLS, CLEAN_STATUS, Row
 from harness.store.schema.latest import REPLACED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlite_utils import Database
 
 SHORTEST_PREFIX = 4
@@ -61,13 +57,17 @@ def find_cell(db: Database, prefix: str) -> Row:
 
 
 def cell_detail(db: Database, cell: Row) -> Row:
-    """Everything about a cell of `find_cell`, over all images that it holds."""
+    """Everything about a cell of `find_cell`, over all images that it holds.
+
+    The outcomes of an attack's cell are apart: see `rows.latest_outcomes`.
+    """
     identity = json.loads(cell["attack_identity"]) if cell["attack_identity"] else {}
     detail = {name: cell[name] for name in ("kind", *NAMES)}
     detail |= {"parameters": identity.get("parameters", {}), "version": identity.get("version")}
     detail |= {name: cell[name] for name in ("norm", "budget")}
     detail["policy"] = json.loads(cell["policy"])
-    detail |= _SUMMARIES[cell["kind"]](db, cell)
+    if cell["kind"] in _SUMMARIES:
+        detail |= _SUMMARIES[cell["kind"]](db, cell)
     detail["scores"] = list(
         db.query(
             "SELECT run_id AS run, metric, value, images, unit FROM scores WHERE cell_id = ? AND"
@@ -83,17 +83,6 @@ def cell_detail(db: Database, cell: Row) -> Row:
         )
     )
     return detail
-
-
-def distances(db: Database, cell: Row, norms: Sequence[str]) -> dict[str, list[float]]:
-    """How far the broken images of a cell of `find_cell` were moved, in each of ``norms``."""
-    wanted = [norm for norm in NORMS if norm in norms]
-    rows = db.execute(
-        f"SELECT {', '.join(wanted)} FROM outcomes WHERE cell_id = ? AND status = 'broken'"
-        f" AND image_id NOT IN {REPLACED}",
-        [cell["id"]],
-    ).fetchall()
-    return {norm: [row[place] for row in rows] for place, norm in enumerate(wanted)}
 
 
 def _clean_summary(db: Database, cell: Row) -> Row:
@@ -113,39 +102,6 @@ def _clean_summary(db: Database, cell: Row) -> Row:
     }
 
 
-def _outcome_summary(db: Database, cell: Row) -> Row:
-    rows = list(
-        db.query(
-            f"SELECT status, {', '.join(NORMS)}, forwards, backwards, rounded_status"
-            f" FROM outcomes WHERE cell_id = ? AND image_id NOT IN {REPLACED}",
-            [cell["id"]],
-        )
-    )
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["status"]] = counts.get(row["status"], 0) + 1
-    attacked = [row for row in rows if Status(row["status"]).judged]
-    broken = [row for row in rows if row["status"] == "broken"]
-    rounded = [row["rounded_status"] for row in rows if row["rounded_status"]]
-    return {
-        "images": len(rows),
-        "statuses": counts,
-        "broken": len(broken),
-        "attacked": len(attacked),
-        "rounded_broken": rounded.count("broken"),
-        "rounded": len(rounded),
-        "median_of_successes": {norm: _median([row[norm] for row in broken]) for norm in NORMS},
-        "median_failures_infinite": {
-            norm: _median(
-                [row[norm] if row["status"] == "broken" else float("inf") for row in attacked]
-            )
-            for norm in NORMS
-        },
-        "forwards_per_image": _mean([row["forwards"] for row in attacked]),
-        "backwards_per_image": _mean([row["backwards"] for row in attacked]),
-    }
-
-
 def _measured_summary(db: Database, cell: Row) -> Row:
     rows = db.execute(
         "SELECT status, count(*), sum(forwards), sum(backwards) FROM measured WHERE cell_id = ?"
@@ -162,22 +118,7 @@ def _measured_summary(db: Database, cell: Row) -> Row:
     }
 
 
-_SUMMARIES = {
-    "clean": _clean_summary,
-    "attack": _outcome_summary,
-    "measurement": _measured_summary,
-}
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    """The median; None without values, and where it is infinite."""
-    known = [value for value in values if value is not None]
-    median = statistics.median(known) if known else float("inf")
-    return None if median == float("inf") else median
-
-
-def _mean(values: Sequence[int]) -> float | None:
-    return statistics.fmean(values) if values else None
+_SUMMARIES = {"clean": _clean_summary, "measurement": _measured_summary}
 
 
 def image_detail(db: Database, cell: Row, name: str) -> Row:

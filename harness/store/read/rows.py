@@ -10,6 +10,7 @@ from harness.api import NORMS, ZERO_GRADIENT, Status
 from harness.api.trial import Trial
 from harness.store.columns import JUDGED
 from harness.store.read.cells import Runs
+from harness.store.schema.latest import REPLACED
 
 
 class OutcomeRow(NamedTuple):
@@ -18,6 +19,7 @@ class OutcomeRow(NamedTuple):
     Attributes:
         confident: whether it is broken with the margin kappa that the attack aims for.
         target: the class to reach; None for an untargeted attack.
+        rounded_status: the verdict after rounding to 8 bits; None where there is none.
     """
 
     status: Status
@@ -29,6 +31,7 @@ class OutcomeRow(NamedTuple):
     target: int | None
     forwards: int
     backwards: int
+    rounded_status: str | None
 
     def distortion(self, norm: str) -> float | None:
         """Of a broken image, in ``norm``; else None."""
@@ -70,8 +73,17 @@ def correct(db: Connection, cell: int) -> dict[int, bool | None]:
 
 def outcomes(db: Connection, cell: int) -> dict[int, OutcomeRow]:
     """The outcomes of an attack's cell."""
+    return _outcomes(db, "cell_id = ?", cell)
+
+
+def latest_outcomes(db: Connection, cell: int) -> dict[int, OutcomeRow]:
+    """The outcomes of an attack's cell without those of replaced images."""
+    return _outcomes(db, f"cell_id = ? AND image_id NOT IN {REPLACED}", cell)
+
+
+def _outcomes(db: Connection, which: str, cell: int) -> dict[int, OutcomeRow]:
     rows = db.execute(
-        f"SELECT image_id, {', '.join(OutcomeRow._fields)} FROM outcomes WHERE cell_id = ?", (cell,)
+        f"SELECT image_id, {', '.join(OutcomeRow._fields)} FROM outcomes WHERE {which}", (cell,)
     )
     return {image: OutcomeRow(_STATUSES[status], *rest) for image, status, *rest in rows}
 
