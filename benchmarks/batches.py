@@ -53,7 +53,7 @@ def rows_of(
 
 def differences(model: PixelClassifier, jobs: Sequence[Job]) -> None:
     print(f"\n{len(jobs)} photographs, against batches of 64")
-    print(f"{'':24} {'batch':>6} {'statuses':>9} {'> 0.1 %':>8} {'largest':>8} {'mean':>8}")
+    print(f"{'':24} {'batch':>6} {'statuses':>9} {'> 0.1%':>8} {'largest':>8} {'mean':>8}")
     for title, (attack, norm) in ATTACKS.items():
         model.rows = None
         expected = rows_of(attack, model, jobs, 64)

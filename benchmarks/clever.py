@@ -3,8 +3,8 @@
     python -W ignore benchmarks/clever.py [--images N] [--batches N] [--samples N] [--repeats N]
         [--parts loop art saving]
 
-The bare loop makes the same forwards and backwards through the same module, in batches of the same
-size, on one fixed batch: no samples are drawn, nothing is reduced. Ratios are medians of
+The bare loop makes the same forward and backward passes through the same module, in batches of the
+same size, on one fixed batch: no samples are drawn, nothing is reduced. Ratios are medians of
 repetitions in one process, in which all go on in turn. The fits run in another process, as in a
 run; the time until the last of them is done counts. Against ART 1.20.1 (if it is installed) both
 score l2, untargeted, at the same number of batches and samples. ART draws its batches from a pool

@@ -1,8 +1,8 @@
-"""Coverage of the bootstrap's 95 % intervals of frontier distances on synthetic boards.
+"""Coverage of the bootstrap's 95% intervals of frontier residuals on synthetic leaderboards.
 
-A population of models lies on and under y = a + b ln(1 - x); each board draws images from it, and
-its intervals should hold the population's own distances. "Separation" is how far the other models
-lie under the curve, relative to it: at small ones the frontier's members change with every draw.
+A population of models lies on and under y = a + b ln(1 - x); each leaderboard draws images from it,
+and its intervals should hold the population's own distances. "Separation" is how far the other
+models lie under the curve, relative to it: at small ones the frontier's members change with every draw.
 
 python benchmarks/coverage.py [--boards 400] [--images 1000]
 """
@@ -72,7 +72,7 @@ def board(truth: Population, images: int, random: np.random.Generator) -> dict[s
 
 
 def coverage(separation: float, *, boards: int, images: int, replicates: int) -> np.ndarray:
-    """The share of boards whose interval holds the truth, model by model."""
+    """The share of leaderboards whose interval holds the truth, model by model."""
     truth, random = population(separation), np.random.default_rng(1)
     hits = np.zeros(len(truth.accuracy))
     for number in range(boards):

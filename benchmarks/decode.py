@@ -1,10 +1,10 @@
-"""Pictures decoded a second: the run's stream of pictures against a plain loop.
+"""Images decoded per second: a run's stream of images against a plain loop.
 
 python benchmarks/decode.py FOLDER [--size 224] [--resize paper]
 
 FOLDER holds photographs as <wnid>/<file>. Loop and stream take turns; medians of five rounds. The
-last line is a consumer that holds each batch of 32 for as long as its pictures take in the loop, as
-a device would: the share of its time that it waits for pictures.
+last line is a consumer that holds each batch of 32 for as long as its images take in the loop, as
+a device would: the share of its time that it waits for images.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python benchmarks/interrupts.py [--kills N] [--signals N] [--seed N]
 
 A small suite with a third party's attack and measurement, with one worker and with two in turn. It
-runs once in peace. Then each try starts it, or goes on with it, and at a random moment kills a
+runs once in peace. Then each try starts it, or resumes it, and at a random moment kills a
 process of it (the run itself, a model's or a fit's), or sends SIGINT, SIGTERM or SIGHUP, once or
 twice, to the run or to all its processes, as a terminal does. Looked at after each try: exit code,
 seconds to the end, stderr, processes left over, the database. When a run gets through, its rows

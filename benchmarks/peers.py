@@ -86,7 +86,7 @@ def ours(attack: SteppedAttack) -> Case:
 
 
 def bare(pairs: int, forwards: int) -> Case:
-    """``pairs`` forwards with a backward, and ``forwards`` without."""
+    """``pairs`` forward passes with a backward pass, and ``forwards`` without one."""
 
     def run(subject: Subject) -> Tensor:
         for images in subject.images.split(subject.batch):
@@ -115,7 +115,7 @@ def measure(
 ) -> dict[str, Row]:
     """Run ``cases`` in turn with the bare loops; print and return a row each.
 
-    The nominal budget is ``pairs`` forwards with a backward and ``forwards`` without.
+    The nominal budget is ``pairs`` forward passes with a backward pass, ``forwards`` without.
     """
     print(f"\n{subject.name}, {len(subject.images)} images, batch {subject.batch}: {title}")
     results: dict[str, Tensor] = {}
@@ -154,7 +154,7 @@ def measure(
 
 
 def _on_common(rows: Mapping[str, Row], cases: Mapping[str, Case], norm: str) -> str:
-    """A mean over successes flatters who has few: here over what everybody broke."""
+    """Means over the images that all broke: over its own successes, few would look best."""
     common = torch.stack([rows[name].broken for name in cases]).all(0)
     means = (f"{name} {getattr(rows[name], norm)[common].mean():.4g}" for name in cases)
     return f"mean {norm} of the {int(common.sum())} images that all broke: {', '.join(means)}"

@@ -1,8 +1,9 @@
-"""Transfers beside a bare forward loop of the same images, and ONNX Runtime beside torch.
+"""Transfers against a bare forward loop of the same images, and ONNX Runtime against torch.
 
-The work on a target, from reading kept sets to storing ranks, takes turns with a loop that only
-calls the network on images in memory, which both bring into its layout; both go the verdicts' way.
-Kept sets are of noise, in databases of their own: no attack is run.
+The work on a target, from reading saved adversarial examples to storing ranks, takes turns with
+a loop that only calls the network on images in memory, which both bring into
+its layout; both go the verdicts' way.
+The examples are noise, in databases of their own: no attack is run.
 
     python benchmarks/transfer.py [--images 800] [--sets 6] [--repeats 5] [MODEL ...]
 """
@@ -109,7 +110,7 @@ def identified(resolved: Resolved) -> Images:
 
 
 def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: int) -> None:
-    """Print how long transfers take, as a multiple of the forwards alone."""
+    """Print how long transfers take, as a multiple of the forward passes alone."""
     resolved = planned(suite, name, limit)
     sources = resolved.plan.sources[:sets]
     loaded = load_model(*resolved.models[name], CPU, fold_batch_norm=True)
@@ -145,7 +146,7 @@ def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: in
 
 
 def copied(database: Path, number: int) -> Writer:
-    """A copy of ``database``, which shares its kept sets, open for writing."""
+    """A copy of ``database``, which shares its saved examples, open for writing."""
     copy = database.with_name(f"{number}.db")
     shutil.copy(database, copy)
     Path(f"{copy}.artifacts").symlink_to(f"{database}.artifacts")

@@ -1,4 +1,4 @@
-"""Data set readers: folders of image files, and ImageNet's validation images in every layout."""
+"""Dataset readers: folders of image files, and ImageNet's validation images in every layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data set reader ``folder``: image files as ``<root>/<class>/<file>``."""
+"""The dataset reader ``folder``: image files as ``<root>/<class>/<file>``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from harness.api import Cut, DataError, Dataset, DatasetSpec, MissingError, Sample
-from harness_datasets import picture, tree
+from harness_datasets import decoding, tree
 from harness_datasets.names import as_text
 from harness_datasets.numbering import numbered
 from harness_datasets.passed import Passed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class FolderDataset(Dataset):
-    """Every picture under ``<root>/<class>/``, in the order of class folder and file name.
+    """Every image under ``<root>/<class>/``, in the order of class folder and file name.
 
     An image's id is ``<class>/<file>``. Hidden files and folders are passed over; files of other
     kinds and deeper folders too, with a warning that counts them.
@@ -30,15 +30,15 @@ class FolderDataset(Dataset):
             as in timm's list of the 1,000 synsets; ``sorted``: any names in their order, where it
             is the same as text and by number; ``natural``: 0, 1, 2, 10; ``imagefolder``: 0, 1, 10,
             2, as torchvision's ``ImageFolder``; or the list of all names.
-        resize: a preset of `picture.CUTS`; ``paper`` by default.
+        resize: a preset of `decoding.CUTS`; ``paper`` by default.
     """
 
     def __init__(self, spec: DatasetSpec) -> None:
         super().__init__(spec)
-        self._preset = picture.CUTS[tree.choice(spec, "resize", picture.CUTS, "paper")]
+        self._preset = decoding.CUTS[tree.choice(spec, "resize", decoding.CUTS, "paper")]
         tree.refuse_unknown_options(spec, ("classes", "resize"))
         self._root = tree.root_of(spec)
-        where = f"data set {spec.name}: {self._root}"
+        where = f"dataset {spec.name}: {self._root}"
         found = tree.visible(self._root)
         folders = [path.name for path in found if path.is_dir()]
         numbers = numbered(spec, self._root, folders)
@@ -47,7 +47,7 @@ class FolderDataset(Dataset):
         self._names: dict[str, str] = {}
         samples = []
         for folder in folders:
-            names = tree.pictures(self._root / folder, passed)
+            names = tree.images(self._root / folder, passed)
             if not names:
                 empty.append(folder)
             for name in names:
@@ -58,11 +58,11 @@ class FolderDataset(Dataset):
                 samples.append(Sample(key, numbers[folder]))
         self._samples = tuple(samples)
         for path in found:
-            if tree.is_picture(path.name) and not path.is_dir():
+            if tree.is_image(path.name) and not path.is_dir():
                 passed.add(f"*{path.suffix.lower()} outside class folders")
         if not self._samples:
             raise MissingError(
-                f"holds no pictures ({', '.join(sorted(picture.SUFFIXES))}) in class folders",
+                f"holds no images ({', '.join(sorted(decoding.SUFFIXES))}) in class folders",
                 where=where,
                 hint=f"give a folder of the shape <root>/<class>/<file>: --data {spec.name}=PATH",
             )
@@ -70,7 +70,7 @@ class FolderDataset(Dataset):
         if empty:
             shown = tree.some([f"{numbers[name]} {name}" for name in empty])
             warnings.warn(
-                f"{where}: {len(empty)} of {len(folders)} class folders hold no pictures: {shown}",
+                f"{where}: {len(empty)} of {len(folders)} class folders hold no images: {shown}",
                 stacklevel=2,
             )
 
@@ -83,9 +83,9 @@ class FolderDataset(Dataset):
     def read(
         self, sample: Sample, size: tuple[int, int], cut: Cut | None = None
     ) -> NDArray[np.float32]:
-        return picture.read(self._source(sample), self._preset, size, cut)
+        return decoding.read(self._source(sample), self._preset, size, cut)
 
     def _source(self, sample: Sample) -> FileSource:
         if sample.id not in self._names:
-            raise DataError("is not there", where=f"data set {self.spec.name}: image {sample.id}")
+            raise DataError("is not there", where=f"dataset {self.spec.name}: image {sample.id}")
         return FileSource(self._root / self._names[sample.id])

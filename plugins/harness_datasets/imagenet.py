@@ -1,4 +1,4 @@
-"""The data set reader ``imagenet``: ILSVRC2012's validation images in any of their layouts."""
+"""The dataset reader ``imagenet``: ILSVRC2012's validation images in any of their layouts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.api import ConfigError, Cut, DataError, Dataset, DatasetSpec, MissingError, Sample
-from harness_datasets import layouts, lists, picture, tree
+from harness_datasets import decoding, layouts, lists, tree
 from harness_datasets.names import CLASSES, IMAGES, number_of
 from harness_datasets.parquet import parquet
 from harness_datasets.source import Photo, Source
@@ -42,7 +42,7 @@ class ImagenetDataset(Dataset):
         layout: one of `LAYOUTS`; found out by itself unless it is given.
         ground_truth: the labels of a flat folder, relative to the root.
         list: one of `lists.LISTS`; all images unless it is given.
-        resize: a preset of `picture.CUTS`; ``paper`` by default.
+        resize: a preset of `decoding.CUTS`; ``paper`` by default.
     """
 
     classes = CLASSES
@@ -50,7 +50,7 @@ class ImagenetDataset(Dataset):
     def __init__(self, spec: DatasetSpec) -> None:
         super().__init__(spec)
         tree.refuse_unknown_options(spec, ("layout", "ground_truth", "list", "resize"))
-        self._preset = picture.CUTS[tree.choice(spec, "resize", picture.CUTS, "paper")]
+        self._preset = decoding.CUTS[tree.choice(spec, "resize", decoding.CUTS, "paper")]
         chosen = tree.choice(spec, "list", lists.LISTS, None)
         layout = tree.choice(spec, "layout", LAYOUTS, None)
         root = tree.root_of(spec)
@@ -58,13 +58,13 @@ class ImagenetDataset(Dataset):
         if layout != "flat" and "ground_truth" in spec.options:
             raise ConfigError(
                 f"means nothing to layout {layout}",
-                where=f"data set {spec.name}: options.ground_truth",
+                where=f"dataset {spec.name}: options.ground_truth",
                 hint="leave it out",
             )
         photos = _by_id(LAYOUTS[layout](root, spec))
-        where = f"data set {spec.name}: {root}"
+        where = f"dataset {spec.name}: {root}"
         if not photos:
-            raise MissingError("holds no pictures", where=where, hint=f"layout is {layout}")
+            raise MissingError("holds no images", where=where, hint=f"layout is {layout}")
         if chosen is not None:
             photos = _selected(photos, chosen, where)
         self._sources = {photo.id: photo.source for photo in photos.values()}
@@ -79,16 +79,16 @@ class ImagenetDataset(Dataset):
     def read(
         self, sample: Sample, size: tuple[int, int], cut: Cut | None = None
     ) -> NDArray[np.float32]:
-        return picture.read(self._source(sample), self._preset, size, cut)
+        return decoding.read(self._source(sample), self._preset, size, cut)
 
     def _source(self, sample: Sample) -> Source:
         if sample.id not in self._sources:
-            raise DataError("is not there", where=f"data set {self.spec.name}: image {sample.id}")
+            raise DataError("is not there", where=f"dataset {self.spec.name}: image {sample.id}")
         return self._sources[sample.id]
 
 
 def _by_id(photos: list[Photo]) -> dict[str, Photo]:
-    """The pictures sorted by id, each of which stands once."""
+    """The images sorted by id, each listed once."""
     found: dict[str, Photo] = {}
     for photo in sorted(photos, key=lambda photo: photo.id):
         if photo.id in found:

@@ -1,4 +1,4 @@
-"""Files on the disk as labelled pictures: class folders, a flat folder, the survey's names."""
+"""Files on the disk as labelled images: class folders, a flat folder, the survey's names."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from harness_datasets.passed import Passed
 from harness_datasets.source import FileSource, Photo
 from harness_datasets.tree import (
     class_numbers,
-    is_picture,
-    pictures,
+    images,
+    is_image,
     refuse_other_folders,
     visible,
 )
@@ -32,13 +32,13 @@ def detect(root: Path, spec: DatasetSpec) -> str:
             found.add("folders")
         elif survey_name(path.name):
             found.add("survey")
-        elif is_picture(path.name) and number_of(path.name):
+        elif is_image(path.name) and number_of(path.name):
             found.add("flat")
         elif suffix == ".parquet":
             found.add("parquet")
         elif suffix == ".tar" and not path.name.startswith("ILSVRC2012_"):  # the official archives
             found.add("webdataset")
-    where = f"data set {spec.name}: {root}"
+    where = f"dataset {spec.name}: {root}"
     if not found:
         raise MissingError(
             "holds ImageNet's validation images in no layout that the reader knows",
@@ -48,9 +48,9 @@ def detect(root: Path, spec: DatasetSpec) -> str:
         )
     if len(found) > 1:
         raise ConfigError(
-            f"holds pictures in several layouts: {', '.join(sorted(found))}",
+            f"holds images in several layouts: {', '.join(sorted(found))}",
             where=where,
-            hint="set the data set's option layout to one of them",
+            hint="set the dataset's option layout to one of them",
         )
     return found.pop()
 
@@ -68,40 +68,40 @@ def class_folders(root: Path, spec: DatasetSpec) -> list[Photo]:
             image_id(name, f"{folder.name}/{name}"), numbers[folder.name], FileSource(folder / name)
         )
         for folder in folders
-        for name in pictures(folder, passed)
+        for name in images(folder, passed)
     ]
-    passed.say(f"data set {spec.name}: {root}")
+    passed.say(f"dataset {spec.name}: {root}")
     return photos
 
 
 def flat(root: Path, spec: DatasetSpec) -> list[Photo]:
-    """All pictures in one folder, labelled by a file (see `truth`)."""
+    """All images in one folder, labelled by a file (see `truth`)."""
     path = truth.find(root, spec)
     labels = truth.labels(path)
     passed = Passed({path.name, *truth.NAMES})
-    found = {name: image_id(name, name) for name in pictures(root, passed)}
+    found = {name: image_id(name, name) for name in images(root, passed)}
     unlabelled = [name for name, key in found.items() if key not in labels]
     if unlabelled:
         raise MissingError(
-            f"{len(unlabelled)} of {len(found)} pictures have no label, the first {unlabelled[0]}",
+            f"{len(unlabelled)} of {len(found)} images have no label, the first {unlabelled[0]}",
             where=f"{path}:{len(labels)}",
-            hint="give the whole file of labels, or remove the pictures",
+            hint="give the whole file of labels, or remove the images",
         )
-    passed.say(f"data set {spec.name}: {root}")
+    passed.say(f"dataset {spec.name}: {root}")
     return [Photo(key, labels[key], FileSource(root / name)) for name, key in found.items()]
 
 
 def survey(root: Path, spec: DatasetSpec) -> list[Photo]:
     """``<label 1 to 1000>.<8-digit number>.jpg``."""
     photos, passed = [], Passed(truth.NAMES)
-    for name in pictures(root, passed):
+    for name in images(root, passed):
         label, number = survey_name(name) or (0, 0)
         if not (1 <= label <= CLASSES and 1 <= number <= IMAGES):
             raise MissingError(
                 f"{name} is not called <label 1 to {CLASSES}>.<number 1 to {IMAGES}>.jpg",
-                where=f"data set {spec.name}: {root}",
+                where=f"dataset {spec.name}: {root}",
                 hint="rename or remove it: 139.00029510.jpg is one",
             )
         photos.append(Photo(official_id(number), label - 1, FileSource(root / name)))
-    passed.say(f"data set {spec.name}: {root}")
+    passed.say(f"dataset {spec.name}: {root}")
     return photos

@@ -24,9 +24,7 @@ def numbered(spec: DatasetSpec, root: Path, folders: Sequence[str]) -> Mapping[s
         return _listed(spec, root, folders)
     order = tree.choice(spec, "classes", ORDERS, "imagenet")
     if order == "imagenet":
-        hint = (
-            "remove or rename them (n01440764, ...), or set the data set's option classes: sorted"
-        )
+        hint = "remove or rename them (n01440764, ...), or set the dataset's option classes: sorted"
         numbers = tree.class_numbers()
         tree.refuse_other_folders(root, folders, numbers, "ImageNet classes", hint=hint)
         return numbers
@@ -36,16 +34,16 @@ def numbered(spec: DatasetSpec, root: Path, folders: Sequence[str]) -> Mapping[s
 def _listed(spec: DatasetSpec, root: Path, folders: Sequence[str]) -> Mapping[str, int]:
     """Numbered by their places in the list; a class may be without a folder."""
     names = spec.options["classes"]
-    where = f"data set {spec.name}: options.classes"
+    where = f"dataset {spec.name}: options.classes"
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise ConfigError(
             "is no list of different names", where=where, hint="put numbers in quotes"
         )
     if spec.classes not in (None, len(names)):
         raise ConfigError(
-            f"lists {len(names):,} classes, the data set has {spec.classes:,}",
+            f"lists {len(names):,} classes, the dataset has {spec.classes:,}",
             where=where,
-            hint="list every class once, or correct the data set's classes",
+            hint="list every class once, or correct the dataset's classes",
         )
     numbers = {name: number for number, name in enumerate(names)}
     hint = "remove or rename them, or list them"
@@ -53,7 +51,7 @@ def _listed(spec: DatasetSpec, root: Path, folders: Sequence[str]) -> Mapping[st
     without = [name for name in names if name not in folders]
     if without:
         warnings.warn(
-            f"data set {spec.name}: {root}: {len(without)} of {len(names)} classes have no folder: "
+            f"dataset {spec.name}: {root}: {len(without)} of {len(names)} classes have no folder: "
             f"{tree.some(without)}",
             stacklevel=2,
         )
@@ -64,7 +62,7 @@ def _in_order(
     spec: DatasetSpec, root: Path, folders: Sequence[str], order: str
 ) -> Mapping[str, int]:
     """Numbered in the order of their names: all classes must be there."""
-    where = f"data set {spec.name}: {root}"
+    where = f"dataset {spec.name}: {root}"
     as_text, as_numbers = sorted(folders), sorted(folders, key=_natural)
     if order == "sorted" and as_text != as_numbers:
         here = next(place for place, name in enumerate(as_text) if name != as_numbers[place])
@@ -79,7 +77,7 @@ def _in_order(
     if spec.classes not in (None, len(names)):
         shown = tree.some([f"{number} {name}" for number, name in enumerate(names)])
         raise MissingError(
-            f"holds {len(names):,} class folders, the data set has {spec.classes:,} classes: "
+            f"holds {len(names):,} class folders, the dataset has {spec.classes:,} classes: "
             f"{shown}",
             where=where,
             hint="remove what is no class, make the folders that are missing, or list the names "

@@ -16,7 +16,7 @@ from harness_datasets.source import Photo, Source
 
 
 def parquet(root: Path, spec: DatasetSpec) -> list[Photo]:
-    """The pictures of ``<root>/*.parquet``.
+    """The images of ``<root>/*.parquet``.
 
     Raises:
         MissingError: pyarrow is not installed.
@@ -26,7 +26,7 @@ def parquet(root: Path, spec: DatasetSpec) -> list[Photo]:
     except ImportError as error:
         raise MissingError(
             "Parquet shards need pyarrow, which is not installed",
-            where=f"data set {spec.name}: {root}",
+            where=f"dataset {spec.name}: {root}",
             hint="pip install 'frontier-harness[imagenet]'",
         ) from error
     return gathered(root, ".parquet", _listed)
@@ -56,7 +56,7 @@ def _listed(path: Path) -> Iterator[Photo]:
 
 
 class _Shard:
-    """One file. It is read a row group at a time (100 pictures in the mirror's), by one thread."""
+    """One file. It is read one row group at a time (100 images in the mirror's), by one thread."""
 
     def __init__(self, path: Path, metadata: Any) -> None:
         self.path, self._metadata = path, metadata
@@ -64,7 +64,7 @@ class _Shard:
         self._digests: dict[int, list[str | None]] = {}
 
     def digests(self, group: int) -> list[str | None]:
-        """SHA-256 of each picture of the row group: who asks for one soon asks for others."""
+        """SHA-256 of each image of the row group: who asks for one soon asks for others."""
         with self._lock:
             if group not in self._digests:
                 self._digests[group] = [
@@ -92,7 +92,7 @@ class _Shard:
 
 
 class _RowSource(Source):
-    """The picture in one row."""
+    """The image in one row."""
 
     __slots__ = ("_group", "_row", "_shard", "_within")
 

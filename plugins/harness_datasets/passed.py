@@ -1,4 +1,4 @@
-"""What lies among the pictures and is not read: counted, and said in one line."""
+"""Files among the images that are not read: counted, and reported in one line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Passed:
         self._kinds[kind] += 1
 
     def add_file(self, name: str) -> None:
-        """A file whose name is no picture's."""
+        """A file whose name is not that of an image."""
         suffix = PurePath(name).suffix.lower()
         self.add(f"*{suffix}" if suffix else "without a suffix")
 
@@ -32,7 +32,7 @@ class Passed:
         if self._kinds:
             kinds = ", ".join(f"{kind} ({count:,})" for kind, count in self._kinds.most_common())
             warnings.warn(
-                f"{where}: {self._kinds.total():,} passed over, for they are no pictures that "
-                f"can be read: {kinds}",
+                f"{where}: {self._kinds.total():,} skipped because they are not readable images: "
+                f"{kinds}",
                 stacklevel=2,
             )

@@ -20,12 +20,12 @@ class DamagedShard(Exception):
 
 
 def gathered(root: Path, suffix: str, listed: Callable[[Path], Iterator[Photo]]) -> list[Photo]:
-    """The pictures of every shard of ``root``; of the validation ones only, where some are.
+    """The images of every shard of ``root``; of the validation ones only, where some are.
 
     What can be listed of a damaged shard is there; a warning names the shard.
 
     Raises:
-        MissingError: no shard is there, or no picture can be listed.
+        MissingError: no shard is there, or no image can be listed.
     """
     shards = [path for path in visible(root) if path.suffix.lower() == suffix]
     shards = [path for path in shards if _VALIDATION.search(path.name)] or shards
@@ -41,11 +41,11 @@ def gathered(root: Path, suffix: str, listed: Callable[[Path], Iterator[Photo]])
             photos.extend(listed(shard))
         except DamagedShard as error:
             found = len(photos) - before
-            problems.append(f"{shard}: {error}; {found} pictures of it could be listed")
+            problems.append(f"{shard}: {error}; {found} images of it could be listed")
     if problems and not photos:
         raise MissingError(problems[0], hint="get the shard again")
     for problem in problems:
-        warnings.warn(f"{problem}: going on without the rest", stacklevel=2)
+        warnings.warn(f"{problem}: continuing without the rest", stacklevel=2)
     return photos
 
 

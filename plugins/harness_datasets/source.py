@@ -1,4 +1,4 @@
-"""Where a picture's bytes lie: in a file of their own, or inside a shard."""
+"""Where an image's bytes are: in their own file, or inside a shard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.api import DataError
 
 
 class Source(ABC):
-    """The bytes of one picture."""
+    """The bytes of one image."""
 
     @property
     @abstractmethod
@@ -79,7 +79,7 @@ class SpanSource(Source):
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One labelled picture: its id within the data set, its 0-based class, its bytes."""
+    """One labelled image: its id within the dataset, its 0-based class, its bytes."""
 
     id: str
     label: int

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from harness.api import ConfigError, DatasetSpec, MissingError
+from harness_datasets.decoding import SUFFIXES
 from harness_datasets.passed import Passed
-from harness_datasets.picture import SUFFIXES
 
 
 def choice(spec: DatasetSpec, name: str, allowed: Iterable[str], default: Any) -> Any:
@@ -24,7 +24,7 @@ def choice(spec: DatasetSpec, name: str, allowed: Iterable[str], default: Any) -
     if value not in tuple(allowed):
         raise ConfigError(
             f"is {value!r}",
-            where=f"data set {spec.name}: options.{name}",
+            where=f"dataset {spec.name}: options.{name}",
             hint=f"choose from {', '.join(allowed)}",
         )
     return value
@@ -35,19 +35,19 @@ def refuse_unknown_options(spec: DatasetSpec, known: Sequence[str]) -> None:
         if name not in known:
             raise ConfigError(
                 f"unknown option {name!r}",
-                where=f"data set {spec.name}: options",
+                where=f"dataset {spec.name}: options",
                 hint=f"the reader takes {', '.join(known)}",
             )
 
 
 def root_of(spec: DatasetSpec) -> Path:
-    """The data set's folder, which is there."""
+    """The dataset's folder, which is there."""
     hint = f"say where it is: --data {spec.name}=PATH"
     if spec.root is None:
-        raise MissingError("has no folder", where=f"data set {spec.name}", hint=hint)
+        raise MissingError("has no folder", where=f"dataset {spec.name}", hint=hint)
     if not spec.root.is_dir():
         what = "is not a folder" if spec.root.exists() else "does not exist"
-        raise MissingError(what, where=f"data set {spec.name}: {spec.root}", hint=hint)
+        raise MissingError(what, where=f"dataset {spec.name}: {spec.root}", hint=hint)
     return spec.root
 
 
@@ -60,10 +60,10 @@ def visible(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.name)
 
 
-def pictures(folder: Path, passed: Passed) -> list[str]:
-    """The names of the picture files in ``folder``, sorted; what else is visible, to ``passed``.
+def images(folder: Path, passed: Passed) -> list[str]:
+    """The names of the image files in ``folder``, sorted; what else is visible, to ``passed``.
 
-    A link that leads nowhere is a picture that cannot be read.
+    A link that leads nowhere is an image that cannot be read.
     """
     names = []
     try:
@@ -74,7 +74,7 @@ def pictures(folder: Path, passed: Passed) -> list[str]:
                 kind = _kind(entry)
                 if kind is not None:
                     passed.add(kind)
-                elif is_picture(entry.name):
+                elif is_image(entry.name):
                     names.append(entry.name)
                 else:
                     passed.add_file(entry.name)
@@ -84,7 +84,7 @@ def pictures(folder: Path, passed: Passed) -> list[str]:
 
 
 def _kind(entry: os.DirEntry[str]) -> str | None:
-    """What ``entry`` is if it is no file: a pipe called picture.jpg would be waited for."""
+    """What ``entry`` is if it is no file: a pipe called photo.jpg would be waited for."""
     if entry.is_file():
         return None
     if entry.is_dir():
@@ -95,8 +95,8 @@ def _kind(entry: os.DirEntry[str]) -> str | None:
         return None
 
 
-def is_picture(name: str) -> bool:
-    """Whether the file is a picture's by its name."""
+def is_image(name: str) -> bool:
+    """Whether the file is an image's by its name."""
     return PurePath(name).suffix.lower() in SUFFIXES
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.api import ConfigError, DatasetSpec, MissingError
 from harness_datasets.names import CLASSES, IMAGES, image_id, number_of, official_id
-from harness_datasets.tree import class_numbers, is_picture
+from harness_datasets.tree import class_numbers, is_image
 
 _DEVKIT = "ILSVRC2012_validation_ground_truth.txt"
 _KAGGLE = "LOC_val_solution.csv"
@@ -20,7 +20,7 @@ _FILES = ("val.txt", _DEVKIT, _KAGGLE, _SYNSETS)
 _FOLDERS = (".", "..", "ILSVRC2012_devkit_t12/data", "../ILSVRC2012_devkit_t12/data")
 
 NAMES = frozenset({*_FILES, "meta.mat", "ILSVRC2012_devkit_t12"})
-"""What may lie among the pictures of a flat folder."""
+"""Files that may be among the images of a flat folder."""
 
 _HINT = f"give {_DEVKIT} (1 to 1000), Caffe's val.txt (<file> <0 to 999>), {_KAGGLE} or {_SYNSETS}"
 _MOST_BYTES = 64 * 1024**2
@@ -42,11 +42,11 @@ def find(root: Path, spec: DatasetSpec) -> Path:
                 if (root / folder / name).is_file():
                     return root / folder / name
         raise MissingError(
-            f"the pictures have no labels: neither {' nor '.join(_FILES)} lies there or beside it",
-            where=f"data set {spec.name}: {root}",
-            hint="put one there, or set the data set's option ground_truth: PATH",
+            f"the images have no labels: neither {' nor '.join(_FILES)} is there or next to it",
+            where=f"dataset {spec.name}: {root}",
+            hint="put one there, or set the dataset's option ground_truth: PATH",
         )
-    where = f"data set {spec.name}: options.ground_truth"
+    where = f"dataset {spec.name}: options.ground_truth"
     if not isinstance(named, str):
         raise ConfigError(f"is {named!r}", where=where, hint="give the path of a file")
     if not (root / named).is_file():
@@ -99,11 +99,11 @@ def _other_format(first: str) -> str | None:
     if first.lstrip().startswith("<"):
         return "XML"
     words = first.split()
-    if len(words) == 2 and not is_picture(words[0]) and words[1] == str(number_of(words[0])):
+    if len(words) == 2 and not is_image(words[0]) and words[1] == str(number_of(words[0])):
         return "a list of numbered images (ImageSets/CLS-LOC/val.txt)"
     if len(words) > 1 and _WNID.fullmatch(words[0]):
         return "a list of the classes' names (synset_words.txt)"
-    if "," in first and not is_picture(first.rpartition(" ")[0]):
+    if "," in first and not is_image(first.rpartition(" ")[0]):
         return f"a table with other columns than {_KAGGLE_HEADER}"
     return None
 
@@ -127,8 +127,8 @@ def _caffe(line: str, where: str) -> tuple[str, int]:
     *file, number = line.rsplit(maxsplit=1) or [""]
     label = _number(number, range(CLASSES), where)
     name = file[0] if file else ""
-    if not is_picture(name):
-        raise MissingError(f"{name!r} is no picture's name", where=where, hint=_HINT)
+    if not is_image(name):
+        raise MissingError(f"{name!r} is not the name of an image", where=where, hint=_HINT)
     return PurePosixPath(name).name, label
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.api import DatasetSpec, MissingError
+from harness_datasets.decoding import SUFFIXES
 from harness_datasets.names import image_id
-from harness_datasets.picture import SUFFIXES
 from harness_datasets.shards import DamagedShard, checked_label, gathered
 from harness_datasets.source import Photo, SpanSource
 
@@ -18,12 +18,12 @@ _LONGEST_LABEL = 16
 
 
 def webdataset(root: Path, spec: DatasetSpec) -> list[Photo]:
-    """The pictures of ``<root>/*.tar``."""
+    """The images of ``<root>/*.tar``."""
     return gathered(root, ".tar", _listed)
 
 
 def _listed(shard: Path) -> Iterator[Photo]:
-    """The pictures of one shard whose label is there. Names in it never become paths."""
+    """The images of one shard whose label is there. Names in it never become paths."""
     waiting: dict[str, SpanSource] = {}
     labels: dict[str, int] = {}
     found = 0
@@ -54,13 +54,13 @@ def _listed(shard: Path) -> Iterator[Photo]:
     if waiting:
         name = next(iter(waiting.values())).name
         raise MissingError(
-            f"{len(waiting)} pictures have no label (<key>.cls), the first {name}",
+            f"{len(waiting)} images have no label (<key>.cls), the first {name}",
             where=str(shard),
-            hint="take shards with a .cls for each picture",
+            hint="take shards with a .cls for each image",
         )
     if len(labels) > found:
         warnings.warn(
-            f"{shard}: {len(labels) - found} labels (<key>.cls) have no picture that can be read",
+            f"{shard}: {len(labels) - found} labels (<key>.cls) have no image that can be read",
             stacklevel=2,
         )
 

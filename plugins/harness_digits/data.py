@@ -1,4 +1,4 @@
-"""The embedded data set: scikit-learn's 1,797 handwritten digits as 32 x 32 RGB images."""
+"""The embedded dataset: scikit-learn's 1,797 handwritten digits as 32 x 32 RGB images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def split(name: str) -> NDArray[np.int64]:
-    """Return the ascending indices of one half of the data set, "train" or "test".
+    """Return the ascending indices of one half of the dataset, "train" or "test".
 
     Stratified and fixed: within each class, in load_digits order, the images at even positions
     (0, 2, ...) are for training and those at odd positions for testing.

@@ -1,4 +1,4 @@
-"""The data set reader ``digits``: the test half of the embedded digits."""
+"""The dataset reader ``digits``: the test half of the embedded digits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DigitsDataset(Dataset):
         if spec.options:
             raise ConfigError(
                 f"unknown option {next(iter(spec.options))!r}",
-                where=f"data set {spec.name}: options",
+                where=f"dataset {spec.name}: options",
                 hint="the reader takes none",
             )
         self._images, labels = data.digits()
@@ -48,7 +48,7 @@ class DigitsDataset(Dataset):
         if tuple(size) != image.shape[1:]:
             raise DataError(
                 f"comes in 32 x 32, not {size[0]} x {size[1]}",
-                where=f"data set {self.spec.name}: image {sample.id}",
+                where=f"dataset {self.spec.name}: image {sample.id}",
                 hint="set the model's preprocessing.size: [32, 32]",
             )
         return image.copy()
@@ -56,7 +56,7 @@ class DigitsDataset(Dataset):
     def _image(self, sample: Sample) -> NDArray[np.float32]:
         if sample.id not in self._rows:
             raise DataError(
-                "is not in the test half", where=f"data set {self.spec.name}: image {sample.id}"
+                "is not in the test half", where=f"dataset {self.spec.name}: image {sample.id}"
             )
         image: NDArray[np.float32] = self._images[self._rows[sample.id]]
         return image

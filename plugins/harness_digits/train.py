@@ -98,7 +98,7 @@ def shift(images: Tensor) -> Tensor:
 
 
 def load_split(name: str) -> tuple[Tensor, Tensor]:
-    """Return the images and labels of one half of the data set."""
+    """Return the images and labels of one half of the dataset."""
     images, labels = digits()
     rows = split(name)
     return torch.from_numpy(images[rows]), torch.from_numpy(labels[rows])

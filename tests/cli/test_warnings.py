@@ -54,7 +54,7 @@ def test_a_readers_warning_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "validation-01.tar" in line]
     assert line.startswith("warning: ")
-    assert line.endswith("going on without the rest")
+    assert line.endswith("continuing without the rest")
     assert "UserWarning" not in done.stderr
     assert "warnings.warn" not in done.stderr
 

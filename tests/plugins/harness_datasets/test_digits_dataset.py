@@ -1,4 +1,4 @@
-"""The embedded digits behind the data set interface."""
+"""The embedded digits behind the dataset interface."""
 
 from __future__ import annotations
 

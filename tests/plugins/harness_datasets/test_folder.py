@@ -1,4 +1,4 @@
-"""Folders of image files: every mode a picture comes in, and everything that is none."""
+"""Folders of image files: every mode an image comes in, and everything that is none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from PIL import Image, features
 
 from harness.api import ConfigError, DataError, DatasetSpec, MissingError, Sample
-from harness_datasets import picture
+from harness_datasets import decoding
 from harness_datasets.folder import FolderDataset
 
 TENCH, GOLDFISH, TOILET_PAPER = "n01440764", "n01443537", "n15075141"  # classes 0, 1 and 999
@@ -60,7 +60,7 @@ def test_samples_are_sorted_and_numbered_as_imagenet(tmp_path: Path) -> None:
     put(tmp_path, f"{TENCH}/deeper/y.png")
     put(tmp_path, ".cache/y.png")
     put(tmp_path, "loose.png")
-    (tmp_path / TENCH / "labels.txt").write_text("no picture")
+    (tmp_path / TENCH / "labels.txt").write_text("no image")
     made = dataset(tmp_path)
     assert made.classes == 1000
     assert [(sample.id, sample.label) for sample in made.samples()] == [
@@ -106,7 +106,7 @@ def test_one_wrong_folder_among_good_ones_is_named(tmp_path: Path) -> None:
 
 
 def test_a_root_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"data set mine: has no folder; .*--data mine=PATH"):
+    with pytest.raises(MissingError, match=r"dataset mine: has no folder; .*--data mine=PATH"):
         dataset(None)
     with pytest.raises(MissingError, match=r"nowhere: does not exist; .*--data mine=PATH"):
         dataset(tmp_path / "nowhere")
@@ -115,13 +115,13 @@ def test_a_root_that_is_not_there(tmp_path: Path) -> None:
         dataset(tmp_path / "file")
 
 
-@pytest.mark.parametrize("kind", ["nothing", "empty class", "pictures without folders"])
+@pytest.mark.parametrize("kind", ["nothing", "empty class", "images without folders"])
 def test_a_root_without_pictures(tmp_path: Path, kind: str) -> None:
     if kind == "empty class":
         (tmp_path / TENCH).mkdir()
-    elif kind == "pictures without folders":
+    elif kind == "images without folders":
         put(tmp_path, "1.png")
-    with pytest.raises(MissingError, match=r"holds no pictures .* <root>/<class>/<file>: --data"):
+    with pytest.raises(MissingError, match=r"holds no images .* <root>/<class>/<file>: --data"):
         dataset(tmp_path)
 
 
@@ -133,7 +133,7 @@ def test_wrong_options(tmp_path: Path) -> None:
         dataset(tmp_path, crop=3)
 
 
-@pytest.mark.parametrize("resize", sorted(picture.CUTS))
+@pytest.mark.parametrize("resize", sorted(decoding.CUTS))
 @pytest.mark.parametrize("size", [(8, 8), (6, 10), (40, 24)])
 def test_the_result_is_rgb_in_the_unit_box(
     tmp_path: Path, resize: str, size: tuple[int, int]
@@ -228,27 +228,27 @@ def test_a_picture_cut_short(tmp_path: Path, name: str, part: float) -> None:
     fails(path, "cannot be read|not a JPEG|cannot be decoded")
 
 
-NO_PICTURE = r"is no picture of a format that is read \(.*BMP, GIF, JPEG, PNG, TIFF"
+NO_IMAGE = r"is not an image in a supported format \(.*BMP, GIF, JPEG, PNG, TIFF"
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n"], ids=repr)
 def test_what_is_called_jpg_and_is_none(tmp_path: Path, content: bytes) -> None:
     path = put(tmp_path, "a/1.jpg")
     path.write_bytes(content)
-    fails(path, NO_PICTURE)
+    fails(path, NO_IMAGE)
 
 
 def test_a_picture_without_pixels(tmp_path: Path) -> None:
     path = put(tmp_path, "a/1.gif")
     path.write_bytes(b"GIF89a\1\0\1\0\0\0\0;")
-    fails(path, "cannot be read|cannot be decoded|no picture")
+    fails(path, "cannot be read|cannot be decoded|not an image")
 
 
 @pytest.mark.parametrize("other", ["PPM", "ICO", "EPS", "PCX"])
 def test_other_decoders_are_never_reached(tmp_path: Path, other: str) -> None:
     path = put(tmp_path, "a/1.jpg")
     noise(16, 16).save(path, format=other)
-    fails(path, NO_PICTURE)
+    fails(path, NO_IMAGE)
 
 
 @pytest.mark.parametrize("suffix", ["tif", "TIFF", "gif", "jfif", "jpe", "avif", "webp"])
@@ -290,11 +290,13 @@ def test_what_is_passed_over_is_counted_and_said(tmp_path: Path) -> None:
         server.bind(str(tmp_path / "a" / "socket.jpg"))
     put(tmp_path, "loose.png")
     (tmp_path / "README.md").touch()
-    with pytest.warns(UserWarning, match="passed over") as caught:
+    with pytest.warns(UserWarning, match="skipped") as caught:
         found = dataset(tmp_path, classes="sorted").samples()
     assert [sample.id for sample in found] == ["a/1.png"]
     (line,) = [str(each.message) for each in caught]
-    assert line.startswith(f"data set mine: {tmp_path}: 9 passed over, for they are no pictures")
+    assert line.startswith(
+        f"dataset mine: {tmp_path}: 9 skipped because they are not readable images"
+    )
     for part in (
         "pipes, sockets or devices (3)", "*.heic (2)", "*.txt (1)", "without a suffix (1)",
         "folders (1)", "*.png outside class folders (1)",
@@ -334,7 +336,7 @@ def test_names_that_are_no_text_have_ids_that_are(tmp_path: Path) -> None:
 
 
 def folders(root: Path, *names: str, classes: int | None = None, order: object = "sorted") -> Any:
-    """The data set of a picture in each of ``names``; its folders by number."""
+    """The dataset of an image in each of ``names``; its folders by number."""
     for name in names:
         put(root, f"{name}/1.png")
     made = FolderDataset(DatasetSpec("mine", root, {"classes": order}, classes))
@@ -365,10 +367,10 @@ def test_numbered_folders_have_an_order_only_where_it_is_said(tmp_path: Path) ->
 def test_folders_that_would_shift_the_labels(tmp_path: Path, order: str) -> None:
     assert folders(tmp_path, "cat", "dog", classes=2, order=order) == {0: "cat", 1: "dog"}
     with pytest.raises(
-        MissingError, match=r"holds 3 class folders, the data set has 2 classes: 0 __MACOSX, 1 cat"
+        MissingError, match=r"holds 3 class folders, the dataset has 2 classes: 0 __MACOSX, 1 cat"
     ):
         folders(tmp_path, "__MACOSX", classes=2, order=order)
-    with pytest.raises(MissingError, match=r"holds 3 class folders, the data set has 4 classes"):
+    with pytest.raises(MissingError, match=r"holds 3 class folders, the dataset has 4 classes"):
         folders(tmp_path, classes=4, order=order)
 
 
@@ -378,7 +380,7 @@ def test_a_list_of_classes(tmp_path: Path) -> None:
         assert folders(tmp_path, "cat", "dog", classes=3, order=names) == {0: "dog", 1: "cat"}
     with pytest.raises(MissingError, match=r"1 of 3 folders are not listed in .*: __MACOSX; "):
         folders(tmp_path, "__MACOSX", classes=3, order=names)
-    with pytest.raises(ConfigError, match=r"lists 3 classes, the data set has 2; list every"):
+    with pytest.raises(ConfigError, match=r"lists 3 classes, the dataset has 2; list every"):
         folders(tmp_path, classes=2, order=names)
     for wrong in (["a", "a"], [1, 2], [["a"]]):
         with pytest.raises(ConfigError, match="is no list of different names; put numbers in quo"):
@@ -387,7 +389,7 @@ def test_a_list_of_classes(tmp_path: Path) -> None:
 
 def test_class_folders_without_pictures_are_told(tmp_path: Path) -> None:
     (tmp_path / "bird").mkdir()
-    with pytest.warns(UserWarning, match="1 of 3 class folders hold no pictures: 0 bird"):
+    with pytest.warns(UserWarning, match="1 of 3 class folders hold no images: 0 bird"):
         assert folders(tmp_path, "cat", "dog", classes=3) == {1: "cat", 2: "dog"}
 
 

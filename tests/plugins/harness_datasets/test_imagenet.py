@@ -40,7 +40,7 @@ def stem(number: int) -> str:
 
 
 def jpeg(number: int, mode: str = "RGB") -> bytes:
-    """A small picture of the number's own."""
+    """A small image of the number's own."""
     pixels = np.random.default_rng(number).integers(0, 256, (40, 50, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(file, "JPEG")
@@ -223,7 +223,7 @@ def test_a_val_txt_that_ends_too_early(tmp_path: Path) -> None:
     lines = (tmp_path / "val.txt").read_text().splitlines()
     (tmp_path / "val.txt").write_text("\n".join(lines[:3]))
     with pytest.raises(
-        MissingError, match=rf"val.txt:3: 1 of 4 pictures have no label, the first {stem(50000)}"
+        MissingError, match=rf"val.txt:3: 1 of 4 images have no label, the first {stem(50000)}"
     ):
         dataset(tmp_path)
 
@@ -238,7 +238,7 @@ def test_a_val_txt_for_pictures_of_other_names(tmp_path: Path) -> None:
 
 
 def labels_of(root: Path, name: str, text: str | bytes) -> dict[str, int]:
-    """The labels of four loose pictures by a file of labels."""
+    """The labels of four loose images by a file of labels."""
     loose(root)
     (root / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     return {sample.id: sample.label for sample in dataset(root, ground_truth=name).samples()}
@@ -271,7 +271,7 @@ def test_tensorflows_labels(tmp_path: Path) -> None:
 
 LINE = f"{stem(7)}.JPEG 0\n"
 HALF_UNDERSTOOD = {
-    "two labels": (LINE + f"{stem(9)}.JPEG 5 7\n", r":2: '.*JPEG 5' is no picture's name"),
+    "two labels": (LINE + f"{stem(9)}.JPEG 5 7\n", r":2: '.*JPEG 5' is not the name of an image"),
     "twice": (LINE * 2, rf":2: {stem(7)} stands there twice; remove it"),
     "a comma": (LINE + f"{stem(9)}.JPEG,5\n", r":2: label '.*,5' is none of 0 to 999"),
     "an empty line": (f"{LINE}\n{LINE}", r":2: label '' is none of 0 to 999"),
@@ -317,14 +317,14 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["tar", "parquet"])
 def test_a_shard_that_is_a_pipe(tmp_path: Path, suffix: str) -> None:
     os.mkfifo(tmp_path / f"val-0.{suffix}")
-    with pytest.raises(MissingError, match=rf"val-0.{suffix}: is no file; 0 pictures of it"):
+    with pytest.raises(MissingError, match=rf"val-0.{suffix}: is no file; 0 images of it"):
         dataset(tmp_path)
 
 
 def test_labels_without_a_picture_that_is_read_are_told(tmp_path: Path) -> None:
     files = {"a.cls": b"3", "a.heic": b"", "b.cls": b"4", "b.jpg": jpeg(1), "c.cls": b"5"}
     put_tar(tmp_path, 0, files)
-    with pytest.warns(UserWarning, match=r"00.tar: 2 labels \(<key>.cls\) have no picture"):
+    with pytest.warns(UserWarning, match=r"00.tar: 2 labels \(<key>.cls\) have no image"):
         (sample,) = dataset(tmp_path).samples()
     assert sample.label == 4
     put_tar(tmp_path, 0, {"b.cls": b"4" + b" " * 20 + b"7", "b.jpg": jpeg(1)})
@@ -400,9 +400,7 @@ def test_several_layouts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", ["folders", "survey", "parquet", "webdataset", None])
 def test_an_empty_folder(tmp_path: Path, layout: str | None) -> None:
     options = {"layout": layout} if layout else {}
-    with pytest.raises(
-        MissingError, match=r"holds (no pictures|no shards|ImageNet's .* no layout)"
-    ):
+    with pytest.raises(MissingError, match=r"holds (no images|no shards|ImageNet's .* no layout)"):
         dataset(tmp_path, **options)
 
 
@@ -455,7 +453,7 @@ def test_an_unreadable_shard_is_named_and_the_others_go_on(
     good, bad = sorted(tmp_path.iterdir())
     content = bad.read_bytes()
     bad.write_bytes({"garbage": b"\x93" * 4000, "empty": b"", "short": content[:1800]}[damage])
-    with pytest.warns(UserWarning, match=rf"{bad.name}: .*going on without the rest") as caught:
+    with pytest.warns(UserWarning, match=rf"{bad.name}: .*continuing without the rest") as caught:
         made = dataset(tmp_path)
     assert len(caught) == 1
     assert "\n" not in str(caught[0].message)
@@ -478,7 +476,7 @@ def test_what_lies_before_the_damage_in_a_tar_is_read(tmp_path: Path, damage: st
     if damage == "garbage in between":
         content[last.offset : last.offset + 512] = b"\x93" * 512
     bad.write_bytes(content[: {"cut": last.offset + 1024 + 700, "no end": end}.get(damage)])
-    with pytest.warns(UserWarning, match=r"validation-01.tar: .*; (1|2) pictures of it"):
+    with pytest.warns(UserWarning, match=r"validation-01.tar: .*; (1|2) images of it"):
         made = dataset(tmp_path)
     expected = [7, 293, 29510] + ([50000] if damage == "no end" else [])
     assert [sample.id for sample in made.samples()] == [stem(number) for number in expected]
@@ -529,7 +527,7 @@ def test_labels_of_tars_that_are_none(tmp_path: Path, label: bytes) -> None:
 
 def test_a_picture_without_a_label_in_a_tar(tmp_path: Path) -> None:
     put_tar(tmp_path, 0, {"0.jpg": b"", "0.cls": b"1", "1.jpg": b"", "1.txt": b"2"})
-    with pytest.raises(MissingError, match=r"1 pictures have no label \(<key>.cls\), .* 1.jpg"):
+    with pytest.raises(MissingError, match=r"1 images have no label \(<key>.cls\), .* 1.jpg"):
         dataset(tmp_path)
 
 
@@ -555,7 +553,7 @@ def test_a_tar_that_claims_forty_gigabytes(tmp_path: Path) -> None:
     member.size = 40 * 10**9
     header = member.tobuf(tarfile.GNU_FORMAT)
     (tmp_path / "val.tar").write_bytes(header + bytes(4096))
-    with pytest.raises(MissingError, match=r"val.tar: is cut short in 0.jpg; 0 pictures"):
+    with pytest.raises(MissingError, match=r"val.tar: is cut short in 0.jpg; 0 images"):
         dataset(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""One picture file as pixel-space RGB at a model's input size."""
+"""One image file as pixel-space RGB at a model's input size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Preset = Callable[[Image.Image, tuple[int, int], Cut | None], Image.Image]
 
 MOST_PIXELS = 89_478_485
-"""Larger pictures are taken for decompression bombs; Pillow warns of them from the same size on."""
+"""Larger images count as decompression bombs; Pillow warns of them from the same size on."""
 
 _SUFFIXES = {
     ".avif": "AVIF",
@@ -53,7 +53,7 @@ _FORMATS = sorted(set(SUFFIXES.values()))
 def read(
     source: Source, preset: Preset, size: tuple[int, int], cut: Cut | None
 ) -> NDArray[np.float32]:
-    """The picture as float32 (3, height, width) in [0, 1], 8 bits deep, ``size`` = (height, width).
+    """The image as float32 (3, height, width) in [0, 1], 8 bits deep, ``size`` = (height, width).
 
     As ImageNet's users do: grey becomes three equal channels, CMYK goes to RGB without a colour
     profile, transparency is dropped (the colours under it stay), EXIF rotation is not applied, of
@@ -61,7 +61,7 @@ def read(
     colours Pillow takes the upper 8); wider numbers and floats have no range that one could know.
 
     Raises:
-        DataError: the source cannot be read, is no picture, is cut short, or is too large.
+        DataError: the source cannot be read, is not an image, is truncated, or is too large.
     """
     try:
         with source.open() as file, Image.open(file, formats=_FORMATS) as image:
@@ -92,7 +92,7 @@ def paper(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def slim(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """TF-Slim's way: the central 87.5 % of each side, resized to ``size`` (bilinear)."""
+    """TF-Slim's way: the central 87.5% of each side, resized to ``size`` (bilinear)."""
     left, top = int(image.width * 0.0625), int(image.height * 0.0625)
     central = image.crop((left, top, image.width - left, image.height - top))
     return central.resize(size[::-1], Image.Resampling.BILINEAR)
@@ -158,5 +158,5 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _cause(error: OSError) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return f"is no picture of a format that is read ({', '.join(_FORMATS)})"
+        return f"is not an image in a supported format ({', '.join(_FORMATS)})"
     return f"cannot be read: {error.strerror or error}"
