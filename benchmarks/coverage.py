@@ -2,7 +2,7 @@
 
 A population of models lies on and under y = a + b ln(1 - x); each leaderboard draws images from it,
 and its intervals should hold the population's own distances. "Separation" is how far the other
-models lie under the curve, relative to it: at small ones the frontier's members change with every draw.
+models lie under the curve, relative to it: if it is small, the members change with every draw.
 
 python benchmarks/coverage.py [--boards 400] [--images 1000]
 """
