@@ -107,7 +107,7 @@ def show_plan(
 
 
 def _presented(found: Estimate) -> Presentation:
-    """One table of attacks and goals, one of models, and what all of it comes to."""
+    """One table of attacks and goals, one of models, and the totals."""
     pairs = f"{found.pairs} pairs, " if found.pairs else ""
     counts = (
         f"suite {found.suite}: {len(found.models)} models, {found.cells} cells, "

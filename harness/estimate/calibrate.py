@@ -16,7 +16,7 @@ from harness.estimate.passes import (
     PassCosts,
     builds_untrained,
     cache_folder,
-    figures_key,
+    pass_cost_key,
 )
 from harness.resolve.prepare import Resolved
 
@@ -58,7 +58,7 @@ def calibrate(
     """
     cache = PassCostCache(cache_folder() / "figures.json", {"device": device, **machine()})
     keys = {
-        model.name: figures_key(model, resolved.models[model.name][0])
+        model.name: pass_cost_key(model, resolved.models[model.name][0])
         for model in resolved.plan.models
         if model.name in models
     }

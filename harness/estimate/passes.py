@@ -37,7 +37,7 @@ def cache_folder() -> Path:
     return (Path(named) if named else Path.home() / ".cache") / "frontier-harness"
 
 
-def figures_key(model: Component, loader: ModelLoader) -> str:
+def pass_cost_key(model: Component, loader: ModelLoader) -> str:
     """What a model's pass costs depend on: what is built, and at which size.
 
     Its weights count only where the loader builds nothing without them.
@@ -106,7 +106,7 @@ def read_whole(
 ) -> dict[str, Any] | None:
     """What the file at ``path`` holds; None: absent, of another version or damaged.
 
-    It is only a cache, and measured anew.
+    It is only a cache: all of it can be measured again.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from harness.engine.device import default_batch_size, describe, pinned
 from harness.engine.forwards import Forward, predicting
 from harness.engine.transfer import Pictures, Seen, evaluate, read_ahead
 from harness.errors import StoreError
-from harness.estimate.passes import cache_folder, figures_key
+from harness.estimate.passes import cache_folder, pass_cost_key
 from harness.execute.attempts import Attempts, failure
 from harness.execute.forward_choice import TimingCache, fastest
 from harness.execute.model_cache import ModelCache
@@ -137,7 +137,7 @@ class TargetWork:
         book = TimingCache(
             cache_folder() / "ways.json", device=str(self._device), batch_size=self._size
         )
-        key = figures_key(target.model, loader)
+        key = pass_cost_key(target.model, loader)
         return fastest(model, key, book, images=images, batch_size=self._size)
 
     def _show_candidates(

@@ -1,4 +1,4 @@
-"""A plugin's data set, whose every value is checked where it enters the core."""
+"""A plugin's dataset: each of its values is checked where it enters the core."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ class CheckedDataset(Dataset):
     """What a reader makes of a `DatasetSpec`; nothing of it is passed on as it is.
 
     Whole numbers of other types, such as NumPy's, become plain ones, and pixels are copied: who
-    gets them may write into them. A picture that is wrong is its own error alone.
+    gets them may write into them. An image that is wrong is an error of that image alone.
 
     Args:
         reader: the reader's class.
         plugin: who offers it, for messages.
 
     Raises:
-        PluginError: the reader raises something that is no `HarnessError`, or its classes or
+        PluginError: the reader raises anything but a `HarnessError`, or its classes or
             samples are not what they should be. HarnessError: whatever the reader raises of these.
     """
 
     def __init__(self, reader: Callable[[DatasetSpec], Dataset], spec: DatasetSpec, plugin: str):
         super().__init__(spec)
-        self._where = f"data set {spec.name}, plugin {plugin}"
+        self._where = f"dataset {spec.name}, plugin {plugin}"
         self._made = self._called(lambda: reader(spec), "the constructor")
         self.classes = self._checked_classes()
         found = self._called(self._made.samples, "samples()")
@@ -57,7 +57,7 @@ class CheckedDataset(Dataset):
         """See `Dataset.digest`.
 
         Raises:
-            DataError: the reader's. PluginError: it is no SHA-256, or the reader raised anything
+            DataError: the reader's. PluginError: it is not a SHA-256, or the reader raised anything
             else.
         """
         name = f"digest() of image {sample.id}"
@@ -91,10 +91,10 @@ class CheckedDataset(Dataset):
         return np.array(pixels, np.float32, order="C")
 
     def try_out(self, size: tuple[int, int], cut: Cut | None) -> None:
-        """Read the first picture, before anything is begun; for the main thread.
+        """Read the first image before a run begins; call it from the main thread.
 
         Raises:
-            PluginError: it is no array of the type and shape that all pictures must have, or
+            PluginError: it is not an array of the type and shape that all images must have, or
             reading it changed what others work with. Whatever else may be wrong with it is its own
             error, later.
         """
@@ -177,7 +177,7 @@ def _is_text(value: object) -> bool:
 
 
 def _unlike_pixels(pixels: object, size: tuple[int, int]) -> str | None:
-    """Why ``pixels`` is no picture of ``size``; None: it is one."""
+    """Why ``pixels`` is not an image of ``size``; None: it is one."""
     if not isinstance(pixels, np.ndarray):
         return f"read() returned {_shown(pixels)}"
     if pixels.dtype != np.float32 or pixels.shape != (3, *size):
@@ -186,7 +186,7 @@ def _unlike_pixels(pixels: object, size: tuple[int, int]) -> str | None:
 
 
 def _shown(value: object) -> str:
-    """A value in a message: what it says of itself, and its type where that is no text."""
+    """A value in a message: its ``repr``, and its type unless it is text."""
     try:
         text = repr(value)
     except Exception:

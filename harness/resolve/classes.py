@@ -9,7 +9,7 @@ from harness.registry import ModelEntry
 
 
 def must_fit(classes: int, dataset: Dataset) -> None:
-    """Compare a model's ``classes`` with the data set's: labels are numbers.
+    """Compare a model's ``classes`` with the dataset's: labels are numbers.
 
     Raises:
         ModelError: they are not as many.
@@ -23,7 +23,7 @@ def must_fit(classes: int, dataset: Dataset) -> None:
             " in `preprocessing.background` (0 in most such networks)"
         )
     raise ModelError(
-        f"has {classes} classes, data set {dataset.spec.name} {dataset.classes}", hint=hint
+        f"has {classes} classes, dataset {dataset.spec.name} {dataset.classes}", hint=hint
     )
 
 

@@ -1,4 +1,4 @@
-"""What attacks and measurements say of themselves, checked before anything relies on it."""
+"""What attacks and measurements declare, checked before anything relies on it."""
 
 from __future__ import annotations
 

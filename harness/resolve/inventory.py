@@ -86,7 +86,7 @@ class Inventory:
         return tuple(row for row in self.rows if row.state == state)
 
     def without(self, models: Collection[str]) -> Inventory:
-        """The same without some models; their places on the board stay."""
+        """The same without some models; their places on the leaderboard stay."""
         kept = tuple(entry for entry in self.choice.models if entry.name not in models)
         rows = (row for row in self.rows if row.kind != "model" or row.name not in models)
         return replace(self, choice=replace(self.choice, models=kept), rows=tuple(rows))

@@ -33,7 +33,7 @@ class Choice:
     Attributes:
         models: those to run, each with its source chosen: the registry's in its order, then those
             that it does not name.
-        board: the names of all models of the leaderboard: the suite's, and those asked for besides.
+        board: the names of all models of the leaderboard: the suite's, and others requested.
         ad_hoc: the names of the models that no registry names.
         notes: lines that the user should read before the run.
     """

@@ -215,7 +215,7 @@ def _transfer(suite: SuiteEntry) -> PlannedTransfer | None:
 def _definition(
     suite: SuiteEntry, models: Sequence[str], tasks: Tasks, seed: int
 ) -> dict[str, Any]:
-    """The resolved suite, as the store keeps it for the boards: all of it, whatever is chosen."""
+    """The resolved suite as it is stored for leaderboards: all of it, whatever is selected."""
     transfer = _transfer(suite)
     return {
         "name": suite.name,

@@ -9,7 +9,7 @@ import pytest
 
 from harness.api import Classifier, Goal, ModelLoader, Norm, Passes
 from harness.estimate.cost import CLEAN, Cost, cell_cost, total
-from harness.estimate.passes import PassCostCache, PassCosts, cache_folder, figures_key
+from harness.estimate.passes import PassCostCache, PassCosts, cache_folder, pass_cost_key
 from harness.planning import Cell, Component, NumericPolicy, PlannedAttack, PlannedImage
 from harness.report.quantities import flop, si, size, span
 
@@ -89,10 +89,10 @@ def model(weights: str, height: int = 8) -> Component:
 
 
 def test_figures_belong_to_an_architecture_at_a_size():
-    key = figures_key(model("one"), Builder())
-    assert key == figures_key(model("two"), Builder())
-    assert key != figures_key(model("one", 9), Builder())
-    assert figures_key(model("one"), Reader()) != figures_key(model("two"), Reader())
+    key = pass_cost_key(model("one"), Builder())
+    assert key == pass_cost_key(model("two"), Builder())
+    assert key != pass_cost_key(model("one", 9), Builder())
+    assert pass_cost_key(model("one"), Reader()) != pass_cost_key(model("two"), Reader())
 
 
 def test_a_book_keeps_flops_for_all_places_and_seconds_for_its_own(tmp_path):

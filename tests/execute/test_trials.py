@@ -165,7 +165,7 @@ def test_a_model_of_other_classes_is_one_line_with_the_numbers(run, harness, cla
     done = run("onelogit", classes=classes)
     assert done.code == 1
     (line,) = told(done, "onelogit")
-    assert line.startswith(f"has {classes} classes, data set columns 4; {hint}")
+    assert line.startswith(f"has {classes} classes, dataset columns 4; {hint}")
     assert sum(counts("sound").values()) == 40
     planned = run("onelogit", classes=classes, options=("--dry-run",))
     assert planned.code == 0

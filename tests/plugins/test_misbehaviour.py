@@ -159,7 +159,7 @@ def test_a_data_set_that_cannot_be_used(place, what, harness, tmp_path, monkeypa
     done = harness("run", "--registry", path, "--suite", "toy", "--db", "toy.db")
     assert ambient() == before
     assert done.code == ExitCode.PLUGIN, done.err
-    assert done.err.startswith("error: data set toy, plugin acme-rude:rude: ")
+    assert done.err.startswith("error: dataset toy, plugin acme-rude:rude: ")
     assert done.err.count("\n") == 1
 
 
@@ -169,7 +169,7 @@ def test_a_data_set_that_raises_at_its_pictures(what, harness, tmp_path, monkeyp
     monkeypatch.setenv("RUDE", f"read {what}")
     done = harness("run", "--registry", path, "--suite", "toy", "--db", "toy.db")
     assert done.code == ExitCode.CELLS_FAILED, done.err
-    assert "data set toy, plugin acme-rude:rude, image image " in done.err
+    assert "dataset toy, plugin acme-rude:rude, image image " in done.err
     assert "Traceback" not in done.err
     with sqlite3.connect(tmp_path / "toy.db") as connection:
         (stored,) = connection.execute("SELECT count(*) FROM clean WHERE error LIKE '%acme-rude%'")

@@ -1,4 +1,4 @@
-"""What a data set plugin returns, raises and is, checked where it enters the core."""
+"""What a dataset plugin returns, raises and is, checked where it enters the core."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def toys(**given: Any) -> CheckedDataset:
 
 
 def refused(act: Callable[[], object], error: type[Exception], *parts: str) -> None:
-    """One short line that names data set and plugin."""
+    """One short line that names dataset and plugin."""
     with pytest.raises(error) as caught:
         act()
     line = str(caught.value)
-    assert line.startswith("data set toys, plugin acme:toys")
+    assert line.startswith("dataset toys, plugin acme:toys")
     assert "\n" not in line
     for part in parts:
         assert part in line, line
