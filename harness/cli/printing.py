@@ -7,8 +7,8 @@ from harness.report.text import render
 from harness.terminal import echo
 
 
-def show(found: Presentation, format: Format) -> None:
+def show(found: Presentation, format: Format, *, err: bool = False) -> None:
     """Print ``found``; the notes of JSON and CSV go to stderr."""
-    echo(render(found, format), coloured=True)
+    echo(render(found, format), coloured=True, err=err)
     if format in ("json", "csv") and found.notes:
         echo("\n".join(found.notes), err=True)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import Decorator, data_places, database, option, registries
+from harness.cli.printing import show
 from harness.errors import ConfigError
 from harness.report.requirements import requirements_table
-from harness.report.text import render
-from harness.terminal import echo
 
 if TYPE_CHECKING:
     from harness.resolve.request import Request
@@ -166,5 +165,5 @@ def missing_listed() -> Iterator[None]:
     try:
         yield
     except RequirementsMissing as error:
-        echo(render(requirements_table(error.rows), "table"), err=True)
+        show(requirements_table(error.rows), "table", err=True)
         raise

@@ -133,6 +133,7 @@ def test_a_run_without_its_data_makes_nothing(harness, mixed, cloud, tmp_path, a
     assert error.startswith("error: 2 of 4 requirements are missing")
     assert [line.split()[:2] for line in table[2:4]] == [["model", "gone"], ["dataset", "photos"]]
     assert not any("far" in line for line in table)
+    assert "\\u001b" not in done.err
     assert (files(tmp_path), cloud.asked, done.out) == (before, [], "")
 
 
