@@ -196,24 +196,6 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def synchronise_stream(device: torch.device) -> None:
-    """Wait for what torch has queued, so that a runtime with a stream of its own can read it."""
-    if device.type == "cuda":
-        torch.cuda.current_stream(device).synchronize()
-
-
-def runtime_providers(device: torch.device) -> list[tuple[str, dict[str, str]]]:
-    """ONNX Runtime's execution providers for ``device``, the wanted one first, in IEEE fp32."""
-    host: tuple[str, dict[str, str]] = ("CPUExecutionProvider", {})
-    if device.type != "cuda":
-        return [host]
-    import onnxruntime
-
-    onnxruntime.preload_dlls()  # torch's CUDA libraries
-    options = {"device_id": str(device.index or 0), "use_tf32": "0"}
-    return [("CUDAExecutionProvider", options), host]
-
-
 def forget_peak(device: torch.device) -> None:
     """`peak_bytes` counts from here on, where the system allows it."""
     release(device)

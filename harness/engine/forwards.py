@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from harness.api import ModelError
+from harness.api.onnx import BoundSession
 from harness.engine.classifier import PixelClassifier
-from harness.engine.device import runtime_providers, synchronise_stream
 from harness.engine.timing import images_a_second, random_images
 
 Way = Literal["predict", "module", "exported"]
@@ -75,11 +75,22 @@ def exported(model: PixelClassifier) -> Forward | None:
                 dynamic_axes={"images": {0: "n"}, "logits": {0: "n"}},
                 dynamo=False,  # the other exporter needs a package more
             )
-        session = _session(content.getvalue(), model.device)
+        session = BoundSession(content.getvalue(), model.device, input="images", output="logits")
     except Exception:  # many networks cannot be exported: torch it is
         return None
+    if session.device.type != model.device.type:
+        return None
+
+    def run(images: Tensor) -> Tensor:
+        try:
+            return session.run(images, model.classes)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise ModelError(f"ONNX Runtime failed: {error}") from error
+
     forward = Forward(
-        lambda images: _run(session, images, model.classes),
+        run,
         model.device,
         model.shape[1:],
         torch.contiguous_format,
@@ -114,45 +125,3 @@ def timed_export(model: PixelClassifier) -> tuple[Forward | None, float]:
     begun = time.perf_counter()
     forward = exported(model)
     return forward, time.perf_counter() - begun
-
-
-def _session(graph: bytes, device: torch.device) -> Any:
-    """The graph in ONNX Runtime on ``device``, in IEEE fp32.
-
-    Raises:
-        RuntimeError: ONNX Runtime cannot compute on the device.
-    """
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.inter_op_num_threads = 1
-    # Torch computes beside it: waiting threads must not hold the cores.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    providers = runtime_providers(device)
-    session = ort.InferenceSession(graph, options, providers=providers)
-    wanted, _ = providers[0]
-    if wanted not in session.get_providers():
-        raise RuntimeError(f"ONNX Runtime has no {wanted} here")
-    return session
-
-
-def _run(session: Any, images: Tensor, classes: int) -> Tensor:
-    """Tensors are bound where they lie: nothing is copied."""
-    import numpy as np
-
-    logits = torch.empty((len(images), classes), device=images.device)
-    place = images.device.type, images.device.index or 0, np.float32
-    synchronise_stream(images.device)  # ONNX Runtime works on one of its own
-    binding = session.io_binding()
-    binding.bind_input("images", *place, tuple(images.shape), images.data_ptr())
-    binding.bind_output("logits", *place, tuple(logits.shape), logits.data_ptr())
-    try:
-        session.run_with_iobinding(binding)
-    except Exception as error:
-        if "Failed to allocate memory" in str(error):
-            raise torch.OutOfMemoryError(str(error)) from error
-        raise ModelError(f"ONNX Runtime failed: {error}") from error
-    binding.synchronize_outputs()
-    return logits

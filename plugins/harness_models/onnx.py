@@ -23,11 +23,12 @@ from harness.api import (
     Preprocessing,
     did_you_mean,
 )
+from harness.api.onnx import BoundSession
 from harness_models import external, opsets
 from harness_models import graph as graphs
 from harness_models.files import cause_of
 from harness_models.network import entry_name
-from harness_models.session import Chunked, Session, in_chunks
+from harness_models.session import Chunked, in_chunks, session_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -41,7 +42,7 @@ _WITH_BACKGROUND = 1001
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _ASSUMED = (
     "normalisation assumed: ImageNet's mean and standard deviation, as torch's exports want them; "
-    "a registry entry (--registry) says otherwise"
+    "a registry entry (--registry) can set others"
 )
 
 _OPTIONS: dict[str, type] = {"input": str, "output": str, "gradients": bool}
@@ -52,7 +53,7 @@ class OnnxLoader(ModelLoader):
 
     Predictions and verdicts come from ONNX Runtime, gradients from the graph converted to torch;
     both see the same two fixed images at load and must agree. A graph that only takes one batch
-    size, or whose logits depend on the batch mates, is fed piece by piece.
+    size, or whose logits depend on the other images in the batch, is fed piece by piece.
 
     Tensors may lie in other files of the graph's folder (ONNX's external data).
 
@@ -120,7 +121,7 @@ class _Runner:
     """A graph in ONNX Runtime; ``chunk`` is the batch size it takes, None for any."""
 
     graph: Graph
-    session: Session
+    session: BoundSession
     outputs: int
     chunk: int | None
 
@@ -158,7 +159,7 @@ def _runner(graph: Graph, path: Path, device: str, images: Tensor) -> _Runner:
         return whole
     chunk = graph.batch or 1
     try:
-        session = Session(graph, device)
+        session = session_of(graph, device)
     except Exception as error:
         raise ModelError(
             f"ONNX Runtime cannot run it: {_cause(error)}", where=str(path), hint="export it again"
@@ -184,7 +185,7 @@ def _runner(graph: Graph, path: Path, device: str, images: Tensor) -> _Runner:
 def _whole(graph: Graph, device: str, images: Tensor) -> _Runner | None:
     """The graph on whole batches; None if it takes one image only, or mixes a batch's images."""
     try:
-        session = Session(graph, device)
+        session = session_of(graph, device)
         shape = session.shape(images)
         if len(shape) != 2 or shape[0] != len(images):
             return None
