@@ -16,7 +16,7 @@ print(*(each for each in wanted if not each.startswith('onnxruntime')), 'onnxrun
 endef
 export REQUIREMENTS
 
-.PHONY: run test test-import check format docs bench peers chromium clean
+.PHONY: run test test-import check format docs images bench peers chromium clean
 .DEFAULT_GOAL := test
 
 run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
@@ -42,6 +42,14 @@ format: $(VENV)/.dev
 
 docs: $(VENV)/.dev  ## the documentation as a site in build/site, without network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+FRONTIER := frontier-cw-random-ln-error
+images: $(VENV)/.dev  ## the frontier of README and docs, from the database of `make run`
+	for theme in light dark; do \
+	  $(BIN)/harness report --suite digits18 --output build/report --images 0 \
+	    --figures $(FRONTIER) --theme $$theme || exit; \
+	  cp build/report/figures/$(FRONTIER).svg docs/images/frontier-$$theme.svg || exit; \
+	done
 
 bench: $(VENV)/.dev  ## the figures of the README: overhead against a bare loop, start-up
 	$(BIN)/harness run --suite digits18

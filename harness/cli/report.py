@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.api import Dataset
-    from harness.report.html.pictures import Pixels, Reader
+    from harness.report.html.gallery import Pixels, Reader
     from harness.store.read.examples import SavedExample
 
 
@@ -111,7 +111,7 @@ def clean_reader(folders: dict[str, Path], registry_files: Sequence[Path]) -> Re
 
     def read(row: SavedExample) -> Pixels:
         from harness.api import Cut, Sample
-        from harness.report.html.pictures import cut_of
+        from harness.report.html.gallery import cut_of
 
         if row.dataset not in opened:
             opened[row.dataset] = _dataset(row.dataset, folders.get(row.dataset), registry_files)

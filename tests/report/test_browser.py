@@ -113,7 +113,7 @@ def test_an_attack_has_a_short_name_and_a_full_one(opened, page):
     full = "ead iterations=1000"
     heading = found.page.locator(
         '[data-boards="joint"] .board:not([hidden]) thead button',
-        has_text=re.compile("^ead$"),
+        has_text=re.compile("^ead l1$"),
     )
     assert full in heading.get_attribute("title")
     metric = found.page.locator('[data-figure="frontier"]').get_by_role("combobox", name="Metric")

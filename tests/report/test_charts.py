@@ -7,6 +7,7 @@ import math
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from harness.report.html.shown import Labels
 from harness.report.html.theme import DASHES, themes
 from harness.store.database import snapshot
 
+ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -118,6 +120,19 @@ def test_no_text_of_the_other_charts_overlaps(figures, name):
         for one, other in itertools.combinations(texts, 2)
         if one.covers(other)
     ] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_readme_shows_a_frontier_of_all_digits_models(theme):
+    file = ROOT / "docs" / "images" / f"frontier-{theme}.svg"
+    svg = file.read_text("utf-8")
+    assert file.stat().st_size < 150_000
+    assert f"docs/images/{file.name}" in (ROOT / "README.md").read_text("utf-8")
+    assert not re.search(r"(href|src)=|url\(|<script|<image", svg)
+    texts = texts_of(svg)
+    assert {"vgg16", "vgg19", "alexnet", "inception_v4", "nasnet_large"} <= {t.text for t in texts}
+    assert any(each.text.startswith("y = ") for each in texts)
+    assert not any(one.covers(other) for one, other in itertools.combinations(texts, 2))
 
 
 @pytest.mark.parametrize("spread", [0.005, 0.05, 0.3])

@@ -13,7 +13,7 @@ from harness.analysis.results import Results, SuiteResults
 from harness.analysis.transfer.cells import Denominator
 from harness.analysis.transfer.matrix import UNTARGETED, Matrix, View, matrix_of
 from harness.errors import ConfigError
-from harness.report.html import charts, pictures, tables
+from harness.report.html import charts, gallery, tables
 from harness.report.html.figure import Figure
 from harness.report.html.figures import frontier, security, surface, sweeps
 from harness.report.html.figures import transfer as heat
@@ -46,15 +46,15 @@ class Content:
     boards: tuple[tables.BoardTable, ...]
     figures: Mapping[str, Figure]
     findings: tuple[Finding, ...]
-    gallery: pictures.Gallery
+    gallery: gallery.Gallery
     provenance: Provenance
 
 
-def content(db: Database, *, suite: str | None, images: int, reader: pictures.Reader) -> Content:
+def content(db: Database, *, suite: str | None, images: int, reader: gallery.Reader) -> Content:
     """The page of a suite, by default the latest run's.
 
     Args:
-        images: how many have their pictures shown.
+        images: how many are shown with their adversarial examples.
 
     Raises:
         ConfigError: there are no runs, or no such suite.
@@ -84,7 +84,7 @@ def content(db: Database, *, suite: str | None, images: int, reader: pictures.Re
         boards=tuple(tables.board_table(board) for board in boards),
         figures={each.name: each for each in found if each is not None},
         findings=findings.findings(results),
-        gallery=pictures.gallery(db, results.name, images=images, reader=reader),
+        gallery=gallery.gallery(db, results.name, images=images, reader=reader),
         provenance=provenance(db, results),
     )
 

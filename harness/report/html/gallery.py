@@ -1,4 +1,4 @@
-"""Clean pictures, their adversarial ones, and the differences, as PNG data URIs."""
+"""Clean images, their adversarial examples, and the differences, as PNG data URIs."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float32]
 
 Reader = Callable[[SavedExample], "Pixels"]
-"""Reads a candidate's clean picture, float32 (3, height, width) in [0, 1]; raises HarnessError."""
+"""Reads an example's clean image, float32 (3, height, width) in [0, 1]; raises HarnessError."""
 
 BUDGET = 3_500_000
-"""Characters of data URIs: pictures beyond are left out, and the page says so."""
+"""Characters of data URIs: images beyond are left out, and the page says so."""
 
 SMALL = 96
-"""Pictures lower than this are enlarged without smoothing."""
+"""Images lower than this are enlarged without smoothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adversarial:
-    """One candidate: its pictures as data URIs; ``difference`` is None without a clean one."""
+    """A saved adversarial example as data URIs; ``difference`` is None without a clean image."""
 
     attack: str
     goal: str
     status: str
     predicted: int | None
     distances: str
-    picture: str
+    image: str
     difference: str | None
     gain: str
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An image and what was made of it for one model.
+    """An image with its adversarial examples against one model.
 
     Attributes:
-        clean: a data URI; None where the picture cannot be had, and ``why`` says why.
-        pixelated: small pictures are shown with hard edges.
+        clean: a data URI; None where it is not available, and ``why`` is the reason.
+        pixelated: small images are shown with hard edges.
     """
 
     image: str
@@ -61,7 +61,7 @@ class Card:
     clean: str | None
     why: str | None
     pixelated: bool
-    candidates: tuple[Adversarial, ...]
+    examples: tuple[Adversarial, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Gallery:
 
 
 def gallery(db: Database, suite: str, *, images: int, reader: Reader) -> Gallery:
-    """The first ``images`` that have kept candidates, each with another model if possible."""
+    """The first ``images`` that have saved examples, each with another model if possible."""
     chosen = examples.saved_images(db.conn, suite, images)
     cards: list[Card] = []
     problems: dict[str, None] = {}
@@ -93,7 +93,7 @@ def gallery(db: Database, suite: str, *, images: int, reader: Reader) -> Gallery
 
 
 def _of_one_model(db: Connection, suite: str, image: int, turn: int) -> Sequence[SavedExample]:
-    """The image's candidates for one model: another one each turn, broken ones if there are any."""
+    """The image's examples against one model: another model each turn, one of the broken."""
     rows = examples.saved_examples(db, suite, image)
     models = list(dict.fromkeys(row.model for row in rows if row.outcome.status == "broken"))
     # Neighbours in the suite's order are often of one family: walk in steps of 5.
@@ -108,25 +108,25 @@ def _card(db: Database, rows: Sequence[SavedExample], reader: Reader) -> Card:
         clean = reader(first)
     except HarnessError as error:
         why = error.what
-    pictures = [artifacts.load(db, row.place.artifact, row.place.row) for row in rows]
+    images = [artifacts.load(db, row.place.artifact, row.place.row) for row in rows]
     return Card(
         image=first.outcome.image_id,
         label=first.outcome.label,
         model=first.model,
         clean=None if clean is None else _png(clean),
         why=why,
-        pixelated=pictures[0].shape[1] < SMALL,
-        candidates=tuple(
-            _adversarial(row, picture, clean) for row, picture in zip(rows, pictures, strict=True)
+        pixelated=images[0].shape[1] < SMALL,
+        examples=tuple(
+            _adversarial(row, image, clean) for row, image in zip(rows, images, strict=True)
         ),
     )
 
 
-def _adversarial(row: SavedExample, picture: Pixels, clean: Pixels | None) -> Adversarial:
+def _adversarial(row: SavedExample, image: Pixels, clean: Pixels | None) -> Adversarial:
     difference, gain = None, ""
     norms = row.outcome.norms
-    if clean is not None and clean.shape == picture.shape:
-        delta = picture - clean
+    if clean is not None and clean.shape == image.shape:
+        delta = image - clean
         largest = float(abs(delta).max())
         difference = _png(0.5 + delta * (0.5 / largest if largest else 1.0))
         gain = f"× {0.5 / largest:.3g}" if largest else "none"
@@ -136,31 +136,31 @@ def _adversarial(row: SavedExample, picture: Pixels, clean: Pixels | None) -> Ad
         status=row.outcome.status,
         predicted=row.outcome.verdict.predicted,
         distances=f"linf {number(norms.linf)}, l2 {number(norms.l2)}",
-        picture=_png(picture),
+        image=_png(image),
         difference=difference,
         gain=gain,
     )
 
 
-def _png(picture: Pixels) -> str:
-    """The picture (3, height, width) in [0, 1], rounded to 8 bits."""
+def _png(image: Pixels) -> str:
+    """The image (3, height, width) in [0, 1], rounded to 8 bits."""
     import numpy as np
     from PIL import Image
 
-    pixels = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
+    pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _size(card: Card) -> int:
-    pictures: Iterator[str | None] = (
-        picture for each in card.candidates for picture in (each.picture, each.difference)
+    images: Iterator[str | None] = (
+        image for each in card.examples for image in (each.image, each.difference)
     )
-    return len(card.clean or "") + sum(len(picture or "") for picture in pictures)
+    return len(card.clean or "") + sum(len(image or "") for image in images)
 
 
 def cut_of(identity: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """How a stored model wants its pictures cut out; None where it has no wish."""
+    """The crop that a stored model was run with; None where it has none."""
     cut: Mapping[str, Any] | None = identity.get("preprocessing", {}).get("cut")
     return cut
