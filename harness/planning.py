@@ -7,11 +7,12 @@ also has a clean cell, which its attack cells need.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from harness.api import Goal, Norm
+from harness.definition import Definition, TransferDefinition
 from harness.identity import KEY_VERSION, canonical_json, tagged_hash
 
 
@@ -150,9 +151,9 @@ class PlannedTransfer:
     keep_sets: bool = True
 
     @property
-    def definition(self) -> dict[str, Any]:
-        """What a stored suite says of it."""
-        return asdict(self)
+    def definition(self) -> TransferDefinition:
+        """As a suite is stored."""
+        return {"border": self.border, "keep_sets": self.keep_sets}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +199,14 @@ class Plan:
     """Everything a run will do.
 
     Attributes:
-        suite: the suite's name; ``definition`` is its resolved content as JSON-like data.
+        suite: the suite's name; ``definition`` is its resolved content.
         cells: model by model, the clean cell first.
         unavailable: attacks, measurements and metrics that the suite names and no plugin offers.
         transfer: None: candidates are shown to no other model.
     """
 
     suite: str
-    definition: Mapping[str, Any]
+    definition: Definition
     seed: int
     cells: tuple[Cell, ...]
     unavailable: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from harness.definition import AttackDefinition
 from harness.errors import ConfigError
 from harness.plugins import Kind, installed, unknown
 from harness.store.read.cells import StoredCell
@@ -30,12 +31,12 @@ class SuiteAttack:
 
 
 def offered(
-    definition: Iterable[Mapping[str, Any]], stored: Mapping[str, Sequence[StoredCell]]
+    definition: Iterable[AttackDefinition], stored: Mapping[str, Sequence[StoredCell]]
 ) -> dict[str, SuiteAttack]:
     """The attacks by label: the definition's in its order, then those ``stored`` by older runs."""
     found: dict[str, SuiteAttack] = {}
     for entry in definition:
-        label = str(entry["label"])
+        label = entry["label"]
         mine = stored.get(label, ())
         task = mine[-1].task if mine else None
         found[label] = SuiteAttack(

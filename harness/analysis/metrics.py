@@ -42,7 +42,7 @@ def metrics_of(
     """
     results = suite.results
     stored = {model: stored_scores(results.db, cell) for model, cell in trial.cells.items()}
-    asked = map(str, suite.definition.get("metrics", ()))
+    asked = suite.definition.get("metrics", ())
     names = sorted({*asked, *(name for scores in stored.values() for name in scores)})
     if not names:
         return Metrics({}, ())

@@ -13,6 +13,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from harness.analysis.attacks import SuiteAttack, offered, one_attack
+from harness.definition import Definition
 from harness.errors import ConfigError
 from harness.plugins import unknown
 from harness.store.read import cells, rows, transfers
@@ -185,7 +186,7 @@ class SuiteResults:
         self.name = name
 
     @cached_property
-    def definition(self) -> Mapping[str, Any]:
+    def definition(self) -> Definition:
         """The suite as its latest run resolved it."""
         return cells.definition(self.results.db, self.name)
 
@@ -201,7 +202,7 @@ class SuiteResults:
 
     @cached_property
     def _named(self) -> list[str]:
-        return [str(name) for name in self.definition["models"]]
+        return self.definition["models"]
 
     @cached_property
     def _older(self) -> list[str]:
@@ -346,10 +347,10 @@ class SuiteResults:
         return Trial(
             results=self.results,
             suite=self.name,
-            dataset=last.dataset if last else str(self.definition["dataset"]),
+            dataset=last.dataset if last else self.definition["dataset"],
             attack=attack,
             goal=goal,
-            seed=last.seed if last and last.seed is not None else int(self.definition["seed"]),
+            seed=last.seed if last and last.seed is not None else self.definition["seed"],
             models=self.models,
             cells=chosen,
             clean=clean,

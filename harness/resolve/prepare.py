@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from harness.api import (
     AttackParameters,
@@ -20,6 +19,7 @@ from harness.api import (
     ModelLoader,
     ModelSpec,
 )
+from harness.definition import AttackDefinition, Definition, TaskDefinition
 from harness.identity import canonical_json
 from harness.planning import (
     Component,
@@ -212,9 +212,7 @@ def _transfer(suite: SuiteEntry) -> PlannedTransfer | None:
     return None if entry is None else PlannedTransfer(entry.border, entry.keep_sets)
 
 
-def _definition(
-    suite: SuiteEntry, models: Sequence[str], tasks: Tasks, seed: int
-) -> dict[str, Any]:
+def _definition(suite: SuiteEntry, models: Sequence[str], tasks: Tasks, seed: int) -> Definition:
     """The resolved suite as it is stored for leaderboards: all of it, whatever is selected."""
     transfer = _transfer(suite)
     return {
@@ -231,11 +229,11 @@ def _definition(
     }
 
 
-def _attack_definition(attack: PlannedAttack) -> dict[str, Any]:
+def _attack_definition(attack: PlannedAttack) -> AttackDefinition:
     return {**_task_definition(attack), "norm": attack.norm.value, "budget": attack.budget}
 
 
-def _task_definition(task: Task) -> dict[str, Any]:
+def _task_definition(task: Task) -> TaskDefinition:
     return {
         "name": task.component.name,
         "label": task.label,

@@ -130,7 +130,7 @@ def gather(suite: SuiteResults) -> Evidence:
     ran = [trial for trial in suite.trials() if trial.cells]
     places = {label: place for place, label in enumerate(suite.attacks)}
     trials = [_trial(each) for each in sorted(ran, key=lambda t: (places[t.attack.label], t.goal))]
-    current = (str(name) for name in suite.definition["models"])
+    current = suite.definition["models"]
     names = dict.fromkeys([*current, *(name for trial in trials for name in trial.scores)])
     untargeted = (panel for panel in suite.panels() if panel.goal == UNTARGETED)
     return Evidence(

@@ -137,8 +137,8 @@ def matrix_of(panel: Trial, view: View = PAPER, *, chosen: tuple[str, ...] = ())
 
 
 def _border(panel: Trial) -> Border:
-    transfer = panel.results.suite(panel.suite).definition.get("transfer") or {}
-    return "grey" if transfer.get("border") == "grey" else "white"
+    transfer = panel.results.suite(panel.suite).definition.get("transfer")
+    return "white" if transfer is None else transfer["border"]
 
 
 def _family(panel: Trial, model: str) -> str | None:

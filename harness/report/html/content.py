@@ -76,7 +76,7 @@ def content(db: Database, *, suite: str | None, images: int, reader: gallery.Rea
         ]
     return Content(
         suite=results.name,
-        dataset=str(results.definition["dataset"]),
+        dataset=results.definition["dataset"],
         models=models,
         names=names,
         labels=Labels.of(list(dict.fromkeys(board.trial.attack.label for board in boards))),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.results import SuiteResults
 from harness.api.records import FAILED
+from harness.definition import Definition, tasks
 from harness.store.read import runs as views
 
 if TYPE_CHECKING:
@@ -78,13 +79,12 @@ def provenance(db: Database, suite: SuiteResults) -> Provenance:
     )
 
 
-def _wanted(definition: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:
+def _wanted(definition: Definition) -> Sequence[tuple[str, str, str]]:
     """(label, goal, model) of every cell that the suite is to have."""
-    tasks = [*definition["attacks"], *definition.get("measurements", ())]
     models = definition["models"]
     return [
         *(("clean", "", model) for model in models),
-        *((task["label"], goal, model) for task in tasks for goal in task["goals"]
+        *((task["label"], goal, model) for _, task in tasks(definition) for goal in task["goals"]
           for model in models),
     ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any, Literal
 
+from harness.definition import Definition, tasks
 from harness.identity import canonical_json
 
 Runs = tuple[tuple[int, int], ...]
@@ -70,12 +71,12 @@ def suites(db: Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def definition(db: Connection, suite: str) -> dict[str, Any]:
+def definition(db: Connection, suite: str) -> Definition:
     """The suite as its latest run resolved it."""
     (text,) = db.execute(
         "SELECT definition FROM runs WHERE suite = ? ORDER BY id DESC LIMIT 1", (suite,)
     ).fetchone()
-    resolved: dict[str, Any] = json.loads(text)
+    resolved: Definition = json.loads(text)
     return resolved
 
 
@@ -141,11 +142,9 @@ def _task(
 
 
 def _tasks(db: Connection, suite: str) -> dict[int, _Component]:
-    resolved = definition(db, suite)
     labels = {
-        (kind, entry["name"], canonical_json(entry.get("parameters"))): str(entry["label"])
-        for kind in ("attack", "measurement")
-        for entry in resolved.get(f"{kind}s", ())
+        (kind, entry["name"], canonical_json(entry.get("parameters"))): entry["label"]
+        for kind, entry in tasks(definition(db, suite))
     }
     rows = db.execute(
         "SELECT id, kind, name, json_extract(identity, '$.parameters'),"

@@ -7,6 +7,7 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
 from harness.api import ImageKey
+from harness.definition import Definition, tasks
 from harness.identity import canonical_json, tagged_hash
 
 if TYPE_CHECKING:
@@ -50,18 +51,17 @@ def insert_run(
     return int(run)
 
 
-def _bring_labels_up_to_date(connection: Connection, definition: Mapping[str, Any]) -> None:
+def _bring_labels_up_to_date(connection: Connection, definition: Definition) -> None:
     """Cells of earlier runs get the labels that tell the suite's attacks apart now."""
-    for kind in ("attack", "measurement"):
-        connection.executemany(
-            "UPDATE cells SET label = ?1 WHERE label <> ?1 AND attack_id IN (SELECT id FROM"
-            " components WHERE kind = ?2 AND name = ?3"
-            " AND json_extract(identity, '$.parameters') = ?4)",
-            [
-                (entry["label"], kind, entry["name"], canonical_json(entry.get("parameters")))
-                for entry in definition.get(f"{kind}s", ())
-            ],
-        )
+    connection.executemany(
+        "UPDATE cells SET label = ?1 WHERE label <> ?1 AND attack_id IN (SELECT id FROM"
+        " components WHERE kind = ?2 AND name = ?3"
+        " AND json_extract(identity, '$.parameters') = ?4)",
+        [
+            (entry["label"], kind, entry["name"], canonical_json(entry.get("parameters")))
+            for kind, entry in tasks(definition)
+        ],
+    )
 
 
 def _insert_component(

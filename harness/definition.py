@@ -1,0 +1,61 @@
+"""A suite as a run stores it, for leaderboards and reports: JSON, also of older versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+Kind = Literal["attack", "measurement"]
+
+
+class TaskDefinition(TypedDict):
+    """A measurement of the suite; ``label`` tells it apart from others of its name."""
+
+    name: str
+    label: str
+    goals: list[str]
+    parameters: NotRequired[Mapping[str, Any]]
+
+
+class AttackDefinition(TaskDefinition):
+    """An attack; without a budget it minimises the distortion."""
+
+    norm: str
+    budget: float | None
+
+
+class TransferDefinition(TypedDict):
+    """See `harness.planning.PlannedTransfer`."""
+
+    border: Literal["white", "grey"]
+    keep_sets: bool
+
+
+class Definition(TypedDict):
+    """The suite, whatever of it the run was asked for.
+
+    Attributes:
+        models: all names of the leaderboard.
+        images, accuracy_images: None: all.
+    """
+
+    name: str
+    dataset: str
+    models: list[str]
+    attacks: list[AttackDefinition]
+    measurements: NotRequired[list[TaskDefinition]]
+    metrics: NotRequired[list[str]]
+    images: int | None
+    accuracy_images: int | None
+    transfer: NotRequired[TransferDefinition | None]
+    seed: int
+
+
+def tasks(
+    definition: Definition,
+) -> Iterator[tuple[Literal["attack", "measurement"], TaskDefinition]]:
+    """All attacks, then all measurements."""
+    for attack in definition["attacks"]:
+        yield "attack", attack
+    for measurement in definition.get("measurements", ()):
+        yield "measurement", measurement
