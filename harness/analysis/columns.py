@@ -73,21 +73,6 @@ class Models:
     predictions: Mapping[str, Predictions]
     common: Common | None
 
-    @property
-    def distortions(self) -> dict[str, dict[int, float]]:
-        """Of the broken images that count, by model."""
-        norm = self.trial.attack.norm
-        return {
-            model: {
-                image: size
-                for image, row in self.trial.outcomes(model).items()
-                if row is not None
-                and (size := row.distortion(norm)) is not None
-                and (self.common is None or image in self.common.images)
-            }
-            for model in self.entries
-        }
-
 
 def models_of(trial: Trial, choice: Choice) -> Models:
     """The models of a trial, with their accuracies and outcomes."""
@@ -233,7 +218,11 @@ def of_attack(models: Models) -> Unplaced:
         attack=True,
         common=models.common is not None,
     )
-    return Unplaced(metric, trial.attack, models, models.places, models.distortions)
+    values = {
+        model: place.attack.by_image if place.attack else {}
+        for model, place in models.places.items()
+    }
+    return Unplaced(metric, trial.attack, models, models.places, values)
 
 
 def of_scores(models: Models) -> tuple[list[Unplaced], tuple[str, ...]]:

@@ -79,13 +79,13 @@ class Attacked:
         norm: that of `mean` and the medians; the attack's own, unless another was asked for.
         counts: the images by status, ``missing`` for those without an outcome.
         unknown: the images without a verdict that the model does not misclassify anyway.
-        judged: the images with a verdict, broken or robust.
+        judged: the outcomes of the images with a verdict, broken or robust.
     """
 
     norm: str
     counts: Mapping[str, int]
     unknown: int
-    judged: tuple[OutcomeRow, ...]
+    judged: Mapping[int, OutcomeRow]
 
     def count(self, *statuses: str) -> int:
         return sum(self.counts.get(status, 0) for status in statuses)
@@ -130,13 +130,18 @@ class Attacked:
     @property
     def confident(self) -> int:
         """The images broken with the margin that the attack aims for."""
-        return sum(row.status is Status.BROKEN and row.confident for row in self.judged)
+        return sum(row.status is Status.BROKEN and row.confident for row in self.judged.values())
+
+    @property
+    def by_image(self) -> dict[int, float]:
+        """The distortions of the broken images."""
+        sizes = {image: row.distortion(self.norm) for image, row in self.judged.items()}
+        return {image: size for image, size in sizes.items() if size is not None}
 
     @property
     def distortions(self) -> list[float]:
-        """Of the broken images."""
-        sizes = (row.distortion(self.norm) for row in self.judged)
-        return [size for size in sizes if size is not None]
+        """Those of the broken images, in no particular order."""
+        return list(self.by_image.values())
 
     @property
     def mean(self) -> float | None:
@@ -154,12 +159,12 @@ class Attacked:
     @property
     def forwards(self) -> float | None:
         """Forward passes per attacked image, on average."""
-        return mean([row.forwards for row in self.judged])
+        return mean([row.forwards for row in self.judged.values()])
 
     @property
     def backwards(self) -> float | None:
         """Backward passes per attacked image, on average."""
-        return mean([row.backwards for row in self.judged])
+        return mean([row.backwards for row in self.judged.values()])
 
     def in_norm(self, norm: str) -> Attacked:
         """The same with distortions in another norm."""
@@ -187,7 +192,7 @@ def attacked_of(
         norm=norm,
         counts=Counter("missing" if row is None else row.status for row in counted.values()),
         unknown=len(unknown),
-        judged=tuple(row for row in counted.values() if row and row.status.judged),
+        judged={image: row for image, row in counted.items() if row and row.status.judged},
     )
 
 

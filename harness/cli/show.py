@@ -102,7 +102,7 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
 
 def attack_data(attack: Attacked) -> dict[str, Any]:
     """The outcomes of an attack's cell as JSON-like data; an infinite median is None."""
-    rounded = [row.rounded_status for row in attack.judged if row.rounded_status]
+    rounded = [row.rounded_status for row in attack.judged.values() if row.rounded_status]
     by_norm = {norm: attack.in_norm(norm) for norm in NORMS}
     return {
         "images": attack.images,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from harness.analysis import results
 from harness.analysis.attacks import SuiteAttack
+from harness.analysis.place import attacked_of
 from harness.analysis.results import Model, SuiteResults
 from harness.analysis.transfer.matrix import Matrix, matrix_of
-from harness.api import Status
 
 UNTARGETED = "untargeted"
 
@@ -150,16 +150,11 @@ def _trial(trial: results.Trial) -> Trial:
 
 def _score(trial: results.Trial, model: str) -> Score:
     predictions = trial.predictions(model)
-    distortions: dict[int, float] = {}
-    confident = unknown = 0
-    for image, row in sorted(trial.outcomes(model).items()):
-        size = None if row is None else row.distortion(trial.attack.norm)
-        if row is not None and row.status is Status.ROBUST:
-            distortions[image] = math.inf
-        elif row is not None and size is not None:
-            distortions[image] = size
-            confident += row.confident
-        elif row is None or row.status is not Status.CLEAN_WRONG:
-            unknown += predictions.get(image) is not False
-    right = {image: correct for image, correct in predictions.items() if correct is not None}
-    return Score(right, distortions, confident, unknown)
+    attack = attacked_of(trial.outcomes(model), predictions, trial.attack.norm)
+    sizes = attack.by_image
+    return Score(
+        right={image: correct for image, correct in predictions.items() if correct is not None},
+        distortions={image: sizes.get(image, math.inf) for image in sorted(attack.judged)},
+        confident=attack.confident,
+        unknown=attack.unknown,
+    )
