@@ -87,7 +87,7 @@ def intervals(
         fit: a given fit to measure residuals from; None: each replicate's own.
     """
     if not samples:
-        return Intervals(replicates, 0, None, None, {})
+        return Intervals(replicates=replicates, fits=0, a=None, b=None, spreads={})
     import numpy as np
 
     images = Images.of(samples)

@@ -86,11 +86,19 @@ def models_of(trial: Trial, choice: Choice) -> Models:
         attack = attacked_of(outcomes, predictions[model], trial.attack.norm, among)
         ran = any(row is not None for row in outcomes.values())
         places[model] = attack_place(attack, accuracy, ran=ran)
-        entry = Entry(model, about.family, about.parameters, about.pixels, accuracy)
+        entry = Entry(
+            model=model,
+            family=about.family,
+            parameters=about.parameters,
+            pixels=about.pixels,
+            accuracy=accuracy,
+        )
         flat = _zero_gradients(trial, model, outcomes if among is None else among)
         masked = of_gradients(trial.attack.label, flat, attack.attacked)
         entries[model] = replace(entry, doubts=(*_doubts(trial, entry), *masked))
-    return Models(trial, entries, places, predictions, common)
+    return Models(
+        trial=trial, entries=entries, places=places, predictions=predictions, common=common
+    )
 
 
 def _doubts(trial: Trial, entry: Entry) -> tuple[str, ...]:
@@ -180,7 +188,14 @@ class Unplaced:
             else place
             for model, place in self.places.items()
         }
-        return MetricColumn(self.metric, self.attack, curve, places, samples, reference)
+        return MetricColumn(
+            metric=self.metric,
+            attack=self.attack,
+            frontier=curve,
+            places=places,
+            samples=samples,
+            reference=reference,
+        )
 
     def _sample(self, entry: Entry, unit: float) -> Sample:
         predictions, published = self.models.predictions[entry.model], entry.accuracy.shown
@@ -222,7 +237,9 @@ def of_attack(models: Models) -> Unplaced:
         model: place.attack.by_image if place.attack else {}
         for model, place in models.places.items()
     }
-    return Unplaced(metric, trial.attack, models, models.places, values)
+    return Unplaced(
+        metric=metric, attack=trial.attack, models=models, places=models.places, values=values
+    )
 
 
 def of_scores(models: Models) -> tuple[list[Unplaced], tuple[str, ...]]:
@@ -265,7 +282,7 @@ def _of_score(
         model: _score_place(scores.get(model), entry) for model, entry in models.entries.items()
     }
     values = {model: each.values for model, each in scores.items()}
-    return Unplaced(metric, None, models, places, values)
+    return Unplaced(metric=metric, attack=None, models=models, places=places, values=values)
 
 
 def _score_place(score: Scored | None, entry: Entry) -> Place:

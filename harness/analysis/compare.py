@@ -120,7 +120,14 @@ def compare(
     if attack is None:
         rows += _scores(base, pair, goal)
     notes = dict.fromkeys(note for trial in trials for note in trial.notes)
-    return Comparison(suite.name, base.dataset, first, second, tuple(rows), tuple(notes))
+    return Comparison(
+        suite=suite.name,
+        dataset=base.dataset,
+        first=first,
+        second=second,
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
 
 
 Pair = tuple[str, str]

@@ -377,7 +377,8 @@ def _measurement(cell: StoredCell) -> bool:
 
 def _group(cell: StoredCell) -> tuple[object, ...]:
     """What the cells of a trial share. Models differ, and so may their weights."""
-    return cell.task and cell.task.id, cell.goal, cell.seed, cell.policy, cell.dataset_id
+    attack = cell.task.id if cell.task else None
+    return attack, cell.goal, cell.seed, cell.policy, cell.dataset_id
 
 
 def _newest(found: Iterable[StoredCell]) -> dict[str, StoredCell]:
