@@ -19,7 +19,7 @@ from harness.report.html.figures import frontier, security, surface, sweeps
 from harness.report.html.figures import transfer as heat
 from harness.report.html.provenance import Provenance, provenance
 from harness.report.html.shown import Labels, Names
-from harness.store.read.surfaces import drawn_surfaces
+from harness.store.read.surfaces import grids, surfaces
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -72,7 +72,7 @@ def content(db: Database, *, suite: str | None, images: int, reader: gallery.Rea
             _sweeps(boards, families, names),
             security.figure(boards, families, names),
             heat.figure(_matrices(results), names),
-            surface.figure(drawn_surfaces(db.conn, results.name), names),
+            surface.figure(_surfaces(results), names),
         ]
     return Content(
         suite=results.name,
@@ -126,6 +126,14 @@ def _sweeps(boards: Sequence[Leaderboard], families: Sequence[str], names: Names
         if board.trial.attack.label in wanted
     }
     return sweeps.figure(found, points, families, names)
+
+
+def _surfaces(results: SuiteResults) -> list[surface.Drawn]:
+    """All surfaces of the suite's models, image by image."""
+    db, cells = results.results.db, {cell.id for cell in results.cells}
+    mine = [each for each in surfaces(db) if each.cell_id in cells]
+    mine.sort(key=lambda each: (each.image_id, each.cell_id))
+    return [(each, grids(db, each)) for each in mine]
 
 
 def _matrices(results: SuiteResults) -> list[Matrix]:

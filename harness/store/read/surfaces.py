@@ -78,7 +78,10 @@ def surfaces(db: Connection) -> list[StoredSurface]:
 def grids(db: Connection, surface: StoredSurface) -> dict[str, list[float]]:
     """``a`` and ``b``, (points,) each, and ``loss`` and ``margin`` row by row of ``b``."""
     found: dict[str, list[float]] = {}
-    for name, data in _arrays(db, surface).items():
+    for name, data in db.execute(
+        "SELECT name, data FROM arrays WHERE cell_id = ? AND image_id = ?",
+        (surface.cell_id, surface.image_id),
+    ):
         values = array("f", data)
         if sys.byteorder == "big":
             values.byteswap()
@@ -112,32 +115,3 @@ def provenance(db: Connection, surface: StoredSurface) -> Row:
         "device": device,
         "environment": json.loads(facts),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnSurface:
-    """A surface for the page: its arrays as little-endian float32 bytes, by name."""
-
-    model: str
-    image: str
-    measurement: str
-    goal: str
-    arrays: Mapping[str, bytes]
-
-
-def drawn_surfaces(db: Connection, suite: str) -> list[DrawnSurface]:
-    """All surfaces of a suite's models and images, image by image."""
-    runs = db.execute(
-        "SELECT cell_id FROM run_cells JOIN runs ON runs.id = run_id WHERE suite = ?", (suite,)
-    )
-    cells = {cell for (cell,) in runs}
-    mine = [each for each in surfaces(db) if each.cell_id in cells]
-    return [
-        DrawnSurface(each.model, each.image.name, each.measurement, each.goal, _arrays(db, each))
-        for each in sorted(mine, key=lambda each: (each.image_id, each.cell_id))
-    ]
-
-
-def _arrays(db: Connection, surface: StoredSurface) -> dict[str, bytes]:
-    query = "SELECT name, data FROM arrays WHERE cell_id = ? AND image_id = ?"
-    return dict(db.execute(query, (surface.cell_id, surface.image_id)).fetchall())

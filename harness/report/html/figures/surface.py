@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.report.html import charts
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.store.read.surfaces import DrawnSurface
+    from harness.store.read.surfaces import StoredSurface
 
     Array = NDArray[np.float32]
+    Drawn = tuple[StoredSurface, Mapping[str, Sequence[float]]]
 
 LEAD = (
     "The model's loss and decision margin in a plane through the image, which is the dot: a is the"
@@ -30,21 +31,22 @@ SIZE = 420
 """Of the plot in pixels: both directions have the same unit."""
 
 
-def figure(stored: Sequence[DrawnSurface], names: Names) -> Figure | None:
+def figure(stored: Sequence[Drawn], names: Names) -> Figure | None:
     """Two charts per surface, of the first `MOST`."""
     notes = (f"{MOST} of {len(stored)} surfaces are shown.",) if len(stored) > MOST else ()
     variants = tuple(
-        _variant(surface, quantity, names, notes) for surface in stored[:MOST] for quantity in UNITS
+        _variant(drawn, quantity, names, notes) for drawn in stored[:MOST] for quantity in UNITS
     )
     selectors = ("Model", "Image", "Plane", "Quantity")
     return Figure("surface", LEAD, selectors, variants) if variants else None
 
 
-def _variant(surface: DrawnSurface, quantity: str, names: Names, notes: tuple[str, ...]) -> Variant:
+def _variant(drawn: Drawn, quantity: str, names: Names, notes: tuple[str, ...]) -> Variant:
     import numpy as np
 
-    plane = f"{surface.measurement}, {surface.goal}"
-    arrays = {name: np.frombuffer(data, "<f4") for name, data in surface.arrays.items()}
+    surface, grids = drawn
+    plane, image = f"{surface.measurement}, {surface.goal}", surface.image.name
+    arrays = {name: np.asarray(values, np.float32) for name, values in grids.items()}
     a, b = arrays["a"], arrays["b"]
     # Stored row by row of b.
     grid = arrays[quantity].reshape(len(b), len(a)).T
@@ -56,9 +58,9 @@ def _variant(surface: DrawnSurface, quantity: str, names: Names, notes: tuple[st
     ]
     low, high = float(grid.min()), float(grid.max())
     return Variant(
-        choice=(names.short(surface.model), surface.image, plane, quantity),
-        heading=(names.short(surface.model), f"image {surface.image}", plane),
-        description=f"Heat map of the {quantity} of {surface.model} around image {surface.image},"
+        choice=(names.short(surface.model), image, plane, quantity),
+        heading=(names.short(surface.model), f"image {image}", plane),
+        description=f"Heat map of the {quantity} of {surface.model} around image {image},"
         f" from {number(low)} to {number(high)}.",
         spec=_spec(quantity, half, max(abs(low), abs(high))),
         data={
