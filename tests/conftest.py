@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # a busy machine is not a failure
+settings.load_profile("patient")
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HARNESS_NO_CALIBRATION"] = "1"
