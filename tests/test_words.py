@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOTS = [
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md",
-    "docs", "examples", "registry.yaml",
+    "docs", "examples", "registry.yaml", "plugins", "harness/api", "harness/engine",
 ]  # fmt: skip
 """Files, and folders with all their text files."""
 

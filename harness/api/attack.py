@@ -26,8 +26,8 @@ class Batch:
     Attributes:
         images: float32 (n, channels, height, width), correctly classified by the model.
         labels: int64 (n,), the true classes.
-        classes: int64 (n,), the class that the goal speaks of: the target where ``targeted``, else
-            the true class.
+        classes: int64 (n,), the class the goal refers to: the target where ``targeted``, else the
+            true class.
         targeted: bool (n,); rows of one batch may have different goals.
         seeds: one per row, for `noise`; they depend on the image and the cell alone.
     """
@@ -42,7 +42,7 @@ class Batch:
         """Standard normal numbers, (n, *shape), by default of the images' shape.
 
         ``draw`` numbers the attack's draws. Each row comes from its own generator on the CPU, so
-        that an image's numbers do not depend on its batch mates or on the device.
+        that an image's numbers do not depend on the other images in the batch or on the device.
         """
         import torch
 
@@ -111,7 +111,7 @@ class Attack(AttackParameters, ABC):
 
     @abstractmethod
     def perturb(self, target: Target, batch: Batch) -> Candidates | Tensor:
-        """The adversarial images for ``batch``, a row each.
+        """The adversarial images for ``batch``, one row each.
 
         Success is judged by the harness with a forward pass of its own. What leaves [0, 1], holds
         NaN or exceeds `budget` is recorded as ``invalid``.
@@ -134,7 +134,7 @@ class Point:
     """Where a stepper wants the model evaluated.
 
     Attributes:
-        images: float32, one row a slot, or one a member of ``rows``.
+        images: float32, one row per slot, or one per member of ``rows``.
         gradient: whether any row needs a gradient; if not, the engine makes a forward pass only and
             does not call `Stepper.step`.
         asking: bool (slots,), the rows that need the gradient, where they are not all of them. It
@@ -149,7 +149,7 @@ class Point:
 
 
 class Stepper(ABC):
-    """A stepped attack at work on a fixed number of slots, each with an image of its own.
+    """A stepped attack on a fixed number of slots, each with an image of its own.
 
     The engine owns the model and calls, until every image is finished::
 

@@ -26,8 +26,8 @@ class Preprocessing:
         size: (height, width) of the input.
         mean, std: per channel, in pixel units: the network sees (x - mean) / std.
         channels: the order that the network expects.
-        background: the output that stands for "background" and is dropped, or None.
-        cut: how pictures are brought to ``size`` by readers that follow the model, or None.
+        background: the output for "background", which is dropped, or None.
+        cut: how images are brought to ``size`` by readers that follow the model, or None.
     """
 
     size: tuple[int, int]
@@ -44,7 +44,7 @@ class ModelSpec:
 
     Attributes:
         name: the registry's name of the model.
-        architecture: what to build, in the loader's words; the name where the registry is silent.
+        architecture: what to build, in the loader's words; the name where the registry gives none.
         weights: the weight file, already checked against the registry's SHA-256; None where the
             loader finds the weights itself.
         classes: number of classes, background excluded.
@@ -119,7 +119,7 @@ class Described:
 
 
 Progress = Callable[[int, int | None], None]
-"""Told the bytes that a download has so far, and all of them where the server says."""
+"""Called with the bytes downloaded so far, and the total where the server gives it."""
 
 
 class ModelLoader(ABC):
@@ -133,7 +133,7 @@ class ModelLoader(ABC):
         return WeightsFile(None, how="name a file in weights.file")
 
     def files(self, spec: ModelSpec) -> tuple[Path, ...]:
-        """The files that ``spec.weights`` needs beside itself, in a fixed order; most need none.
+        """The files that ``spec.weights`` needs besides itself, in a fixed order; most need none.
 
         Their bytes follow those of the weight file in the hash that identifies the weights.
 
@@ -146,7 +146,7 @@ class ModelLoader(ABC):
         """Download the weights of ``spec`` to where `weights` finds them, resuming a broken try.
 
         Raises:
-            MissingError: they cannot be had, or are not what their hash says.
+            MissingError: they cannot be downloaded, or do not match their hash.
         """
         raise MissingError(
             "the loader downloads nothing",

@@ -1,4 +1,4 @@
-"""Data sets: labelled images in pixel space."""
+"""Datasets: labelled images in pixel space."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled image: its id within the data set, and its 0-based class.
+    """One labelled image: its id within the dataset, and its 0-based class.
 
     An id is text that can be stored (valid UTF-8 without NUL) and no other image's; a label is a
-    whole number from 0 to the data set's `classes` - 1, of any integer type.
+    whole number from 0 to the dataset's `classes` - 1, of any integer type.
     """
 
     id: str
@@ -27,10 +27,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How a model wants its pictures cut out: data of the model's, heard by readers that follow it.
+    """How a model wants its images cropped: data of the model's, for readers that follow it.
 
     Attributes:
-        crop: which part of the resized picture's shorter side remains, in (0, 1].
+        crop: which part of the resized image's shorter side remains, in (0, 1].
         interpolation: of the resizing.
     """
 
@@ -44,7 +44,7 @@ class DatasetSpec:
 
     Attributes:
         root: the user's ``--data NAME=PATH``, or the registry's.
-        classes: how many the registry says there are; None where nobody says it.
+        classes: how many there are by the registry; None where it gives no number.
     """
 
     name: str
@@ -56,8 +56,8 @@ class DatasetSpec:
 class Dataset(ABC):
     """A fixed set of labelled images. Made from a `DatasetSpec`; cheap until images are read.
 
-    All that it returns is checked where it enters the harness: what is not as said here is an error
-    that names the plugin, a picture that is not as said its own error alone.
+    All that it returns is checked where it enters the harness: what is not as documented here is an
+    error that names the plugin; a wrong image is an error of that image alone.
 
     Attributes:
         classes: how many there are, the same number as the registry's; 2 or more.
@@ -72,13 +72,13 @@ class Dataset(ABC):
 
     @abstractmethod
     def samples(self) -> Sequence[Sample]:
-        """All samples, in an order of the data set's own."""
+        """All samples, in an order of the dataset's own."""
 
     @abstractmethod
     def digest(self, sample: Sample) -> str:
         """SHA-256 (64 lower-case hex digits) of the image's source: file bytes, or raw pixels.
 
-        Threads call this side by side.
+        Called from several threads at once.
 
         Raises:
             DataError: the source cannot be read.
@@ -90,8 +90,8 @@ class Dataset(ABC):
     ) -> NDArray[np.float32]:
         """The image as float32 (3, height, width), RGB in [0, 1], at ``size`` = (height, width).
 
-        ``cut`` is what the model asks for, if it does; a reader may have a way of its own. Threads
-        call this side by side.
+        ``cut`` is what the model asks for, if it does; a reader may have a way of its own. Called
+        from several threads at once.
 
         Raises:
             DataError: the image cannot be read, or does not come in this size.

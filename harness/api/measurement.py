@@ -28,11 +28,11 @@ class Subject:
     Attributes:
         image: float32 (channels, height, width) on the model's device, classified correctly.
         label: the true class.
-        target: the class that the goal speaks of; None for the untargeted one.
+        target: the class the goal refers to; None for the untargeted one.
         seed: for `generator`; it depends on the image and the cell alone.
-        adversarial: like ``image``, what the attack that the measurement starts from
-            (`Measurement.starts_from`) left of it for the same goal, whether or not that was a
-            success; None: it starts from none.
+        adversarial: like ``image``, the candidate of the attack that the measurement starts from
+            (`Measurement.starts_from`) for the same goal, successful or not; None: it starts
+            from none.
     """
 
     image: Tensor
@@ -56,8 +56,8 @@ class MeasurementResult:
 
     Attributes:
         numbers: stored under their names; what is not finite is not stored.
-        arrays: float32 (n,) each, stored beside them.
-        problem: why this is no valid measurement, in one line. The image then has status
+        arrays: float32 (n,) each, stored with them.
+        problem: why this is not a valid measurement, in one line. The image then has status
             ``invalid`` and takes part in no mean; numbers that are known may still be stored.
     """
 
@@ -68,9 +68,9 @@ class MeasurementResult:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The rest of a measurement, which needs no model: ``function(*arguments)`` is the reading.
+    """The rest of a measurement, which needs no model: ``function(*arguments)`` is the result.
 
-    The harness runs it in another process, beside the device. Both must be picklable, and the
+    The harness runs it in another process, while the device works. Both must be picklable, and the
     function's module should import no torch.
     """
 
@@ -101,7 +101,8 @@ class Probe(ABC):
         """Logits, and the gradient of each image's loss with respect to its pixels.
 
         ``loss`` maps logits (n, classes), and those rows of ``aligned`` tensors that go with them,
-        to one number an image, (n,). One forward and one backward pass an image. Access: white box.
+        to one number per image, (n,). One forward and one backward pass per image. Access: white
+        box.
         """
 
     @abstractmethod
@@ -111,7 +112,7 @@ class Probe(ABC):
         """Logits, and for each pair the gradient of logit[toward] - logit[away], reduced.
 
         ``reduce`` maps gradients (n, channels, height, width) to (n, ...) at once, so that they are
-        never all in memory. The second result is (n, pairs, ...). One forward pass an image, and
+        never all in memory. The second result is (n, pairs, ...). One forward pass per image, and
         one backward pass for each pair. Access: white box.
         """
 
@@ -135,16 +136,16 @@ class Measurement(BaseModel, ABC):
 
     @property
     def scores(self) -> Mapping[str, str]:
-        """The numbers whose means over the measured images stand for a model, with their units.
+        """The numbers whose means over the measured images are a model's scores, with their units.
 
         A name that begins with a norm and a dot, such as ``l2.score``, says that the number bounds
-        distortions in that norm from below: boards show it beside what attacks found.
+        distortions in that norm from below: leaderboards show it next to what attacks found.
         """
         return {}
 
     @property
     def starts_from(self) -> str | None:
-        """Name or label of the attack of the suite whose kept candidates it needs, if any.
+        """Name or label of the suite's attack whose saved adversarial examples it needs, if any.
 
         An image without one has status ``error``. The attack is part of the cell key.
         """
@@ -166,7 +167,7 @@ class Measurement(BaseModel, ABC):
     def again(
         self, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]
     ) -> MeasurementResult | None:
-        """The reading once more from what is stored of it, for ``harness verify --refit``.
+        """The result recomputed from what is stored of it, for ``harness verify --refit``.
 
         ``numbers`` and ``arrays`` are those of an earlier `MeasurementResult`; what is stored of
         the model, such as its logits, may be taken from ``numbers``. None: it needs the model.
@@ -178,6 +179,6 @@ class Measurement(BaseModel, ABC):
     ) -> Sequence[MeasurementResult | Later]:
         """Measure several images that share passes; called where `rows` is not None.
 
-        Each takes as many passes as the others, and no reading depends on the other images.
+        Each takes as many passes as the others, and no result depends on the other images.
         """
         return [self.measure(probe, subject) for subject in subjects]

@@ -88,8 +88,9 @@ class Passes:
     """Passes through the model for one image; those of the harness's verdict do not count.
 
     Attributes:
-        backwards: of an attack each belongs to one of the ``forwards``; a measurement may follow
-            several directions from one.
+        forwards: forward passes.
+        backwards: backward passes; of an attack each belongs to a forward pass, a measurement may
+            follow several directions from one.
     """
 
     forwards: int = 0

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def rivals(logits: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest logit besides that of ``classes`` (int64 (n,)), and its class; (n,) each."""
+    """The largest logit except that of ``classes`` (int64 (n,)), and its class; (n,) each."""
     import torch
 
     largest, rival = logits.scatter(1, classes[:, None], -torch.inf).max(1)
@@ -29,7 +29,7 @@ def margin(
 
     Args:
         logits: (n, classes).
-        classes: int64 (n,), the class that the goal speaks of: the target, or the true one.
+        classes: int64 (n,), the class the goal refers to: the target, or the true one.
         targeted: bool (n,).
         largest: of `rivals`, where it is known.
     """
@@ -43,7 +43,7 @@ def margin(
 
 
 def reached(margin: Tensor, kappa: float = 0.0) -> Tensor:
-    """Whether ``margin`` (n,) is ``kappa`` or more, bool (n,); a tie and NaN are no success."""
+    """Whether ``margin`` (n,) is ``kappa`` or more, bool (n,); a tie or NaN is not a success."""
     return margin >= kappa if kappa else margin > 0
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Target(ABC):
     """A classifier in pixel space with its passes counted per image; made by the harness.
 
-    ``images`` are float32 (n, channels, height, width) in [0, 1], a row for each row of the batch,
-    or for each member of ``rows`` (int64 row numbers) where given. What the attack's declared
+    ``images`` are float32 (n, channels, height, width) in [0, 1], one row per row of the batch,
+    or per member of ``rows`` (int64 row numbers) where given. What the attack's declared
     access does not cover raises `PluginError`.
     """
 
@@ -34,6 +34,6 @@ class Target(ABC):
     ) -> tuple[Tensor, Tensor]:
         """Logits, and the gradient of each image's loss with respect to its pixels.
 
-        ``loss`` maps logits (n, classes) to one number an image, (n,). One forward and one backward
-        pass. Access: white box.
+        ``loss`` maps logits (n, classes) to one number per image, (n,). One forward and one
+        backward pass. Access: white box.
         """

@@ -1,4 +1,4 @@
-"""What a few passes showed of a model before its work; a record of the core's."""
+"""What a few passes showed of a model before its work; a record of the core."""
 
 from __future__ import annotations
 

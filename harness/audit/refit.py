@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from harness.api import HarnessError, Later, Measured, Measurement, MeasurementResult, Status
 from harness.contained import contained
-from harness.engine.values import checked_reading
+from harness.engine.values import checked_result
 from harness.plugins import Catalog, Kind
 from harness.store.read.audit import Stored
 
@@ -54,7 +54,7 @@ def refit(measurement: Measurement, stored: Measured) -> Refit:
     try:
         with contained("it"):
             found = measurement.again(stored.numbers, stored.arrays)
-        result = None if found is None else checked_reading(found)
+        result = None if found is None else checked_result(found)
         if isinstance(result, Later):
             raise TypeError("a Later is not a MeasurementResult")
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Pictures of one size as pictures of another: cropped or set into a border, never resized.
+"""Images of one size as images of another: cropped or set into a border, never resized.
 
 Su et al. 2018, section 4.4. Pixels keep their scale, so the perturbation that is transferred is the
 one that was found.
@@ -15,9 +15,9 @@ BORDERS = {"white": 1.0, "grey": 0.5}
 def adapted(images: Tensor, size: tuple[int, int], border: float) -> Tensor:
     """``images`` (n, channels, h, w) at ``size`` = (height, width), axis by axis.
 
-    A larger source loses what is outside its centre; a smaller one is set into a border. What is
-    odd decides by the released code's rule: the crop of t from s begins at s // 2 - t // 2, a
-    picture of s is set at (t - s) // 2. May return ``images`` itself or a view of them.
+    A larger source loses what is outside its centre; a smaller one is set into a border. Odd
+    differences follow the released code's rule: the crop of t from s begins at s // 2 - t // 2, an
+    image of s is set at (t - s) // 2. May return ``images`` itself or a view of them.
     """
     for axis, length in zip((2, 3), size, strict=True):
         if images.shape[axis] > length:

@@ -66,8 +66,8 @@ class PixelClassifier:
     Args:
         classifier: as its loader returned it.
         device: where to put it.
-        fold_batch_norm: fold batch norms into the convolutions before them (numeric policy).
-        rows: how many images every pass has, filled up with black ones (numeric policy); None: as
+        fold_batch_norm: fold batch norms into the convolutions before them (numerics).
+        rows: how many images every pass has, filled up with black ones (numerics); None: as
             many as are given.
 
     Attributes:

@@ -18,8 +18,8 @@ class BatchSize:
     """How many images share a pass on a device: halved for good when memory runs out.
 
     Args:
-        on_halving: hears of the new size, before the smaller batch is tried; whoever works on the
-            same model afterwards begins with it.
+        on_halving: called with the new size, before the smaller batch is tried; later work on the
+            same model begins with it.
 
     Attributes:
         images: the size.
@@ -33,7 +33,7 @@ class BatchSize:
 
     def stream(self, run: Callable[[int], Iterable[_Found]]) -> Iterator[_Found]:
         """What ``run`` yields when called with the size, and again with half of it as often as
-        memory runs out: ``run`` goes on where it was.
+        memory runs out: ``run`` resumes where it was.
 
         Raises:
             ModelError: there is no memory for a single image.

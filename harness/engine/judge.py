@@ -108,7 +108,7 @@ def to_8_bits(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Prediction:
-    """The model's verdict on an image, whatever the image is, and whether the margin is kappa."""
+    """The verdict on a candidate, valid or not, and whether its margin reaches kappa."""
 
     verdict: Verdict
     confident: bool

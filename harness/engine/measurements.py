@@ -28,7 +28,7 @@ from harness.engine.guard import Guard
 from harness.engine.jobs import Job
 from harness.engine.probe import CountingProbe
 from harness.engine.remainder import worked_out
-from harness.engine.values import checked_reading, checked_readings
+from harness.engine.values import checked_result, checked_results
 from harness.engine.workers import Workers
 
 WHO = "the measurement"
@@ -46,7 +46,7 @@ class _Waiting:
     def finished(self) -> Measured:
         try:
             with contained(WHO):
-                result = checked_reading(self.result.result())
+                result = checked_result(self.result.result())
             if isinstance(result, Later):
                 raise PluginError("a measurement's Later returned a Later, not a MeasurementResult")
         except Exception as error:
@@ -123,9 +123,9 @@ def _results(
         with guard.around():
             if len(group) > 1:
                 found = measurement.measure_together(probe, subjects)
-                results = checked_readings(found, len(group))
+                results = checked_results(found, len(group))
             else:
-                results = [checked_reading(measurement.measure(probe, subjects[0]))]
+                results = [checked_result(measurement.measure(probe, subjects[0]))]
     except ModelError:
         raise
     except Exception as error:

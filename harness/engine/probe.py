@@ -18,7 +18,7 @@ class CountingProbe(Probe):
 
     Args:
         size: images in a pass; halved when the device runs out of memory.
-        on_halving: hears of the new size.
+        on_halving: called with the new size.
         on_pass: called after each pass.
 
     Attributes:

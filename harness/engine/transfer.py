@@ -1,4 +1,4 @@
-"""What a target makes of pictures that were made for another model: forward passes, in batches."""
+"""A target's predictions of images that were made for another model, in batches."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Pictures:
         images: float32 (n, 3, height, width) in [0, 1], on the host, at the source's size.
         goals: int64 (n,), the class whose rank is asked for.
         verdicts: int64 (n,) or None: the classes that the source's own verdict predicted, where
-            the target is the source. The verdict stands, whatever a batch's other rounding says of
-            logits that differ by a hair.
+            the target is the source. The verdict counts, however this batch's rounding resolves
+            numerical ties.
     """
 
     images: Tensor

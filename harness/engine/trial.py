@@ -14,7 +14,7 @@ from harness.engine.halving import BatchSize
 from harness.engine.timing import random_images
 
 IMAGES = 4
-"""How many images a model is tried on: the run's first ones, filled up with noise."""
+"""How many images the trial uses: the run's first ones, filled up with noise."""
 
 SUM_TOLERANCE = 1e-3
 """How far a sum of probabilities may be from one."""
@@ -65,7 +65,7 @@ def _compared(run: _Pass, batch: Tensor, first: Tensor) -> float:
         raise ModelError(
             f"an image's logits depend on the other images of its batch: {how} they differ by"
             f" {max(alone, order):.2g} of the largest logit",
-            hint="an outcome must not depend on batch mates; normalise by stored statistics",
+            hint="outcomes must not depend on the batch; normalise by stored statistics",
         )
     return noise
 

@@ -81,7 +81,7 @@ def checked_images(
     return images
 
 
-def checked_readings(value: object, images: int) -> Sequence[MeasurementResult | Later]:
+def checked_results(value: object, images: int) -> Sequence[MeasurementResult | Later]:
     """What a measurement returned for several images.
 
     Raises:
@@ -89,10 +89,10 @@ def checked_readings(value: object, images: int) -> Sequence[MeasurementResult |
     """
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != images:
         raise PluginError(f"the measurement returned {_kind(value)} for {images} images")
-    return [checked_reading(each) for each in value]
+    return [checked_result(each) for each in value]
 
 
-def checked_reading(value: object) -> MeasurementResult | Later:
+def checked_result(value: object) -> MeasurementResult | Later:
     """What a measurement returned for an image; numbers are floats, arrays float32 from now on.
 
     Raises:

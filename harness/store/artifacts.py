@@ -1,4 +1,4 @@
-"""Kept adversarial images: files in ``<database>.artifacts/`` beside the database.
+"""Saved adversarial examples: files in ``<database>.artifacts/`` beside the database.
 
 While a cell runs, its images are appended to ``open/<cell key>.shard``: float32 rows, nothing
 else. When the cell's attempt ends, the shard is sealed as ``<sha256>.safetensors`` (tensor
@@ -48,7 +48,7 @@ _FLOAT = np.dtype("<f4")
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """Where a kept candidate lies: an artifact's id in the database, and a row of its tensor."""
+    """Where a saved candidate lies: an artifact's id in the database, and a row of its tensor."""
 
     artifact: int
     row: int
@@ -81,7 +81,7 @@ def own_file(folder: Path, name: str) -> Path:
     """
     if not _OWN.fullmatch(name):
         raise StoreError(
-            f"there is no file of kept images named {name!r}",
+            f"there is no file of saved images named {name!r}",
             where=str(folder),
             hint="the database was not written by the harness, or is damaged",
         )
@@ -227,7 +227,7 @@ class Artifacts:
 
 
 def load(db: Database, artifact: int, row: int) -> NDArray[np.float32]:
-    """A kept candidate, float32 (channels, height, width); also during the run that keeps it.
+    """A saved candidate, float32 (channels, height, width); also during the run that keeps it.
 
     Raises:
         StoreError: the file is gone or damaged.

@@ -1,4 +1,4 @@
-"""Kept images whose files are gone or damaged, and files that belong to nothing."""
+"""Saved images whose files are missing or damaged, and files that belong to nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Lost:
 
 
 def lost_files(db: Database, cells: Iterable[str], *, most: int = AT_ONCE) -> list[Lost]:
-    """The files with kept images of these cell keys that are gone or damaged.
+    """The files with saved images of these cell keys that are missing or damaged.
 
     Of those beyond ``most`` bytes only the size is looked at.
     """
@@ -71,7 +71,7 @@ def orphans(db: Database) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What `forget_lost` came to: ``images`` were in ``files``; ``removed`` files were orphans."""
+    """What `forget_lost` did: ``images`` were in ``files``; ``removed`` files were orphans."""
 
     images: int
     files: int
@@ -79,7 +79,7 @@ class Repair:
 
 
 def forget_lost(db: Database) -> Repair:
-    """Forget kept images whose files are gone or damaged, and remove what belongs to nothing.
+    """Forget saved images whose files are missing or damaged, and remove what belongs to nothing.
 
     Outcomes stay; where a suite keeps its sets, the next run makes the images again. The caller is
     the database's writer.

@@ -1,4 +1,4 @@
-"""Sealed files of kept images: how one is written, and whether it still is what it was."""
+"""Sealed files of saved images: how one is written, and whether it is unchanged."""
 
 from __future__ import annotations
 

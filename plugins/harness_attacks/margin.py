@@ -13,7 +13,7 @@ class Margin:
 
     Args:
         logits: (n, classes).
-        classes: int64 (n,), the class that the goal speaks of.
+        classes: int64 (n,), the class the goal refers to.
         targeted: bool (n,): whether that class is a target, or the true one and any other will do.
 
     Attributes:
@@ -26,7 +26,7 @@ class Margin:
         self.value = margin(logits, classes, targeted, largest=largest)
 
     def success(self, kappa: float) -> Tensor:
-        """Whether the goal is reached by ``kappa`` or more, bool (n,); a tie is no success."""
+        """Whether the goal is reached by ``kappa`` or more, bool (n,); a tie is not a success."""
         return reached(self.value, kappa)
 
     def loss(self, kappa: float) -> Tensor:

@@ -24,7 +24,7 @@ class MinimumNorm(SteppedAttack):
     )
     abort_early: bool = Field(
         True,
-        description="end an image's binary-search step when its loss has not fallen by 0.01 % "
+        description="end an image's binary-search step when its loss has not fallen by 0.01% "
         "over max(10, iterations // 10) iterations",
     )
 

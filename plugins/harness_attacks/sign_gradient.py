@@ -21,7 +21,7 @@ class SignGradientStepper(Stepper):
     double); the last success is the smallest and is kept. Success is read from a forward pass at an
     attempt's last iterate. All attempts start at the clean image, so its gradient is taken once.
 
-    How far each row is does not depend on data, so the host keeps the counters and knows the rounds
+    Each row's progress does not depend on data, so the host keeps the counters and knows the rounds
     without asking the device.
     """
 
@@ -110,12 +110,12 @@ class SignGradientStepper(Stepper):
         return Candidates(self._best[rows], {"epsilon": self._succeeded[rows]})
 
     def _asking(self) -> NDArray[np.bool_]:
-        """The rows that are under way and not at an attempt's last iterate."""
+        """The active rows that are not at an attempt's last iterate."""
         asking: NDArray[np.bool_] = (self._step < self._steps) & (self._attempt < self._attempts)
         return asking
 
     def _rows(self, mask: NDArray[np.bool_]) -> Rows:
-        """A slice where the rows march together, as they nearly always do: views, not copies."""
+        """A slice (views, not copies) where the rows advance in lockstep, as they mostly do."""
         if mask.all():
             return slice(None)
         return torch.from_numpy(np.flatnonzero(mask)).to(self._point.device)
@@ -150,7 +150,7 @@ class SignGradientStepper(Stepper):
         failed = torch.where(reached, failed, epsilon)
         lower = torch.where(failed.isnan(), epsilon / 2, (epsilon + failed) / 2)
         higher = torch.where(smallest.isnan(), epsilon * 2, (epsilon + smallest) / 2)
-        take = reached | smallest.isnan()  # until a success the last iterate stands
+        take = reached | smallest.isnan()  # the last iterate is kept until one succeeds
         best = torch.where(take[:, None, None, None], self._point[rows], self._best[rows])
         self._best[rows] = best
         self._epsilon[rows] = torch.where(reached, lower, higher)

@@ -74,7 +74,7 @@ def read(
         raise DataError(_cause(error), where=source.where, hint=_HINT) from error
     except Image.DecompressionBombError as error:
         raise DataError(f"too large: {error}", where=source.where, hint=_HINT) from error
-    except Exception as error:  # decoders meet garbage with whatever comes to them
+    except Exception as error:  # decoders raise anything on garbage
         cause = f"cannot be decoded: {type(error).__name__}: {error}"
         raise DataError(cause, where=source.where, hint=_HINT) from error
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) / np.float32(255)
@@ -102,7 +102,7 @@ def timm(image: Image.Image, size: tuple[int, int], cut: Cut | None) -> Image.Im
     """timm's way: the shorter side to size / crop with the model's interpolation, then the centre.
 
     It rounds as timm's evaluation transform does (crop mode "center"), with timm's own defaults
-    where the model says nothing.
+    where the model asks for nothing.
     """
     cut = cut or TIMM_DEFAULT
     height, width = size

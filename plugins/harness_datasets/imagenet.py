@@ -36,7 +36,7 @@ class ImagenetDataset(Dataset):
     """Validation images, or some of them, sorted by id; a list's images in the list's order.
 
     An image's id is its official file's stem, ``ILSVRC2012_val_00029510``, whatever the layout; the
-    relative path where a layout tells no number. A digest is that of the JPEG's bytes.
+    relative path where a layout has no number. A digest is that of the JPEG's bytes.
 
     Options:
         layout: one of `LAYOUTS`; found out by itself unless it is given.

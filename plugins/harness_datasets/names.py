@@ -17,7 +17,7 @@ def official_id(number: int) -> str:
 
 
 def number_of(name: str) -> int | None:
-    """The number of the validation image that ``name`` speaks of, if it does."""
+    """The number of the validation image that ``name`` refers to, if any."""
     found = _OFFICIAL.search(name)
     number = int(found[1]) if found else 0
     return number if 1 <= number <= IMAGES else None
@@ -30,7 +30,7 @@ def image_id(name: str, otherwise: str) -> str:
 
 
 def as_text(name: str) -> str:
-    """A file's name as text that can be stored and shown: bytes that are no UTF-8 as ``\\xe9``."""
+    """A file's name as text that can be stored and shown: invalid UTF-8 as ``\\xe9``."""
     try:
         name.encode()
     except UnicodeEncodeError:

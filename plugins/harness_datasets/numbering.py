@@ -14,7 +14,7 @@ ORDERS = ("imagenet", "sorted", "natural", "imagefolder")
 
 
 def numbered(spec: DatasetSpec, root: Path, folders: Sequence[str]) -> Mapping[str, int]:
-    """The number of every class by its folder's name, as the option ``classes`` says.
+    """The number of every class by its folder's name, by the option ``classes``.
 
     Raises:
         ConfigError: the option is wrong. MissingError: the folders are not the classes, or their
@@ -80,7 +80,7 @@ def _in_order(
             f"holds {len(names):,} class folders, the dataset has {spec.classes:,} classes: "
             f"{shown}",
             where=where,
-            hint="remove what is no class, make the folders that are missing, or list the names "
+            hint="remove what is not a class, make the folders that are missing, or list the names "
             "(options: {classes: [...]})",
         )
     return {name: number for number, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""What shards of both kinds have in common: which are read, and what becomes of a damaged one."""
+"""What shards of both kinds have in common: which are read, and how a damaged one is handled."""
 
 from __future__ import annotations
 

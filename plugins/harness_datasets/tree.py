@@ -84,7 +84,7 @@ def images(folder: Path, passed: Passed) -> list[str]:
 
 
 def _kind(entry: os.DirEntry[str]) -> str | None:
-    """What ``entry`` is if it is no file: a pipe called photo.jpg would be waited for."""
+    """What ``entry`` is if it is not a file: reading a pipe called photo.jpg would wait forever."""
     if entry.is_file():
         return None
     if entry.is_dir():

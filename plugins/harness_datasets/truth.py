@@ -30,7 +30,7 @@ _WNID = re.compile(r"n[0-9]{8}")
 
 
 def find(root: Path, spec: DatasetSpec) -> Path:
-    """The file of labels: option ``ground_truth`` (relative to the root), or one beside the images.
+    """The file of labels: option ``ground_truth`` (relative to the root), or next to the images.
 
     Raises:
         MissingError: there is none.
@@ -50,17 +50,17 @@ def find(root: Path, spec: DatasetSpec) -> Path:
     if not isinstance(named, str):
         raise ConfigError(f"is {named!r}", where=where, hint="give the path of a file")
     if not (root / named).is_file():
-        raise MissingError(f"{root / named} is no file", where=where, hint="correct the path")
+        raise MissingError(f"{root / named} is not a file", where=where, hint="correct the path")
     return root / named
 
 
 def labels(path: Path) -> Mapping[str, int]:
-    """0-based class by image id, or by file name where a name is no official one.
+    """0-based class by image id, or by file name where a name is not an official one.
 
     Lines of one number are the devkit's (line n: ILSVRC id 1 to 1000 of image n), lines of one wnid
     TensorFlow's (line n: that of image n), lines of a file and a number Caffe's (0 to 999), and
     Kaggle's have a header. The devkit's ids come in an order of their own, which the ``meta.mat``
-    beside the file tells.
+    next to the file defines.
 
     Raises:
         MissingError: the file is damaged, or not what it should be; the line is named.
@@ -117,7 +117,7 @@ def _named(
         name, label = parse(line, f"{path}:{row}")
         key = image_id(name, name)
         if key in found:
-            raise MissingError(f"{key} stands there twice", where=f"{path}:{row}", hint="remove it")
+            raise MissingError(f"{key} is listed twice", where=f"{path}:{row}", hint="remove it")
         found[key] = label
     return found
 
@@ -172,7 +172,9 @@ def _check_length(path: Path, lines: Sequence[str]) -> None:
 def _class(wnid: str, where: str) -> int:
     numbers = class_numbers()
     if wnid not in numbers:
-        raise MissingError(f"{wnid!r} is no class of ImageNet's 1,000", where=where, hint=_HINT)
+        raise MissingError(
+            f"{wnid!r} is not one of ImageNet's 1,000 classes", where=where, hint=_HINT
+        )
     return numbers[wnid]
 
 
@@ -193,7 +195,7 @@ def _classes(path: Path) -> Mapping[int, int]:
         "take it from the devkit (ILSVRC2012_devkit_t12/data), or use a val.txt",
     )
     if not path.is_file():
-        raise MissingError("is not there: it tells the devkit's order", where=where, hint=hint)
+        raise MissingError("is missing: it defines the devkit's order", where=where, hint=hint)
     from scipy.io import loadmat
 
     numbers = class_numbers()
@@ -201,6 +203,6 @@ def _classes(path: Path) -> Mapping[int, int]:
         rows = loadmat(path, squeeze_me=True, variable_names=["synsets"])["synsets"]
         pairs = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in rows}
         return {number: numbers[pairs[number]] for number in range(1, CLASSES + 1)}
-    except Exception as error:  # a parser of binary files meets garbage with whatever comes to it
+    except Exception as error:  # a parser of binary files raises anything on garbage
         cause = f"is not the devkit's: {type(error).__name__}: {error}"
         raise MissingError(cause, where=where, hint=hint) from error

@@ -10,7 +10,7 @@ REPLICATES = 40
 
 
 def narrow(maxima: np.ndarray, tolerance: float, seed: int) -> bool:
-    """Whether the 95 % bootstrap interval of the location is narrower than this share of it.
+    """Whether the 95% bootstrap interval of the location is narrower than this share of it.
 
     Replicates are fitted from all starts: from one alone they would all find the optimum that the
     whole sample found, while a few more maxima may prefer another one, far away.

@@ -20,7 +20,7 @@ Ball = Literal["l1", "l2", "linf"]
 
 
 class Clever(Measurement):
-    """The margin over the local Lipschitz constant, which batch maxima of gradients tell.
+    """The margin over the local Lipschitz constant, which batch maxima of gradients estimate.
 
     For a target j the margin is g = Z_c - Z_j on the logits. The largest dual norms of its gradient
     over batches of samples around the image follow a reverse Weibull distribution, whose location
@@ -55,13 +55,13 @@ class Clever(Measurement):
     )
     batches: int = Field(500, ge=1, le=MANY, description="N, how many maxima are fitted")
     samples: int = Field(
-        1024, ge=1, le=MANY, description="M, the samples of a batch; one is no batch"
+        1024, ge=1, le=MANY, description="M, the samples per batch; one is not a batch"
     )
     radius_l1: float = Field(
-        5.0, gt=0, le=FAR, description="of the l1 ball; the paper's 5 is from memory [?]"
+        5.0, gt=0, le=FAR, description="of the l1 ball; the paper's 5 is unverified"
     )
-    radius_l2: float = Field(5.0, gt=0, le=FAR, description="of the l2 ball [?]")
-    radius_linf: float = Field(5.0, gt=0, le=FAR, description="of the linf ball [?]")
+    radius_l2: float = Field(5.0, gt=0, le=FAR, description="of the l2 ball (unverified)")
+    radius_linf: float = Field(5.0, gt=0, le=FAR, description="of the linf ball (unverified)")
     sampling: Literal["ball", "radial"] = Field(
         "ball",
         description="uniform in the ball; or, as the released code, a direction times a uniform"
@@ -81,7 +81,7 @@ class Clever(Measurement):
         None,
         gt=0,
         le=FAR,
-        description="end sampling once the 95 % bootstrap interval of the location is narrower than"
+        description="end sampling once the 95% bootstrap interval of the location is narrower than"
         " this share of it (none: never)",
     )
 
@@ -137,7 +137,7 @@ class Clever(Measurement):
     def _nonsense(self) -> str | None:
         """Why these settings measure nothing, whatever the image."""
         if self.samples == 1:
-            return "one sample a batch: its gradient is no maximum of any"
+            return "one sample per batch: its gradient is not a maximum"
         return None
 
     def again(

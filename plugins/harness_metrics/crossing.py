@@ -1,4 +1,4 @@
-"""What a surface's grid tells without the model: its centre, and where the decision changes."""
+"""What a surface's grid shows without the model: its centre, and where the decision changes."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Distortion(Metric):
     @staticmethod
     @abstractmethod
     def middle(norms: Sequence[float]) -> float:
-        """The number that stands for all images."""
+        """The number for all images."""
 
     def divisor(self, shape: tuple[int, int, int]) -> int:
         """What a distortion of a (channels, height, width) image is divided by."""

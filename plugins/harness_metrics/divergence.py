@@ -17,12 +17,12 @@ class Divergence(Measurement):
     Every restart begins at a random point (the gradient is 0 at the image), and the largest
     divergence of all points seen counts; so more steps or restarts never find less.
 
-    The paper's abstract tells of the largest divergence in a constrained range and its invariance.
-    Everything else is from memory or our choice [?]: the order of P and P', radius, steps,
+    The paper's abstract describes the largest divergence in a constrained range and its invariance.
+    Everything else is unverified or our choice: the order of P and P', radius, steps,
     restarts, size of a step, the l2 ball, the clipping, and the normalisation.
 
-    A model's score is the mean of log10 psi: psi itself spans twenty decades, for a saturated
-    prediction hardly moves, and its mean would be that of one image.
+    A model's score is the mean of log10 psi: psi itself spans twenty decades, because a
+    saturated prediction hardly moves, and its mean would be that of one image.
 
     Numbers: ``psi``, ``log10_psi``, ``divergence`` (nats), ``restart`` and ``step`` of the best
     point, ``margin`` there (the true class's logit minus the largest other one), ``linf`` and
@@ -32,18 +32,16 @@ class Divergence(Measurement):
     stochastic: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
-    norm: Literal["linf", "l2"] = Field(
-        "linf", description="of the ball; l2 is not the paper's [?]"
-    )
-    epsilon: float = Field(0.1, gt=0, le=FAR, description="radius of the ball [?]")
-    steps: int = Field(20, ge=1, le=MANY, description="ascent steps of each restart [?]")
-    restarts: int = Field(2, ge=1, le=MANY, description="random starts [?]")
+    norm: Literal["linf", "l2"] = Field("linf", description="of the ball; l2 is not the paper's")
+    epsilon: float = Field(0.1, gt=0, le=FAR, description="radius of the ball")
+    steps: int = Field(20, ge=1, le=MANY, description="ascent steps of each restart")
+    restarts: int = Field(2, ge=1, le=MANY, description="random starts")
     relative_step: float = Field(
-        0.25, gt=0, le=2, description="the size of a step over epsilon, whatever their number [?]"
+        0.25, gt=0, le=2, description="the size of a step over epsilon, whatever their number"
     )
-    clip: bool = Field(True, description="stay within the pixel range [?]")
+    clip: bool = Field(True, description="stay within the pixel range")
     logits: Literal["raw", "unit"] = Field(
-        "raw", description="unit: each image's logits over their l2 norm, against rescaling [?]"
+        "raw", description="unit: each image's logits over their l2 norm, against rescaling"
     )
 
     @property
@@ -59,8 +57,8 @@ class Divergence(Measurement):
         return Passes(1 + climbing + self.restarts, climbing)
 
     def measure(self, probe: Probe, subject: Subject) -> MeasurementResult:
-        (reading,) = self.measure_together(probe, [subject])
-        return reading
+        (result,) = self.measure_together(probe, [subject])
+        return result
 
     def measure_together(
         self, probe: Probe, subjects: Sequence[Subject]

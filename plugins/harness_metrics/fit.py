@@ -23,7 +23,7 @@ ROUNDING = 1e-6
 
 
 FARTHEST = 100.0
-"""A location further beyond the largest maximum, in spans of all maxima, is no estimate.
+"""A location further beyond the largest maximum, in spans of all maxima, is not an estimate.
 
 Where the maxima look like a Gumbel distribution's, the likelihood grows as location and shape run
 off to infinity together; the p-value is then as good as any, and the score 0.
@@ -36,9 +36,9 @@ class Fit:
 
     Attributes:
         location: its right end, the estimate of the local Lipschitz constant.
-        scale, shape: None where there is no fit.
+        scale, shape: None where no fit exists.
         p: of the Kolmogorov-Smirnov test.
-        fallback: whether the location is the largest maximum, for want of a fit.
+        fallback: whether the location is the largest maximum, because no fit exists.
         largest: the largest maximum.
     """
 

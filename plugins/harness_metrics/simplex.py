@@ -84,7 +84,7 @@ class _Search:
         return True
 
     def _evaluate(self, points: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """The values of ``points`` where ``rows`` says so and calls are left; elsewhere NaN."""
+        """The values of ``points`` where ``rows`` is true and calls are left; elsewhere NaN."""
         values = np.full(len(points), np.nan)
         rows = rows & (self._calls < self._most)
         if rows.any():

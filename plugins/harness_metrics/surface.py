@@ -19,11 +19,11 @@ class Surface(Measurement):
 
     L is the cross-entropy of the true class, whatever the goal. Along the gradient d1 is the sign
     of FGSM's step for the goal, so that a is its epsilon; along an attack it leads from the image
-    to the attack's kept candidate, at a = 1. d2 is Gaussian, made orthogonal to d1, of the same l2
-    length. Points may lie outside the pixel range.
+    to the attack's saved adversarial example, at a = 1. d2 is Gaussian, made orthogonal to d1, of
+    the same l2 length. Points may lie outside the pixel range.
 
-    The paper's introduction tells of the two surfaces in input space. The formulas of S and of the
-    plane, and the gradient's sign as d1, are from memory [?]; the attack's direction, the size of
+    The paper's introduction describes the two surfaces in input space. The formulas of S and of the
+    plane, and the gradient's sign as d1, are unverified; the attack's direction, the size of
     the grid and how d2 is drawn are our choice.
 
     Numbers: ``points`` (of an axis), ``loss`` and ``margin`` at the image, ``length`` (l2 of d1 and
@@ -43,7 +43,7 @@ class Surface(Measurement):
     attack: str | None = Field(
         None,
         min_length=1,
-        description="name or label of the suite's attack, which keeps its images, for direction:"
+        description="name or label of the suite's attack, which saves its images, for direction:"
         " attack",
     )
     extent: float | None = Field(

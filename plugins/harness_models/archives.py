@@ -19,7 +19,7 @@ def read(path: Path, size: int) -> object:
     """What ``torch.save`` wrote into the zip file of ``size`` bytes at ``path``.
 
     Its entries must be stored as they are (a few kilobytes of compressed ones may claim any size)
-    and have the checksums that the archive says, if it says any.
+    and have the archive's checksums, if it has any.
 
     Raises:
         ModelError: it is damaged, or not torch.save's. OSError: it cannot be read.
@@ -72,7 +72,7 @@ def damaged(path: Path, cause: str) -> ModelError:
 
 
 def _refuse_others(names: set[str], path: Path) -> None:
-    """Zip archives of anybody else's, told by the names of their entries."""
+    """Zip archives of other programs, recognised by the names of their entries."""
     inside = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inside:
         what = "is a TorchScript program, which brings code of its own"
@@ -93,7 +93,7 @@ def _refused(path: Path, message: str) -> ModelError:
     """Why torch's unpickler stopped: classes and functions of others, or nonsense."""
     found = re.search(r"GLOBAL (\S+)", message)
     if found is None and "Unsupported operand" in message:
-        return damaged(path, "torch's unpickler does not know what it says")
+        return damaged(path, "torch's unpickler does not understand it")
     name = f" ({found[1][:80]})" if found else ""
     return ModelError(
         f"holds more than tensors{name}: reading it could run any code",

@@ -34,7 +34,7 @@ def download(url: str, path: Path, *, sha256: str, progress: Progress) -> Path:
     """The file behind ``url`` at ``path``, whose SHA-256 begins with ``sha256`` (hex digits).
 
     What has come so far lies in ``<path>.part``: a broken connection is taken up again as long as
-    each try brings something, and the next call goes on from there. Of several processes one
+    each try makes progress, and the next call resumes there. Of several processes one
     downloads, the others wait and find the file.
 
     Raises:
@@ -53,7 +53,7 @@ def download(url: str, path: Path, *, sha256: str, progress: Progress) -> Path:
         raise MissingError(
             f"cannot be downloaded: {_cause(error)}",
             where=url,
-            hint=f"the same command goes on where it stopped; or put the file at {path}",
+            hint=f"the same command resumes where it stopped; or put the file at {path}",
         ) from error
     return path
 
@@ -103,7 +103,7 @@ def _append(url: str, part: Path, progress: Progress) -> bool:
         response = urlopen(request, timeout=_SECONDS)
     except HTTPError as error:
         if have and error.code == _RANGE_NOT_SATISFIABLE:
-            return True  # nothing is lacking; the hash tells whether that is so
+            return True  # nothing is missing; the hash decides whether that is so
         raise
     with response, part.open("ab") as file:
         have, total = _extent(response, have)
@@ -116,7 +116,7 @@ def _append(url: str, part: Path, progress: Progress) -> bool:
 
 
 def _extent(response: HTTPResponse, have: int) -> tuple[int, int | None]:
-    """Where the body begins in the file, and the file's size if the server says it."""
+    """Where the body begins in the file, and the file's size if the server gives it."""
     length = response.headers.get("Content-Length")
     if response.status == 206:  # partial content
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))

@@ -1,4 +1,4 @@
-"""ONNX's external data: tensors that lie in files beside the graph, never anywhere else."""
+"""ONNX's external data: tensors that lie in files next to the graph, never anywhere else."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def beside(path: Path) -> tuple[Path, ...]:
                     return ()  # without parsing: each piece has an entry of this name
                 model = onnx.load_model_from_string(content[:LARGEST])
         except (ValueError, DecodeError):
-            return ()  # no graph: loading it says so
+            return ()  # not a graph: loading it reports so
     return tuple(sorted({piece.file for piece in _pieces(model, path)}))
 
 
 def bring_in(model: ModelProto, path: Path) -> None:
-    """Put tensors from the files beside ``path`` into ``model``.
+    """Put tensors from the files next to ``path`` into ``model``.
 
     Raises:
         MissingError: a file is not there. ModelError: it may not lie there, or is too short.
@@ -82,7 +82,7 @@ def _pieces(model: ModelProto, path: Path) -> Iterator[Piece]:
             size = look(file).size
         except MissingError as error:
             raise MissingError(
-                f"keeps tensors in {file.name[:100]!r} beside it: {error.what}",
+                f"keeps tensors in {file.name[:100]!r} next to it: {error.what}",
                 where=str(path),
                 hint="bring that file too",
             ) from error
@@ -93,8 +93,7 @@ def _pieces(model: ModelProto, path: Path) -> Iterator[Piece]:
             offset = length = -1
         if offset < 0 or length < 0 or offset + length > size:
             raise ModelError(
-                f"tensor {tensor.name!r} is said to lie where {file.name} ({size:,} bytes) has "
-                "nothing",
+                f"tensor {tensor.name!r} should lie where {file.name} ({size:,} bytes) has nothing",
                 where=str(path),
                 hint="download both files again",
             )
@@ -115,7 +114,7 @@ def _inside(location: str, tensor: str, path: Path) -> Path:
         ):
             return file
     raise ModelError(
-        f"tensor {tensor!r} lies in {location[:100]!r}, which is not beside it",
+        f"tensor {tensor!r} lies in {location[:100]!r}, which is not next to it",
         where=str(path),
         hint="save it as one file: onnx.save(onnx.load(FILE), NEW_FILE)",
     )

@@ -1,4 +1,4 @@
-"""What a weight file is, told by its content: names and suffixes prove nothing."""
+"""What a weight file is, by its content: names and suffixes prove nothing."""
 
 from __future__ import annotations
 

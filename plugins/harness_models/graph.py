@@ -48,10 +48,10 @@ class Graph:
 
 
 def read(path: Path) -> ModelProto:
-    """The model in ``path`` with all its tensors, those in files beside it too.
+    """The model in ``path`` with all its tensors, those in files next to it too.
 
     Raises:
-        MissingError: it, or a file beside it, cannot be read. ModelError: it is not ONNX, or keeps
+        MissingError: it, or a file next to it, cannot be read. ModelError: it is not ONNX, or keeps
             tensors elsewhere.
     """
     found = look(path)
@@ -221,7 +221,7 @@ def _reads(node: NodeProto) -> Iterator[str]:
 
 
 def _refuse_probabilities(makers: dict[str, NodeProto], sink: str, path: Path) -> None:
-    """Probabilities are no logits: losses and margins on them mean something else."""
+    """Probabilities are not logits: losses and margins on them mean something else."""
     node = makers.get(sink)
     for _ in makers:  # no longer, should the graph run in a circle
         if node is None or node.op_type not in _KEEPS_PROBABILITIES or not node.input:

@@ -59,7 +59,7 @@ class HubFile:
         """The file, from the cache or the hub; what a broken download left is used.
 
         Raises:
-            MissingError: it cannot be had, or is not what its name in the cache says.
+            MissingError: it cannot be downloaded, or does not match its name in the cache.
         """
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -96,14 +96,14 @@ def _check(path: Path, where: str) -> None:
         blob.unlink()
         path.unlink(missing_ok=True)
         raise MissingError(
-            f"{path.name} came with another SHA-256 than the hub says",
+            f"{path.name} has another SHA-256 than the hub gives",
             where=where,
             hint="run the same command again",
         )
 
 
 def _reporter(progress: Progress) -> type[Any]:
-    """A silent progress bar that tells ``progress``."""
+    """A silent progress bar that calls ``progress``."""
     from huggingface_hub.utils.tqdm import tqdm
 
     class Reporter(tqdm):

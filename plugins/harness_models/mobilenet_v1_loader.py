@@ -83,7 +83,7 @@ def _hub_file(architecture: str) -> HubFile | None:
 
 
 def _parsed(architecture: str) -> tuple[float, int] | None:
-    """The width multiplier and the input size that a name says."""
+    """The width multiplier and the input size in a name."""
     found = re.fullmatch(r"mobilenet_v1_(0\.25|0\.5|0\.75|1\.0)_(\d+)", architecture)
     return None if found is None else (float(found[1]), int(found[2]))
 

@@ -120,7 +120,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the name {twice!r} stands twice in its header")
+        raise ValueError(f"the name {twice!r} is listed twice in its header")
     return found
 
 

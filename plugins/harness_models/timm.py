@@ -43,7 +43,7 @@ _CONFIG = ("config.json",)
 class TimmLoader(ModelLoader):
     """timm's models by architecture and tag: ``inception_v3.tf_in1k``. It takes no option.
 
-    A network has as many outputs as the entry says; timm's own weights have the tag's.
+    A network has as many outputs as the entry gives; timm's own weights have the tag's.
     """
 
     def weights(self, spec: ModelSpec) -> WeightsFile:
@@ -83,7 +83,7 @@ class TimmLoader(ModelLoader):
 class HubLoader(ModelLoader):
     """timm's models in anyone's repository of the Hugging Face Hub: ``owner/name[@revision]``.
 
-    The repository's config.json says what to build. It takes no option.
+    The repository's config.json defines what to build. It takes no option.
     """
 
     def weights(self, spec: ModelSpec) -> WeightsFile:
@@ -107,7 +107,7 @@ class HubLoader(ModelLoader):
     def describe(self, reference: str) -> Described:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", reference):
             raise ConfigError(
-                f"{reference!r} is no repository", where="--models", hint="say hf-hub:OWNER/NAME"
+                f"{reference!r} is not a repository", where="--models", hint="say hf-hub:OWNER/NAME"
             )
         name = entry_name(reference.partition("@")[0].partition("/")[2])
         return _described(name, reference, _hub_config(reference), "--models")
@@ -123,7 +123,7 @@ def _classifier(
 ) -> Classifier:
     """The network, with the weights in ``path`` or random ones.
 
-    ``outputs``: how many it shall have; None: as many as its own configuration says.
+    ``outputs``: how many it shall have; None: as many as in its own configuration.
     """
     import timm
 
@@ -235,12 +235,12 @@ def _hub_file(config: Mapping[str, Any]) -> HubFile | None:
 
 
 def _described(name: str, architecture: str, config: Mapping[str, Any], where: str) -> Described:
-    """A model as its pretrained configuration says it was evaluated."""
+    """A model evaluated as in its pretrained configuration."""
     channels, *size = config.get("input_size", (3, 224, 224))
     classes = int(config.get("num_classes") or 0)
     if channels != 3 or classes < 2:
         raise ConfigError(
-            f"{architecture} is no classifier of RGB images",
+            f"{architecture} is not a classifier of RGB images",
             where=where,
             hint="choose a model with 3 channels and a classifier",
         )

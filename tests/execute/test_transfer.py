@@ -353,7 +353,7 @@ def test_a_damaged_set_is_not_shown_and_made_again_after_a_repair(run, harness):
     file.write_bytes(data)
     later = run("small", "large", "late")
     assert later.code == 1
-    assert f"{file.absolute()}: kept images: the file is damaged" in later.err
+    assert f"{file.absolute()}: saved images: the file is damaged" in later.err
     assert (
         f"1 files of saved adversarial examples are missing or damaged ({file.absolute()} is"
         in (later.err)

@@ -307,7 +307,7 @@ def test_an_open_shard_is_refused(whole, tmp_path):
 def test_no_file_is_written_outside_the_folder(whole, tmp_path):
     there = copy(whole, tmp_path / "there.db")
     sql(there, "UPDATE artifacts SET path = '../../' || path")
-    with pytest.raises(StoreError, match="no file of kept images named"):
+    with pytest.raises(StoreError, match="no file of saved images named"):
         merge(tmp_path / "here.db", there, command=["x"])
     assert not folder_of(tmp_path / "here.db").exists()
 

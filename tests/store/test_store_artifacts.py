@@ -318,7 +318,7 @@ def test_no_file_outside_the_folder_is_removed(path, tmp_path, sealed):
             writer.artifacts.seal(KEY)
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE artifacts SET path = '../precious.safetensors'")
-    with pytest.raises(StoreError, match="no file of kept images named"):
+    with pytest.raises(StoreError, match="no file of saved images named"):
         forget(path)
     assert precious.read_bytes() == b"mine"
 
@@ -334,6 +334,6 @@ def test_what_was_announced_from_outside_is_not_removed(path, tmp_path):
     Writer.open(path, command=["x"]).close()
     folder_of(path).mkdir()
     (folder_of(path) / "incoming.json").write_text('["../precious.safetensors"]')
-    with pytest.raises(StoreError, match="no file of kept images named"):
+    with pytest.raises(StoreError, match="no file of saved images named"):
         Writer.open(path, command=["x"])
     assert precious.exists()

@@ -1,4 +1,4 @@
-"""Kept images of one database for another: files under their content, copied before they count."""
+"""Saved images of one database for another: files under their content, copied before they count."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _refuse(source: Path, path: str, sha256: str | None) -> None:
     """Refuse what is no sealed file of the source's folder."""
     if sha256 is None:
         raise StoreError(
-            "is an open shard: kept images of a run that died",
+            "is an open shard: saved images of a run that died",
             where=str(source / path),
             hint="the run's command, given again, finishes it",
         )

@@ -1,4 +1,4 @@
-"""One database into another: what is missing is taken, what disagrees is told."""
+"""One database into another: what is missing is taken, what disagrees is reported."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Count:
         added: they were missing.
         replaced: they are in the place of failed ones.
         equal: the same row was there; of results those that differ by ``noise`` are apart.
-        left: no results, or transfers of a picture that the target has otherwise: not taken.
+        left: no results, or transfers of an image that the target has otherwise: not taken.
     """
 
     table: str

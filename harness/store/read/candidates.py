@@ -30,8 +30,8 @@ class Candidate:
         key: the image's, within its dataset.
         goal: the target class; the true one if the goal is untargeted.
         predicted: by its own model, in the verdict.
-        file: where the pixels lie; None: they are not kept, or the file is gone.
-        row: of the file; None: they are not kept.
+        file: where the pixels lie; None: they are not saved, or the file is missing.
+        row: of the file; None: they are not saved.
     """
 
     image: int
@@ -119,13 +119,13 @@ def _read(first: Candidate, count: int) -> NDArray[np.float32]:
     assert first.file is not None
     assert first.row is not None
     if wrong := problem(first.file, first.file.stem):  # its name is its hash
-        raise StoreError(f"kept images: the file {wrong}", where=str(first.file), hint=REPAIR)
+        raise StoreError(f"saved images: the file {wrong}", where=str(first.file), hint=REPAIR)
     try:
         with safe_open(first.file, framework="numpy") as file:
             rows: NDArray[np.float32] = file.get_slice("images")[first.row : first.row + count]
     except (OSError, SafetensorError, ValueError, IndexError) as error:
         raise StoreError(
-            f"kept images cannot be read ({error})",
+            f"saved images cannot be read ({error})",
             where=str(first.file),
             hint=REPAIR,
         ) from error

@@ -1,8 +1,8 @@
 """The database's schema: STRICT tables with integer keys inside. Views are `views`'s.
 
-A migration is a file ``NNN_name.sql`` beside this one. Migrations are appended, never edited once
-released. Each runs in a transaction of its own, without views: an older version's would stand in
-the way of a table that is made anew.
+A migration is a file ``NNN_name.sql`` in this folder. Migrations are appended, never edited once
+released. Each runs in a transaction of its own, without views: those of an older version would
+block a table from being recreated.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
--- The views for people. A view stands here once, and here alone: a database whose views read
--- otherwise gets these when it is next opened for writing, so a new column needs no migration.
+-- The views for people. A view is defined here alone: a database whose views differ gets these when
+-- it is next opened for writing, so a new column of a view needs no migration.
 --
--- For their speed: numbers are aggregated before names are joined to them, for SQLite would fetch
--- the names of every row that is counted; and what few queries ask for is a subquery of its own,
--- which the others do not compute. Images that a later run found otherwise are passed over.
+-- For their speed: numbers are aggregated before names are joined to them, because SQLite would
+-- fetch the names of every row that is counted; and what few queries ask for is a subquery of its
+-- own, which the others do not compute. Images that a later run replaced are left out.
 
 CREATE VIEW samples AS
 SELECT cells.key AS cell_key, models.name AS model, attacks.name AS attack,

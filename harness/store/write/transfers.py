@@ -1,4 +1,4 @@
-"""Writing transfers: what targets make of kept candidates, and of a source's clean pictures.
+"""Writing transfers: targets' predictions of saved candidates, and of a source's clean images.
 
 A commit outlives the process at once and a power cut soon after: to wait for the disk each time
 would cost as much as a small model's batch, and what is lost is quickly computed again.
@@ -34,7 +34,7 @@ WHERE adapted_clean.predicted IS NULL
 
 
 class Transfers:
-    """The writer's side; images and pairs are meant by their numbers in the database."""
+    """The writer's side; images and pairs are given by their numbers in the database."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -52,7 +52,7 @@ class Transfers:
     def write_adapted(
         self, target_key: str, how: Adaptation, rows: Sequence[tuple[int, int | None]]
     ) -> None:
-        """Commit (image, predicted) of adapted clean pictures on a target; see `write`."""
+        """Commit (image, predicted) of adapted clean images on a target; see `write`."""
         with self._unsynced() as connection:
             number = _adaptation(connection, how)
             _insert(connection, _ADAPTED_CLEAN, [(target_key, number, *row) for row in rows])
@@ -69,8 +69,8 @@ class Transfers:
 
 def _insert(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
     changed = connection.executemany(statement, rows).rowcount if rows else 0
-    if changed != len(rows):  # computing them again was our mistake
-        raise RuntimeError(f"{len(rows) - changed} of {len(rows)} transfers were stored already")
+    if changed != len(rows):
+        raise RuntimeError(f"internal error: {len(rows) - changed} transfers were already stored")
 
 
 def _pair(connection: Connection, pair: Pair) -> int:

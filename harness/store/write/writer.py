@@ -43,8 +43,8 @@ class Writer:
 
     Attributes:
         db: the connection, for the queries of `harness.store.read.pending`.
-        artifacts: where kept candidates go, before the outcomes that name them.
-        transfers: what other models make of them.
+        artifacts: where saved candidates go, before the outcomes that name them.
+        transfers: other models' predictions of them.
         took_over: the owner that died while it wrote the database, if there was one.
     """
 
@@ -66,7 +66,7 @@ class Writer:
         """
         if not path.parent.is_dir():
             raise StoreError("the folder does not exist", where=str(path), hint="create it first")
-        is_file(path)  # what is none is refused
+        is_file(path)  # anything else is refused
         lock = Lock.acquire(path, command)
         try:
             db = open_writable(path, check=lock.stale is not None)
@@ -249,9 +249,9 @@ class Writer:
             )
 
     def forget(self, cells: Iterable[str]) -> None:
-        """Delete the results of these cell keys, and their kept images, for all runs.
+        """Delete the results of these cell keys, and their saved images, for all runs.
 
-        Their transfers go too: those of their kept images, and those to their models.
+        Their transfers go too: those of their saved images, and those to their models.
         """
         with transaction(self.db) as connection:
             ids: list[int] = []
@@ -271,7 +271,7 @@ class Writer:
         _unlink(files)
 
     def make_again(self, cell_key: str, images: Collection[str], run: int) -> None:
-        """Announce that images of a run are attacked again, for their candidates are not there.
+        """Announce that images of a run are attacked again, because their candidates are missing.
 
         Each finished outcome stays until `write_outcomes` puts one with a candidate in its place.
         """
@@ -289,7 +289,7 @@ class Writer:
         _unlink(files)
 
     def drop_sets(self, cells: Iterable[str]) -> None:
-        """Delete the kept images of these cell keys; everything that is known of them stays."""
+        """Delete the saved images of these cell keys; their outcomes stay."""
         ids = [self._cell(key) for key in cells]
         with transaction(self.db) as connection:
             connection.executemany(

@@ -23,7 +23,7 @@ REDUCED = WIDTH + 32
 
 
 def inception_v3() -> nn.Module:
-    """Return a small Inception v3: modules A, B (1 x 5 and 5 x 1) and C (1 x 3 beside 3 x 1)."""
+    """Return a small Inception v3: modules A, B (1 x 5 and 5 x 1) and C (1 x 3 next to 3 x 1)."""
     return nn.Sequential(
         strided_convolution(16),
         *activation(16),
@@ -98,7 +98,7 @@ def _module_b(inputs: int) -> nn.Module:
 
 
 def _module_c(inputs: int) -> nn.Module:
-    """Return a module whose towers end in a row beside a column."""
+    """Return a module whose towers end in a row next to a column."""
     deep = nn.Sequential(unit(8, 8, 3), _cross(8))
     return Module(inputs, 8, (8, _cross(8)), (8, deep), (8, average_pool()))
 

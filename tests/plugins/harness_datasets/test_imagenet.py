@@ -182,7 +182,7 @@ def test_a_flat_folder_without_labels(tmp_path: Path) -> None:
     loose(tmp_path)
     with pytest.raises(MissingError, match=r"no labels: neither val.txt nor .*ground_truth: PATH"):
         dataset(tmp_path)
-    with pytest.raises(MissingError, match=r"options.ground_truth: .*/nowhere.txt is no file"):
+    with pytest.raises(MissingError, match=r"options.ground_truth: .*/nowhere.txt is not a file"):
         dataset(tmp_path, ground_truth="nowhere.txt")
     with pytest.raises(ConfigError, match=r"options.ground_truth: is 3"):
         dataset(tmp_path, ground_truth=3)
@@ -265,14 +265,14 @@ def test_tensorflows_labels(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"labels.txt:49999: has 49,999 lines, not 50,000"):
         labels_of(tmp_path, "labels.txt", "\n".join(wnids[:-1]))
     wnids[41] = "n00000001"
-    with pytest.raises(MissingError, match=r"labels.txt:42: 'n00000001' is no class of ImageNet"):
+    with pytest.raises(MissingError, match=r"labels.txt:42: 'n00000001' is not one of ImageNet"):
         labels_of(tmp_path, "labels.txt", "\n".join(wnids))
 
 
 LINE = f"{stem(7)}.JPEG 0\n"
 HALF_UNDERSTOOD = {
     "two labels": (LINE + f"{stem(9)}.JPEG 5 7\n", r":2: '.*JPEG 5' is not the name of an image"),
-    "twice": (LINE * 2, rf":2: {stem(7)} stands there twice; remove it"),
+    "twice": (LINE * 2, rf":2: {stem(7)} is listed twice; remove it"),
     "a comma": (LINE + f"{stem(9)}.JPEG,5\n", r":2: label '.*,5' is none of 0 to 999"),
     "an empty line": (f"{LINE}\n{LINE}", r":2: label '' is none of 0 to 999"),
     "a comment": (LINE + "# 3 of them\n", r":2: label 'them' is none of 0 to 999"),
@@ -287,9 +287,9 @@ HALF_UNDERSTOOD = {
     "binary": (b"MATLAB 5.0\0\0", r":1: is no text file; give ILSVRC2012_validation_ground_truth"),
     "another class": (kaggle({7: "n01440764 1 2 3 4 n01443537 1 2 3 4"}), r":2: .* is not <image>"),
     "no box": (kaggle({7: "n01440764"}), r":2: .* is not <image>,<wnid> <4 numbers>"),
-    "unknown class": (kaggle({7: "n00000001 1 2 3 4"}), r":2: 'n00000001' is no class of"),
+    "unknown class": (kaggle({7: "n00000001 1 2 3 4"}), r":2: 'n00000001' is not one of"),
     "twice, Kaggle": (kaggle({7: "n01440764 1 2 3 4"}) + kaggle({7: "n01440764 1 2 3 4"})[25:],
-                      r":3: .* stands there twice"),
+                      r":3: .* is listed twice"),
 }  # fmt: skip
 
 
@@ -335,7 +335,7 @@ def test_labels_without_a_picture_that_is_read_are_told(tmp_path: Path) -> None:
 def test_a_devkit_without_its_meta_mat(tmp_path: Path) -> None:
     flat(tmp_path)
     (tmp_path / "meta.mat").unlink()
-    with pytest.raises(MissingError, match=r"meta.mat: is not there: it tells the devkit's order"):
+    with pytest.raises(MissingError, match=r"meta.mat: is missing: it defines the devkit's order"):
         dataset(tmp_path)
 
 

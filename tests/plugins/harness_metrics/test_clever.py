@@ -270,7 +270,7 @@ def test_one_sample_a_batch_gives_each_image_a_status_and_a_reason(curved, worke
     jobs = jobs_for(curved, torch.rand((2, 3, 8, 8)), [None, None])
     for row in measure_all(Clever(batches=3, samples=1), curved, jobs, workers):
         assert row.status is Status.INVALID
-        assert "one sample a batch" in row.error
+        assert "one sample per batch" in row.error
         assert not row.numbers
         assert row.passes.forwards == 0
 

@@ -38,9 +38,9 @@ def test_no_file_elsewhere_is_ever_opened(tmp_path: Path, location: str, where: 
     folder.mkdir()
     (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
     model = outside(location, where)
-    with pytest.raises((ModelError, MissingError), match=r"which is not beside it|is a folder"):
+    with pytest.raises((ModelError, MissingError), match=r"which is not next to it|is a folder"):
         load(model, folder)
-    with pytest.raises((ModelError, MissingError), match=r"which is not beside it|is a folder"):
+    with pytest.raises((ModelError, MissingError), match=r"which is not next to it|is a folder"):
         OnnxLoader().files(spec(folder / "tiny.onnx"))
 
 
@@ -61,7 +61,7 @@ def test_tensors_beyond_the_end_of_a_file_are_refused(
     for key, value in ({"length": 16} | place).items():
         entry = entries.get(key) or model.graph.initializer[2].external_data.add(key=key)
         entry.value = str(value)
-    with pytest.raises(ModelError, match=rf"'bias' is said to lie where beside.bin .*{message}"):
+    with pytest.raises(ModelError, match=rf"'bias' should lie where beside.bin .*{message}"):
         load(model, tmp_path)
 
 

@@ -149,7 +149,7 @@ def test_code_in_a_file_is_never_run(tmp_path: Path, form: str) -> None:
         ("Git LFS pointer", "is a Git LFS pointer, not the file itself: .*git lfs pull"),
         ("HDF5", "is an HDF5 file"),
         ("header of 9223372036854775808", "header of 9,223,372,036,854,775,808 bytes in 77"),
-        ("twice", "the name 'a' stands twice"),
+        ("twice", "the name 'a' is listed twice"),
         ("overlap", "damaged safetensors file: invalid offset"),
         ("torch.save of module", r"more than tensors \(torch.nn.modules.linear.Linear\)"),
         ("torch.save of list", "holds a list, not a state dict"),

@@ -190,7 +190,7 @@ def test_timm_describes_its_models(
         ("resnet5", "timm has no architecture 'resnet5'; did you mean 'resnet"),
         ("resnet50.nope", "has no tag 'nope'; choose from .*a1_in1k"),
         ("resnetv2_152", "timm has no weights for 'resnetv2_152'"),
-        ("vit_small_patch14_dinov2.lvd142m", "is no classifier"),
+        ("vit_small_patch14_dinov2.lvd142m", "is not a classifier"),
     ],
 )
 def test_timm_describes_nothing_else(reference: str, message: str) -> None:
