@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from harness.analysis.optimality import Contest, Quality
-from harness.report.presentation import Cell, Field, Presentation, present
-from harness.report.values import finite, number, percent, shown
+from harness.analysis.place import Attacked
+from harness.report.attacked import images_field, median_fields, success_fields
+from harness.report.presentation import Field, Presentation, present
+from harness.report.values import number, percent
 
 FIXED, INCOMPLETE = "§", "‡"
 
@@ -31,65 +32,34 @@ def _fields(contest: Contest) -> list[Field[Quality]]:
         Field("norm", "norm", value=lambda row: row.trial.attack.norm),
         Field("goal", "goal", value=lambda row: row.trial.goal),
         Field("budget", value=lambda row: row.trial.attack.budget),
-        Field(
-            "images",
-            "images",
-            value=lambda row: row.outcomes.images,
-            text=lambda row: f"{row.outcomes.attacked}/{row.outcomes.images}",
-            numeric=True,
-        ),
+        images_field(_outcomes),
         Field("attacked", value=lambda row: row.outcomes.attacked),
         Field("broken", value=lambda row: row.outcomes.broken),
         Field("without_verdict", value=lambda row: row.outcomes.without),
-        Field(
-            "success",
-            "success rate",
-            value=lambda row: row.outcomes.success,
-            show=percent,
-            numeric=True,
-        ),
-        Field(
-            "success_at_least", value=lambda row: (row.outcomes.success_bounds or (None, None))[0]
-        ),
-        Field(
-            "success_at_most", value=lambda row: (row.outcomes.success_bounds or (None, None))[1]
-        ),
-        Field(
-            "distortion_median_all",
-            "median (failures = ∞)",
-            value=lambda row: finite(row.outcomes.median_all),
-            text=lambda row: Cell(shown(row.outcomes.median_all, number), row.outcomes.median_all),
-            numeric=True,
-        ),
-        Field(
-            "distortion_median_all_infinite", value=lambda row: row.outcomes.median_all == math.inf
-        ),
+        *success_fields(_outcomes),
+        *median_fields(_outcomes),
         Field("optimality", "optimality", show=percent, numeric=True),
         Field("best", "best", value=lambda row: row.best_share, show=percent, numeric=True),
         Field("compared"),
         Field("unsolved"),
         Field("rivals"),
         Field("without_rival", value=lambda row: row.alone),
-        Field(
-            "forwards",
-            "forward passes",
-            value=lambda row: row.outcomes.forwards,
-            show=number,
-            numeric=True,
-        ),
-        Field(
-            "backwards",
-            "backward passes",
-            value=lambda row: row.outcomes.backwards,
-            show=number,
-            numeric=True,
-        ),
+        _passes("forwards", "forward passes", lambda row: row.outcomes.forwards),
+        _passes("backwards", "backward passes", lambda row: row.outcomes.backwards),
         Field("complete"),
         Field("models_not_run", value=lambda row: len(row.not_run)),
         Field("suite", value=lambda _: contest.suite),
         Field("dataset", value=lambda row: row.trial.dataset),
         Field("seed", value=lambda row: row.trial.seed),
     ]
+
+
+def _outcomes(row: Quality) -> Attacked:
+    return row.outcomes
+
+
+def _passes(key: str, heading: str, mean: Callable[[Quality], float | None]) -> Field[Quality]:
+    return Field(key, heading, value=mean, show=number, numeric=True)
 
 
 def _marked(row: Quality) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 from harness.analysis.leaderboard import Leaderboard
@@ -15,6 +14,7 @@ from harness.report.accuracies import (
     doubt_notes,
     entry_fields,
 )
+from harness.report.attacked import images_field, median_fields, success_fields
 from harness.report.frontiers import (
     EXTRAPOLATION,
     fit_text,
@@ -25,12 +25,11 @@ from harness.report.frontiers import (
     residual_bound,
     unit_notes,
 )
-from harness.report.presentation import Cell, Field, Presentation, present
+from harness.report.presentation import Field, Presentation, present
 from harness.report.values import (
     FEW_SUCCESSES,
     INCOMPLETE,
     finite,
-    marked,
     number,
     percent,
     shown,
@@ -96,16 +95,7 @@ def entry_of(row: Row) -> Entry:
 def _attack_fields(board: Leaderboard) -> list[Field[Row]]:
     norm, fixed = board.trial.attack.norm, board.trial.attack.budget is not None
     return [
-        Field(
-            "success",
-            "success rate",
-            "Share of the attacked images that the attack broke.",
-            value=lambda row: attack_of(row).success,
-            text=_success,
-            numeric=True,
-        ),
-        Field("success_at_least", value=lambda row: (attack_of(row).success_bounds or NONE)[0]),
-        Field("success_at_most", value=lambda row: (attack_of(row).success_bounds or NONE)[1]),
+        *success_fields(attack_of, FEW_SUCCESSES),
         Field(
             "robust_accuracy",
             "robust accuracy" if fixed else None,
@@ -130,33 +120,8 @@ def _attack_fields(board: Leaderboard) -> list[Field[Row]]:
             show=number,
             numeric=True,
         ),
-        Field(
-            "distortion_median_all",
-            "median (failures = ∞)",
-            f"Median {norm} distortion of the attacked images, failures counted as infinite.",
-            value=lambda row: finite(attack_of(row).median_all),
-            text=_median_all,
-            numeric=True,
-        ),
-        Field(
-            "distortion_median_all_infinite",
-            value=lambda row: attack_of(row).median_all == math.inf,
-        ),
+        *median_fields(attack_of),
     ]
-
-
-NONE = (None, None)
-
-
-def _success(row: Row) -> Cell:
-    attack = attack_of(row)
-    text = marked(shown(attack.success, percent), attack.few_successes, FEW_SUCCESSES)
-    return Cell(text, attack.success)
-
-
-def _median_all(row: Row) -> Cell:
-    median = attack_of(row).median_all
-    return Cell(shown(median, number), median)
 
 
 def _frontier_fields(board: Leaderboard) -> list[Field[Row]]:
@@ -195,14 +160,7 @@ def _data_fields(board: Leaderboard) -> list[Field[Row]]:
     trial = board.trial
     correlations = {each.score: each.value for each in board.correlations}
     return [
-        Field(
-            "images",
-            "images",
-            "Attacked images, of all images of the cell.",
-            value=lambda row: attack_of(row).images,
-            text=_images,
-            numeric=True,
-        ),
+        images_field(attack_of),
         *readings.fields(board),
         Field("attacked", value=lambda row: attack_of(row).attacked),
         Field("broken", value=lambda row: attack_of(row).broken),
@@ -229,11 +187,6 @@ def _data_fields(board: Leaderboard) -> list[Field[Row]]:
         ),
         Field("rank_correlations", value=lambda _: correlations),
     ]
-
-
-def _images(row: Row) -> Cell:
-    attack = attack_of(row)
-    return Cell(f"{attack.attacked}/{attack.images}", attack.attacked)
 
 
 def _finite(values: Mapping[str, float | None]) -> dict[str, float | None]:
