@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
     STORE = 5
     """The database is busy or unusable."""
     INTERRUPTED = 130
-    """Interrupted; the same command goes on where it was."""
+    """Interrupted; the same command resumes."""
 
 
 class HarnessError(Exception):
@@ -79,7 +79,7 @@ class MissingError(HarnessError):
 
 
 class PluginError(HarnessError):
-    """A plugin, or an attack, loader, data set or metric of one, broke its contract."""
+    """A plugin, or an attack, loader, dataset or metric of one, broke its contract."""
 
     exit_code = ExitCode.PLUGIN
 

@@ -25,7 +25,7 @@ def register_model_loaders(register: Register) -> None:
 
 @hookspec
 def register_datasets(register: Register) -> None:
-    """Offer data set readers: subclasses of `harness.api.Dataset`."""
+    """Offer dataset readers: subclasses of `harness.api.Dataset`."""
 
 
 @hookspec

@@ -1,6 +1,6 @@
 """A suite becomes cells, in order: pure functions, no torch, no database.
 
-A cell is (model, attack with parameters, goal) on a data set: the unit that has a key. Every model
+A cell is (model, attack with parameters, goal) on a dataset: the unit that has a key. Every model
 also has a clean cell, which its attack cells need.
 """
 
@@ -45,7 +45,7 @@ class NumericPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A model, data set, attack or measurement as the plan and the store know it.
+    """A model, dataset, attack or measurement as the plan and the store know it.
 
     Attributes:
         name: the registry's or the plugin's name.
@@ -89,8 +89,8 @@ class PlannedMeasurement:
     """One measurement of a suite; see `PlannedAttack`.
 
     Attributes:
-        starts_from: the attack whose kept candidates it needs, on the same model and for the same
-            goal; its identity is within the component's.
+        starts_from: the attack whose saved adversarial examples it needs, on the same model and
+            for the same goal; its identity is within the component's.
     """
 
     component: Component
@@ -140,11 +140,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTransfer:
-    """Kept candidates of every model are shown to every other one.
+    """Every model's saved adversarial examples are shown to every other model.
 
     Attributes:
-        border: what surrounds pictures that are smaller than a target's.
-        keep_sets: False: a model's kept sets are dropped once all models of the plan saw them.
+        border: what surrounds images that are smaller than a target's.
+        keep_sets: False: a model's saved examples are deleted once all models of the plan have
+            seen them.
     """
 
     border: Literal["white", "grey"] = "white"
@@ -158,12 +159,12 @@ class PlannedTransfer:
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """How pictures of a source become a target's: cropped, or set into a border.
+    """How a source's images are adapted to a target: cropped, or set into a border.
 
     Attributes:
-        size: (height, width) of the source's pictures.
-        cut: JSON; how readers that follow the source cut its pictures, or null.
-        border: white or grey; none where source and target see the same pictures.
+        size: (height, width) of the source's images.
+        cut: JSON; how readers that follow the source crop its images, or null.
+        border: white or grey; none where source and target see the same images.
     """
 
     size: tuple[int, int]
@@ -222,7 +223,7 @@ class Plan:
 
     @property
     def sources(self) -> tuple[Cell, ...]:
-        """The cells whose kept sets are shown to other models; none without transfer."""
+        """The cells whose saved examples are shown to other models; none without transfer."""
         return tuple(
             cell for cell in self.cells if self.transfer and cell.attack and cell.attack.keep
         )
@@ -252,13 +253,13 @@ class Plan:
 def adaptation(
     source: Component, target: Component, border: Literal["white", "grey"]
 ) -> Adaptation:
-    """How pictures of ``source`` become those of ``target``."""
+    """How images of ``source`` are adapted to ``target``."""
     size, cut = _pictures(source)
     return Adaptation(size, cut, "none" if (size, cut) == _pictures(target) else border)
 
 
 def _pictures(model: Component) -> tuple[tuple[int, int], str]:
-    """The size of a model's pictures, and how they are cut, as JSON."""
+    """The size of a model's images, and how they are cropped, as JSON."""
     _, height, width = model.about["shape"]
     return (height, width), canonical_json(model.identity["preprocessing"].get("cut"))
 

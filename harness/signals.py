@@ -27,7 +27,7 @@ GRACE = 3.0
 LAST_ACTS = 1.0
 """Seconds for what `last_act` was given."""
 EXIT = 130
-MESSAGE = "interrupted; the same command goes on where it was"
+MESSAGE = "interrupted; the same command resumes"
 
 
 class _State:

@@ -79,7 +79,7 @@ def echo(text: str, *, err: bool = False, coloured: bool = False) -> None:
 
     shown = text if coloured else visible(text)
     if err:
-        with contextlib.suppress(BrokenPipeError):  # the work goes on without a listener
+        with contextlib.suppress(BrokenPipeError):  # the work continues without a listener
             click.echo(shown, err=True)
     else:
         click.echo(shown, file=output())

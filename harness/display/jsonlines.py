@@ -63,5 +63,5 @@ class JsonDisplay(Display):
             self._tell("finish", **asdict(self._meter.read()))
 
     def _tell(self, event: str, **facts: Any) -> None:
-        with suppress(BrokenPipeError):  # the work goes on without a listener
+        with suppress(BrokenPipeError):  # the work continues without a listener
             print(json.dumps({"event": event, **facts}), file=self._stream, flush=True)

@@ -64,5 +64,5 @@ class PlainDisplay(Display):
             self._print(f"{counts(now)} in {duration(now.elapsed)}")
 
     def _print(self, line: str) -> None:
-        with suppress(BrokenPipeError):  # the work goes on without a listener
+        with suppress(BrokenPipeError):  # the work continues without a listener
             print(line, file=self._stream, flush=True)

@@ -27,7 +27,7 @@ def to_do(cells: int, images: int) -> str:
 
 
 def speed(progress: Progress) -> str:
-    """Images and forward passes a second; dashes before anything is known."""
+    """Images and forward passes per second; dashes before anything is known."""
     return (
         f"{_rate(progress.images_per_second)} images/s, "
         f"{_rate(progress.forwards_per_second)} forwards/s"

@@ -104,7 +104,7 @@ class ModelEntry(Entry):
                 ("options", self.options),
             ):
                 if value:
-                    raise ValueError(f"has sources and {name}: {name} belongs into each source")
+                    raise ValueError(f"has sources and {name}: {name} belongs in each source")
         return self
 
     @property
@@ -186,10 +186,10 @@ class ModelEntry(Entry):
 
 
 class DatasetEntry(Entry):
-    """A data set: which reader reads it, and where it lies unless the user says otherwise.
+    """A dataset: which reader reads it, and where it lies unless the user says otherwise.
 
     Attributes:
-        reader: a data set plugin's component.
+        reader: a dataset plugin's component.
         version: changes whenever the images do; part of every cell key.
         root: relative to the registry file's folder.
         options: for the reader, which judges them.
@@ -246,7 +246,7 @@ class MeasurementEntry(Entry):
 
 
 class TransferEntry(Fields):
-    """What becomes of kept candidates on other models; see `harness.planning.PlannedTransfer`."""
+    """Saved adversarial examples on other models; see `harness.planning.PlannedTransfer`."""
 
     border: Literal["white", "grey"] = "white"
     keep_sets: bool = True

@@ -87,7 +87,7 @@ def _entries(file: File) -> Iterator[tuple[tuple[str | int, ...], str, Entry]]:
 
 
 def _check_references(registry: Registry, suite: SuiteEntry, document: Document) -> None:
-    """A suite's data set and models exist, in its own file, an earlier or a later one."""
+    """A suite's dataset and models exist, in its own file, an earlier or a later one."""
     path = ("suites", suite.name)
     registry.get_dataset(suite.dataset, where=document.where((*path, "dataset")))
     for position, glob in enumerate(suite.models):

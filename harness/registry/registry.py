@@ -1,4 +1,4 @@
-"""The registry: models, data sets and suites by name."""
+"""The registry: models, datasets and suites by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Registry:
         return _get("model", self.models, name, where)
 
     def get_dataset(self, name: str, *, where: str | None = None) -> DatasetEntry:
-        """The data set called ``name``, or a `ConfigError` that suggests the nearest."""
+        """The dataset called ``name``, or a `ConfigError` that suggests the nearest."""
         return _get("dataset", self.datasets, name, where)
 
     def get_suite(self, name: str, *, where: str | None = None) -> SuiteEntry:

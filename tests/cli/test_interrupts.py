@@ -75,7 +75,7 @@ def test_ctrl_c_twice_ends_a_fit_that_never_ends(tmp_path: Path, gone, workers: 
     os.killpg(run.pid, signal.SIGINT)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert err.splitlines()[-1] == "interrupted; the same command goes on where it was"
+    assert err.splitlines()[-1] == "interrupted; the same command resumes"
     assert "Traceback" not in err
     assert gone(asleep.read_text())
     with sqlite3.connect(tmp_path / "harness.db") as connection:

@@ -116,7 +116,7 @@ def test_an_interrupt_is_resumable_and_exits_130(overlay, tmp_path, harness, num
     process.send_signal(number)
     _, err = process.communicate()
     assert process.returncode == 130, err
-    assert err.splitlines()[-1] == "interrupted; the same command goes on where it was"
+    assert err.splitlines()[-1] == "interrupted; the same command resumes"
     runs = json.loads(harness("runs", "list", "--db", "stopped.db", "--format", "json").out)
     assert [run["status"] for run in runs] == ["interrupted"]
     done = harness("run", "--registry", overlay, "--suite", "small", "--db", "stopped.db")

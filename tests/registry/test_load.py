@@ -361,7 +361,7 @@ WRONG = {
         "overlay.yaml:1: not valid YAML: '2020-13-41' is no timestamp (in quotes it would be text)"
         "; correct the file's syntax",
     ),
-    "unknown data set": (
+    "unknown dataset": (
         SUITE.replace("dataset: digits", "dataset: digit"),
         "overlay.yaml:3: suites.own.dataset: unknown dataset 'digit'; did you mean 'digits'?",
     ),

@@ -109,12 +109,12 @@ WRONG = {
     "both": (
         "{loader: onnx, family: Own, classes: 10, preprocessing: {size: [8, 8]}, "
         "sources: {a: {loader: onnx, fidelity: nearest}}}",
-        "has sources and loader: loader belongs into each source; correct it",
+        "has sources and loader: loader belongs in each source; correct it",
     ),
     "weights beside sources": (
         "{family: Own, classes: 10, preprocessing: {size: [8, 8]}, weights: {file: x}, "
         "sources: {a: {loader: onnx, fidelity: nearest}}}",
-        "has sources and weights: weights belongs into each source; correct it",
+        "has sources and weights: weights belongs in each source; correct it",
     ),
     "no fidelity": (
         "{family: Own, classes: 10, preprocessing: {size: [8, 8]}, sources: {a: {loader: onnx}}}",
