@@ -58,6 +58,17 @@ class Component:
     identity: Mapping[str, Any]
     about: Mapping[str, Any]
 
+    @property
+    def plugin(self) -> str:
+        """Who offers it."""
+        return str(self.about["plugin"])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a model's images: channels, height, width."""
+        channels, height, width = self.about["shape"]
+        return channels, height, width
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedAttack:
@@ -260,7 +271,7 @@ def adaptation(
 
 def _pictures(model: Component) -> tuple[tuple[int, int], str]:
     """The size of a model's images, and how they are cropped, as JSON."""
-    _, height, width = model.about["shape"]
+    _, height, width = model.shape
     return (height, width), canonical_json(model.identity["preprocessing"].get("cut"))
 
 
@@ -274,15 +285,17 @@ def image_order(dataset: str, images: Sequence[PlannedImage]) -> tuple[PlannedIm
 
 def clean_key(*, model: Component, dataset: Component, policy: NumericPolicy) -> str:
     """The key of a model's clean cell."""
-    return tagged_hash(
-        "clean",
-        {
-            "version": KEY_VERSION,
-            "model": model.identity,
-            "dataset": dataset.identity,
-            "policy": policy.identity,
-        },
-    )
+    return tagged_hash("clean", _identity(model, dataset, policy))
+
+
+def _identity(model: Component, dataset: Component, policy: NumericPolicy) -> dict[str, Any]:
+    """What is in every key."""
+    return {
+        "version": KEY_VERSION,
+        "model": model.identity,
+        "dataset": dataset.identity,
+        "policy": policy.identity,
+    }
 
 
 def cell_key(
@@ -295,18 +308,8 @@ def cell_key(
     policy: NumericPolicy,
 ) -> str:
     """The key of an attack cell. Image ids are not in it, nor is anything about the machine."""
-    return tagged_hash(
-        "cell",
-        {
-            "version": KEY_VERSION,
-            "model": model.identity,
-            "dataset": dataset.identity,
-            "attack": attack.identity,
-            "goal": goal.value,
-            "seed": seed,
-            "policy": policy.identity,
-        },
-    )
+    task = {"attack": attack.identity, "goal": goal.value, "seed": seed}
+    return tagged_hash("cell", {**_identity(model, dataset, policy), **task})
 
 
 def measurement_key(
@@ -319,18 +322,8 @@ def measurement_key(
     policy: NumericPolicy,
 ) -> str:
     """The key of a measurement's cell; see `cell_key`."""
-    return tagged_hash(
-        "measurement",
-        {
-            "version": KEY_VERSION,
-            "model": model.identity,
-            "dataset": dataset.identity,
-            "measurement": measurement.identity,
-            "goal": goal.value,
-            "seed": seed,
-            "policy": policy.identity,
-        },
-    )
+    task = {"measurement": measurement.identity, "goal": goal.value, "seed": seed}
+    return tagged_hash("measurement", {**_identity(model, dataset, policy), **task})
 
 
 def plan_cells(

@@ -108,8 +108,7 @@ def kept_bytes(cell: Cell) -> int:
     """Bytes of one of the cell's adversarial images, float32; 0 where they are not kept."""
     if cell.attack is None or not cell.attack.keep:
         return 0
-    values: int = math.prod(cell.model.about["shape"])
-    return 4 * values
+    return 4 * math.prod(cell.model.shape)
 
 
 def _sum(
