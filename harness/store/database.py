@@ -15,12 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-from sqlite_utils import Database
-
 from harness.errors import HarnessError, StoreError
 from harness.signals import held_back
 from harness.store.schema.migrations import migrations
 from harness.store.schema.views import bring_up_to_date
+from harness.store.sqlite import Database
 
 BUSY_SECONDS = 5.0
 """How long to wait for another program's lock on the database."""

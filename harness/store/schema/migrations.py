@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from sqlite_utils.migrations import Migrations
+from harness.store.sqlite import Migrations
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
