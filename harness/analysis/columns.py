@@ -219,7 +219,7 @@ def unit_of(entry: Entry, reference: Reference | None) -> float | None:
 
 def fixed_budget(attack: SuiteAttack) -> str:
     """Why an attack with a budget has no frontier."""
-    return f"{attack.label} has a fixed budget, so its distortion tells little"
+    return f"{attack.label} has a fixed budget, so its distortion does not measure robustness"
 
 
 def of_attack(models: Models) -> Unplaced:

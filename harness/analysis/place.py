@@ -51,7 +51,7 @@ class Accuracy:
         return self.measured if self.shown == "measured" else self.published
 
     def point(self, name: str, robustness: float) -> Point | None:
-        """The model beside its accuracy; None without one."""
+        """The model at its accuracy; None where that is not known."""
         if self.shown == "measured":
             return Point(name, self.correct, self.images, robustness) if self.images else None
         if self.published is None:

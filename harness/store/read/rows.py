@@ -14,7 +14,7 @@ from harness.store.schema.latest import REPLACED
 
 
 class OutcomeRow(NamedTuple):
-    """What statistics need of an `Outcome`: read in a sixth of the time, because there are many.
+    """What statistics need of an `Outcome`; a plain tuple, because they read very many of them.
 
     Attributes:
         confident: whether it is broken with the margin kappa that the attack aims for.
