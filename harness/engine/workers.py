@@ -27,7 +27,7 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """What a process answers instead of a reading."""
+    """What a process answers instead of a result."""
 
     why: str
 
@@ -155,13 +155,13 @@ def _work(connection: Connection) -> None:
 
 
 def _answer(packed: bytes) -> bytes:
-    """The pickled reading, or one line that says why there is none."""
+    """The pickled result, or one line that says why there is none."""
     stage = "cannot be unpickled"
     try:
         function, arguments = pickle.loads(packed)
         stage = "raised"
-        reading = function(*arguments)
+        result = function(*arguments)
         stage = "returned what cannot be pickled"
-        return pickle.dumps(reading)
+        return pickle.dumps(result)
     except BaseException as error:
         return pickle.dumps(_Failed(str(_failure(stage, error))))

@@ -16,6 +16,7 @@ from types import NoneType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from harness.api import CleanPrediction, Measured, Outcome, Status
+from harness.identity import canonical_json
 
 _R = TypeVar("_R")
 
@@ -89,7 +90,7 @@ class Columns(Generic[_R]):
 
     def read(self, values: Sequence[Any], **others: Any) -> _R:
         """The record of the values of `names`; ``others`` are the fields that are not columns."""
-        if not others and self._flat:
+        if self._flat and not others:  # a leaderboard reads very many norms and passes
             return self._record(*values)
         for part in self._parts:
             value = values[part.place.start]
@@ -123,7 +124,7 @@ def _stored(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
-        return json.dumps(value)
+        return canonical_json(value)
     return finite(value) if isinstance(value, float) else value
 
 
