@@ -119,9 +119,9 @@ class Attacked:
 
     @property
     def robust_accuracy(self) -> float | None:
-        """The share of the images with a verdict, misclassified ones included, that stay right."""
-        judged = self.count("robust", "broken", "clean_wrong")
-        return self.count("robust") / judged if judged else None
+        """The share of all images with an outcome that stay right; a failure is not robustness."""
+        outcomes = self.images - self.count("missing")
+        return self.count("robust") / outcomes if outcomes else None
 
     @property
     def few_successes(self) -> bool:

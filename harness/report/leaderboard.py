@@ -99,7 +99,7 @@ def _attack_fields(board: Leaderboard) -> list[Field[Row]]:
         Field(
             "robust_accuracy",
             "robust accuracy" if fixed else None,
-            "Share of all images with a verdict that stay correctly classified under the attack.",
+            "Share of all images that stay correctly classified under the attack.",
             value=lambda row: attack_of(row).robust_accuracy if fixed else None,
             show=percent,
             numeric=True,

@@ -90,17 +90,17 @@ def test_infinite_median_is_null_and_flagged_in_json(bench: Any, define: Any) ->
     json.dumps(record, allow_nan=False)
 
 
-def test_robust_accuracy_is_over_all_images_with_a_verdict_under_a_fixed_budget(
+def test_robust_accuracy_is_over_all_images_with_an_outcome_under_a_fixed_budget(
     bench: Any, define: Any
 ) -> None:
     fixed = {"name": "fgsm", "label": "fgsm", "norm": "linf", "budget": 0.3, "goals": ["random"]}
-    bench.run(define("a", [fixed, {**fixed, "name": "ifgsm", "label": "ifgsm", "budget": None}]), 5)
-    bench.clean("a", [True] * 4 + [False])
+    bench.run(define("a", [fixed, {**fixed, "name": "ifgsm", "label": "ifgsm", "budget": None}]), 6)
+    bench.clean("a", [True] * 4 + [False, True])
     for attack, budget, robust, headings in (
-        ("fgsm", 0.3, 2 / 4, ["robust accuracy"]),
+        ("fgsm", 0.3, 2 / 5, ["robust accuracy"]),
         ("ifgsm", None, None, []),
     ):
-        bench.attack("a", [0.3, "r", "r", "e", "w"], attack=attack, budget=budget)
+        bench.attack("a", [0.3, "r", "r", "e", "w", None], attack=attack, budget=budget)
         found = presentation(leaderboard(bench.sql, attack=attack))
         (record,) = found.records
         assert (record["robust_accuracy"], record["success"]) == (robust, pytest.approx(1 / 3))
