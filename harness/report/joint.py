@@ -26,7 +26,7 @@ from harness.report.frontiers import (
     unit_notes,
 )
 from harness.report.presentation import Cell, Field, Presentation, present
-from harness.report.readings import (
+from harness.report.scores import (
     BOUND,
     BOUND_NOTE,
     bound_heading,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.place import ENOUGH_SUCCESS, Attacked, Entry, Place
-from harness.report import readings
+from harness.report import scores
 from harness.report.accuracies import (
     accuracy_fields,
     accuracy_notes,
@@ -161,7 +161,7 @@ def _data_fields(board: Leaderboard) -> list[Field[Row]]:
     correlations = {each.score: each.value for each in board.correlations}
     return [
         images_field(attack_of),
-        *readings.fields(board),
+        *scores.fields(board),
         Field("attacked", value=lambda row: attack_of(row).attacked),
         Field("broken", value=lambda row: attack_of(row).broken),
         Field("clean_wrong", value=lambda row: attack_of(row).count("clean_wrong")),
@@ -182,7 +182,7 @@ def _data_fields(board: Leaderboard) -> list[Field[Row]]:
         Field(
             "measurements",
             value=lambda row: {
-                each.title: readings.record(each) for each in board.scores.get(row[0].model, ())
+                each.title: scores.record(each) for each in board.scores.get(row[0].model, ())
             },
         ),
         Field("rank_correlations", value=lambda _: correlations),
@@ -201,7 +201,7 @@ def footnotes(board: Leaderboard) -> list[str]:
         *accuracy_notes(board.entries, board.choice.accuracy),
         *_frontier_notes(board),
         *_success_notes(board),
-        *readings.notes(board),
+        *scores.notes(board),
         *doubt_notes(board.entries),
         *_completeness_notes(board),
         *board.notes,

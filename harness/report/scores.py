@@ -1,4 +1,4 @@
-"""Measurements on a leaderboard: texts, records and footnotes."""
+"""The scores of measurements on a leaderboard: columns, records and footnotes."""
 
 from __future__ import annotations
 
