@@ -232,6 +232,7 @@ def test_two_runs_stay_two(whole, tmp_path):
         ("measurements", "value = value * 1.01", "conflict", "other scores"),
         ("clean", "predicted = 9", "conflict", "predicted"),
         ("clean", "margin = 0.99", "noise", ""),
+        ("clean", "likeliest = '[0,2]'", "equal", ""),  # stored by an earlier version here
         ("clean", "error = 'x', predicted = NULL", "left", ""),
     ],
 )

@@ -131,6 +131,7 @@ class Results:
         close: whether the rest is equal up to noise.
         equal: whether what other tables hold of it is equal too.
         passed: whether the source's row is about something that the target has otherwise.
+        later: the columns that earlier versions did not have; NULL there is not a difference.
     """
 
     table: str
@@ -140,6 +141,7 @@ class Results:
     close: str = "true"
     equal: str = "true"
     passed: str = "false"
+    later: tuple[str, ...] = ()
 
 
 def _numbers_within(tolerance: float, which: str) -> str:
@@ -159,7 +161,7 @@ _DISPUTED = """EXISTS (
 
 RESULTS = (
     Results("clean", ("cell_id", "image_id"), "{0}.error IS NOT NULL",
-            ("predicted", "least", "second")),
+            ("predicted", "least", "second"), later=("likeliest",)),
     Results("outcomes", ("cell_id", "image_id"), f"{{0}}.status IN {RETRYABLE}",
             ("status", "target", "predicted"),
             close=" AND ".join(
@@ -186,8 +188,15 @@ def compare(connection: Connection, results: Results) -> dict[Verdict, int]:
     table, values = results.table, translated(connection, results.table)
     refers = references(connection, table)
     here = {name: values[name] for name in results.key}
-    plain = [n for n in values if n not in (*refers, "artifact_row")]
-    equal = " AND ".join([*(f"h.{name} IS o.{name}" for name in plain), results.equal])
+    plain = [n for n in values if n not in (*refers, "artifact_row", *results.later)]
+    same = [
+        *(f"h.{name} IS o.{name}" for name in plain),
+        *(
+            f"coalesce(h.{name}, o.{name}) IS coalesce(o.{name}, h.{name})"
+            for name in results.later
+        ),
+    ]
+    equal = " AND ".join([*same, results.equal])
     decided = " AND ".join(f"h.{name} IS o.{name}" for name in results.decisive)
     failed_here, failed_there = results.failed.format("h"), results.failed.format("o")
     joined = " AND ".join(f"h.{name} = {value}" for name, value in here.items())
