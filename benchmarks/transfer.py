@@ -25,39 +25,48 @@ import torch
 from measure import Presence, interleaved, ratio
 
 from harness.api import Outcome, Status, Verdict
+from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size
-from harness.engine.forwards import exported, predicting
+from harness.engine.forwards import Forward, exported, predicting
 from harness.engine.timing import random_images
-from harness.execute import transfer_target as targets
+from harness.execute import transfer_task
+from harness.execute.executors.executor import Executor
+from harness.execute.executors.inline import Inline
 from harness.execute.images import Images
-from harness.execute.journal import Journal
-from harness.execute.model_cache import ModelCache, load_model
+from harness.execute.journal import Image, Journal
+from harness.execute.model_cache import load_model
 from harness.execute.pending import pending, plan_images
 from harness.execute.progress import ModelRow
+from harness.execute.run import worker_settings
 from harness.execute.session import Session, Settings
-from harness.execute.transfer import TransferWork
+from harness.execute.transfer import Transfers
 from harness.planning import Cell, Plan, PlannedTransfer
 from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.prepare import Resolved, prepare
 from harness.resolve.request import Request
+from harness.sealed import read_rows
 from harness.store.database import path_of
-from harness.store.read.candidates import candidates, read_pixels
+from harness.store.read.candidates import candidates
 from harness.store.write.writer import Writer
 
 CPU = torch.device("cpu")
+SETTINGS = Settings(device=CPU, batch_size=None)
 KEPT = 256
 """Candidates that are appended to a set at a time."""
 
 
 class Silent:
-    """A display that shows nothing."""
+    """A display that shows nothing, and keeps no journal."""
 
     def start(self, *, cells: int, images: int) -> None: ...
     def say(self, text: str) -> None: ...
     def cell(self, label: str) -> None: ...
     def advance(self, *, images: int = 0, cells: int = 0, forwards: int = 0) -> None: ...
     def completed(self, row: ModelRow) -> None: ...
+    def call(self, what: str, images: Sequence[Image] = ()) -> None: ...
+    def idle(self) -> None: ...
+    def beat(self) -> None: ...
 
 
 def planned(suite: str, model: str, limit: int) -> Resolved:
@@ -122,12 +131,14 @@ def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: in
         with Writer.open(first, command=["benchmark"]) as writer:
             run = filled(writer, resolved, sources)
             every = [row for cell in sources for row in candidates(writer.db, cell.key)]
-            pixels = torch.from_numpy(read_pixels(every))
+            pixels = torch.from_numpy(read_rows([row.saved for row in every if row.saved]))
         fresh = [stack.enter_context(copied(first, number)) for number in range(1, repeats + 2)]
 
-        def work() -> Iterator[None]:
-            with ModelCache(lambda _: loaded, lambda _: 0, limit=2**40) as models:
-                transfers(resolved, models, fresh.pop(), images, run).do(sources)
+        executor = stack.enter_context(Inline(Silent(), images))
+        executor.start(worker_settings(resolved, SETTINGS))
+
+        def work() -> Iterator[None]:  # the first time, which does not count, it loads the model
+            transfers(resolved, executor, fresh.pop(), images, run).do(sources)
             yield
 
         def bare() -> Iterator[None]:
@@ -135,7 +146,10 @@ def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: in
                 forward.run(batch.contiguous(memory_format=forward.memory_format))
             yield
 
-        with mock.patch.object(targets, "fastest", return_value=forward):
+        def verdicts(model: PixelClassifier, *_: object, **__: object) -> Forward:
+            return predicting(model)
+
+        with mock.patch.object(transfer_task, "fastest", verdicts):
             found = interleaved({"transfers": work, "bare": bare}, repeats=repeats + 1)
     pair = [replace(found[case], seconds=found[case].seconds[1:]) for case in ("transfers", "bare")]
     each = [1e6 * case.median / len(every) for case in pair]
@@ -154,8 +168,8 @@ def copied(database: Path, number: int) -> Writer:
 
 
 def transfers(
-    resolved: Resolved, models: ModelCache, writer: Writer, images: Images, run: int
-) -> TransferWork:
+    resolved: Resolved, executor: Executor, writer: Writer, images: Images, run: int
+) -> Transfers:
     """The work as a run sets it up."""
     session = Session(
         resolved=resolved,
@@ -163,11 +177,11 @@ def transfers(
         writer=writer,
         progress=Silent(),
         journal=Journal(Path(f"{path_of(writer.db)}.calls")),
-        settings=Settings(device=CPU, batch_size=None),
+        settings=SETTINGS,
         run=run,
     )
     left = pending(resolved.plan, images.keys, writer.db, retry_errors=False)
-    return TransferWork(session, models, left.transfers)
+    return Transfers(session, executor, left.transfers, lambda turn: None)
 
 
 def runtimes(suite: str, name: str, images: int, repeats: int) -> None:

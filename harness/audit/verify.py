@@ -22,6 +22,7 @@ from harness.errors import HarnessError
 from harness.identity import tagged_hash
 from harness.plugins import Catalog, unknown
 from harness.registry import Registry
+from harness.sealed import problem
 from harness.store.artifacts import folder_of
 from harness.store.database import path_of
 from harness.store.lock import is_held
@@ -35,7 +36,6 @@ from harness.store.read.audit import (
     measured_cells,
     stored_measurements,
 )
-from harness.store.sealed import problem
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

@@ -1,4 +1,4 @@
-"""The fastest way to a target's logits: timed once, and remembered in the user's cache."""
+"""The fastest forward backend for a target: timed once, and remembered in the user's cache."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from harness.estimate.passes import read_whole, write_whole
 from harness.identity import tagged_hash
 
 VERSION = 1
-"""Of the file's layout; a file of another one is begun anew."""
+"""Of the file's layout; a file of another one is replaced."""
 
 BATCHES = 50
-"""From how many batches on ways are timed: that takes five batches each."""
+"""Backends are timed for at least so many batches: that takes five batches each."""
 
 EXPORT_SECONDS = 1.0
-"""From how many seconds of forwards on an export is tried. A small network's takes a tenth of that;
-a large one's takes seconds, but so do a few batches of it. What it took is remembered too."""
+"""Forward passes that take at least so long are worth trying an export. A small network's takes a
+tenth of that; a large one's takes seconds, but so do a few batches. What it took is kept too."""
 
 Timings = dict[str, float | None]
-"""Seconds an image by way, and ``export``, the seconds that exporting took; None: it cannot be."""
+"""Seconds per image by backend, and of the export itself (``export``); None: not possible."""
 
 
 class TimingCache:
     """The file: timings by place (device, batch size, machine) and model.
 
-    A file that cannot be read is begun anew; it holds nothing that cannot be measured again.
+    A file that cannot be read is replaced: everything in it can be measured again.
     """
 
     def __init__(self, path: Path, *, device: str, batch_size: int) -> None:
         self._path, self._place = path, _place(device, batch_size)
 
     def find(self, key: str) -> Timings:
-        """What is known of the model of this key."""
+        """What is known about the model of this key."""
         return dict(self._read()["places"].get(self._place, {}).get(key, {}))
 
     def keep(self, key: str, timings: Timings) -> None:
@@ -66,9 +66,10 @@ class TimingCache:
 def fastest(
     model: PixelClassifier, key: str, book: TimingCache, *, images: int, batch_size: int
 ) -> Forward:
-    """The way to the logits of ``model`` that is expected to be over first with ``images``.
+    """The backend for ``model`` that is expected to finish ``images`` first.
 
-    ``key`` says which model it is. Few images go the verdicts' way: nothing is timed or exported.
+    ``key`` says which model it is. For few images nothing is timed or exported: they take the
+    backend of the verdicts.
     """
     if images < BATCHES * batch_size:
         return predicting(model)
@@ -89,7 +90,7 @@ def fastest(
 
 
 def chosen(timings: Mapping[str, float | None], images: int, *, ready: bool = False) -> Way:
-    """The way that is over first; ``ready``: the graph is there, exporting it takes no time."""
+    """The backend that finishes first; ``ready``: the graph is exported already."""
     ways: dict[Way, float] = {}
     for way in get_args(Way):
         seconds = timings.get(way)
@@ -108,7 +109,7 @@ def _time(
     images: int,
     batch_size: int,
 ) -> None:
-    """Complete ``timings``; ways that were made for it are added to ``ready``."""
+    """Complete ``timings``; backends that were made for it are added to ``ready``."""
     if "predict" not in timings:
         timings["predict"] = seconds_an_image(ready["predict"], model, batch_size)
     if "module" not in timings:
@@ -138,7 +139,7 @@ _MAKERS: Mapping[Way, Callable[[PixelClassifier], Forward | None]] = {
 
 @cache
 def _place(device: str, batch_size: int) -> str:
-    """What timings depend on beside the model."""
+    """What timings depend on apart from the model."""
     facts = {"device": device, "batch_size": batch_size, **machine(), **_runtime()}
     return tagged_hash("place", facts)
 

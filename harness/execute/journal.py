@@ -1,7 +1,7 @@
-"""What the process does in plugins, written down before each call: whoever dies there is known.
+"""What the process does in plugins, written before each call: if it dies there, that is known.
 
-The file lies beside the database while a run goes on. It is written to the page cache, which a
-dead process leaves behind; a power cut is nobody's fault.
+The file is next to the database during a run. It is written to the page cache, which outlives the
+process; after a power cut nobody is blamed.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ import faulthandler
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from harness.execute.targets import ToAttack
 from harness.signals import asked
-from harness.store.database import file_errors
 
 DEATHS = 2
 """How often a process may die of an image before the image is left out."""
 LONG = 60.0
-"""Seconds in one call after which an interrupt is worth a word in the next run."""
+"""After so many seconds in one call, an interrupt is mentioned by the next run."""
 SHOWN = 3
 """Images that a message names."""
 
@@ -33,7 +31,7 @@ Image = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A stretch of work in a plugin: ``what`` of it, and the images in its hands."""
+    """A stretch of work in a plugin: ``what`` it is, and on which images."""
 
     what: str
     images: Sequence[Image] = ()
@@ -47,11 +45,11 @@ class Call:
 
 
 class Journal:
-    """The file of one process; a context that takes it away when nothing is left to remember.
+    """The file of one process; a context that removes it when there is nothing to remember.
 
     Attributes:
-        last_call: what the process before this one died in, by its own doing; None: it did not.
-        last: a line of what it was at when it ended, if that was a plugin.
+        last_call: the call that ended the process before this one; None: none did.
+        last: one line about what that process was doing in a plugin when it ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,8 +59,7 @@ class Journal:
         self._call: Call | None = None
 
     def __enter__(self) -> Journal:
-        with file_errors(self._path):
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         self.idle()
         self._own_faults = not faulthandler.is_enabled()
         if self._own_faults:
@@ -83,24 +80,21 @@ class Journal:
         os.close(self._descriptor)
 
     def call(self, what: str, images: Sequence[Image] = ()) -> None:
-        """A plugin is about to be called, and has these images until the next word."""
+        """A plugin is about to be called, and works on these images until the next call here."""
         self._write(Call(what, images))
 
     def idle(self) -> None:
-        """No plugin is at work."""
+        """No plugin is working."""
         self._write(None)
 
     def deadly(self, image: Image) -> str | None:
-        """Why it is to be left out; None: it is not."""
+        """Why the image is to be left out; None: it is not."""
         count, why = self._deaths.get(image, (0, ""))
-        return None if count < DEATHS else f"left out, for {count} processes died of it: {why}"
+        return None if count < DEATHS else f"left out, for {count} processes died on it: {why}"
 
-    def by_danger(self, jobs: Sequence[ToAttack], size: int) -> list[tuple[list[ToAttack], int]]:
-        """The jobs with their batch size; those that a process died with come last and alone."""
-        suspects = [(cell.key, name) in self._deaths for cell, name, _ in jobs]
-        safe = [job for job, suspect in zip(jobs, suspects, strict=True) if not suspect]
-        rest = [job for job, suspect in zip(jobs, suspects, strict=True) if suspect]
-        return [(some, images) for some, images in ((safe, size), (rest, 1)) if some]
+    def suspects(self) -> Set[Image]:
+        """The images that a process died with and whose result is not stored yet."""
+        return self._deaths.keys()
 
     def settled(self, images: Sequence[Image]) -> None:
         """Their results are stored."""

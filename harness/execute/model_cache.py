@@ -1,7 +1,7 @@
 """Which models are in memory: the one at work, those before it while there is room, and the next.
 
 The next model is loaded on another thread while the present one computes. That is one load at a
-time and one model ahead, and only where it fits beside the present one.
+time and one model ahead, and only where both fit.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import gc
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -23,9 +22,16 @@ from harness.api import Cut, ModelLoader, ModelSpec
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_model_memory, is_out_of_memory
 from harness.engine.opening import opened
+from harness.planning import Component, NumericPolicy
 
-if TYPE_CHECKING:
-    from harness.resolve.prepare import Resolved
+
+@dataclass(frozen=True, slots=True)
+class Loadable:
+    """A model of the run, and how it is loaded."""
+
+    component: Component
+    loader: ModelLoader
+    spec: ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,8 @@ class Loaded:
     """A model that is ready on the device.
 
     Attributes:
-        cut: how readers that follow the model cut its pictures.
-        bytes: of its parameters and buffers, and of what a runtime beside torch holds.
+        cut: how readers that follow the model crop its images.
+        bytes: of its parameters and buffers, and of what a runtime other than torch holds.
     """
 
     model: PixelClassifier
@@ -77,7 +83,7 @@ def file_bytes(spec: ModelSpec) -> int:
 class _Ahead(threading.Thread):
     """One load on another thread, which ends with it.
 
-    A thread that stayed would keep torch's own threads beside those of the main one, and both slow.
+    A thread that stayed would keep torch threads of its own, and slow down the main one's.
     """
 
     def __init__(self, model: str, load: Callable[[str], Loaded | None]) -> None:
@@ -205,20 +211,21 @@ class ModelCache:
             gc.collect()  # a folded network refers to itself
 
 
-def model_cache(resolved: Resolved, device: torch.device) -> ModelCache:
-    """The models of a plan, none of them loaded yet."""
-    policies = {cell.model.name: cell.policy for cell in resolved.plan.cells}
+def model_cache(
+    models: Mapping[str, Loadable], policy: NumericPolicy, device: torch.device
+) -> ModelCache:
+    """A cache of these models, none of them loaded yet."""
 
     def load(name: str) -> Loaded:
-        policy = policies[name]
         return load_model(
-            *resolved.models[name],
+            models[name].loader,
+            models[name].spec,
             device,
             fold_batch_norm=policy.fold_batch_norm,
             rows=policy.rows,
         )
 
     def estimate(name: str) -> int:
-        return file_bytes(resolved.models[name][1])
+        return file_bytes(models[name].spec)
 
     return ModelCache(load, estimate, limit=default_model_memory(device))

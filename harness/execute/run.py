@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-import torch
-
-from harness.engine.workers import Workers
 from harness.errors import ExitCode, HarnessError
 from harness.execute.completed import model_row
+from harness.execute.driver import FailFast, drive
 from harness.execute.environment import environment
-from harness.execute.executors.processes import Orders, WorkerProcesses, sensible
-from harness.execute.executors.turn import Turn
+from harness.execute.executors.executor import Executor
+from harness.execute.executors.inline import Inline
+from harness.execute.executors.processes import Processes, sensible
 from harness.execute.images import Images
 from harness.execute.journal import Journal, path_beside
-from harness.execute.model_cache import ModelCache, model_cache
-from harness.execute.model_run import ModelWork
+from harness.execute.model_cache import Loadable
+from harness.execute.model_turn import ModelTurn
 from harness.execute.pending import pending, plan_images
 from harness.execute.progress import RunProgress
 from harness.execute.scoring import masked, score
 from harness.execute.session import Session, Settings
-from harness.execute.transfer import FailFast, TransferWork
-from harness.planning import Component
+from harness.execute.transfer import Transfers
+from harness.execute.transfer_turn import TransferTurn
+from harness.execute.turn import Turn
+from harness.execute.worker import WorkerSettings
+from harness.planning import Component, NumericPolicy
 from harness.plugins import Catalog
 from harness.resolve.prepare import Resolved
 from harness.signals import asked
-from harness.store.database import path_of
+from harness.store.database import file_errors, path_of
 from harness.store.lost import Lost, lost_files
 from harness.store.write.writer import Writer
 
@@ -69,7 +72,10 @@ def run(
     Outcomes are committed as images finish. An interrupted run can be resumed: the same call
     computes the rest.
     """
-    with Journal(path_beside(path_of(writer.db))) as journal:
+    path = path_of(writer.db)
+    with ExitStack() as stack:
+        with file_errors(path):
+            journal = stack.enter_context(Journal(path_beside(path)))
         if journal.last:
             progress.say(journal.last)
         journal.call(f"dataset {resolved.dataset.spec.name}")
@@ -100,9 +106,9 @@ def run(
 def _computed(session: Session) -> _Done:
     """Do the work; where it is broken off, the run's end is stored."""
     # Before loads and workers that have begun are waited for.
-    with model_cache(session.resolved, session.settings.device) as models:
+    with Inline(_Watch(session), session.images) as here:
         try:
-            return _Work(session, models).do()
+            return _Work(session, here).do()
         except BaseException as error:
             code = _code_of(error)
             status = "interrupted" if code == ExitCode.INTERRUPTED else "failed"
@@ -135,7 +141,7 @@ def _finished(session: Session, catalog: Catalog, done: _Done) -> Summary:
 
 @dataclass(slots=True)
 class _Done:
-    """What the work has come to; see `Summary`."""
+    """What was done; see `Summary`."""
 
     found: int
     computed: int = 0
@@ -143,37 +149,51 @@ class _Done:
     failures: list[str] = field(default_factory=list)
 
 
-class _Work:
-    """All that is computed in a run: the models' cells, then the transfers."""
+class _Watch:
+    """What the worker of this process says at once."""
 
-    def __init__(self, session: Session, models: ModelCache) -> None:
-        self._session, self._models, self._plan = session, models, session.resolved.plan
-        self._progress, self._settings = session.progress, session.settings
-        left = pending(
+    def __init__(self, session: Session) -> None:
+        self.call, self.idle = session.journal.call, session.journal.idle
+        self.beat = session.progress.advance
+
+
+class _Work:
+    """All that is computed in a run: the models' cells, then the transfers.
+
+    Args:
+        here: the executor of this process.
+    """
+
+    def __init__(self, session: Session, here: Executor) -> None:
+        self._session, self._plan, self._here = session, session.resolved.plan, here
+        self._left = left = pending(
             self._plan,
             session.images.keys,
             session.writer.db,
             retry_errors=session.settings.retry_errors,
         )
-        self._left = left
         self._shown = sum(count for _, count in left.transfers)
         # Where sets are not kept, other models see a model's candidates right after its cells.
         self._streaming = self._plan.transfer is not None and not self._plan.transfer.keep_sets
-        self._transfers = TransferWork(session, models, left.transfers)
+        self._transfers = Transfers(session, here, left.transfers, self._shown_to)
         self._done = _Done(sum(len(cell.images) for cell in self._plan.cells) - left.images)
-        self._progress.start(
+
+    def do(self) -> _Done:
+        done, transfers, left = self._done, self._transfers, self._left
+        self._session.progress.start(
             cells=sum(1 for ids in left.cells.values() if ids),
             images=left.images + (self._shown if self._streaming else 0),
         )
-
-    def do(self) -> _Done:
-        done, transfers = self._done, self._transfers
+        self._here.start(worker_settings(self._session.resolved, self._session.settings))
         try:
-            self._do_models()
-            if self._shown and not self._streaming:
-                # Apart: a thousand transfers take as long as one image of a cell.
-                self._progress.start(cells=0, images=self._shown)
-                transfers.do(self._plan.sources)
+            if self._streaming:
+                self._stream()
+            else:
+                self._do_models()
+                if self._shown:
+                    # Apart: a thousand transfers take as long as one image of a cell.
+                    self._session.progress.start(cells=0, images=self._shown)
+                    transfers.do(self._plan.sources)
         except FailFast as error:
             done.failures.append(f"stopped at {error}: --fail-fast")
         transfers.say_dropped()
@@ -183,70 +203,67 @@ class _Work:
 
     def _do_models(self) -> None:
         busy = [model for model in self._plan.models if self._left.is_busy(self._plan.of(model))]
-        todo = self._left.cells
-        count = self._settings.workers or sensible(self._plan, todo, self._settings.device)
-        if self._streaming or min(count, len(busy)) < 2:
-            self._one_by_one(self._plan.models if self._streaming else busy)
-            return
+        settings = self._session.settings
+        count = settings.workers or sensible(self._plan, self._left.cells, settings.device)
         count = min(count, len(busy))
-        turns = [
-            Turn(model.name, {c.key: todo[c.key] for c in self._plan.of(model)}, self._session.run)
-            for model in busy
-        ]
-        try:
-            crew = WorkerProcesses(count, self._orders(count))
-        except TypeError as error:
-            self._progress.say(f"one model at a time, for other processes cannot have it: {error}")
-            self._one_by_one(busy)
-            return
-        with crew:
-            for each in crew.work(turns, self._session.writer, self._progress):
-                if each.reason:
-                    self._done.failures.append(f"{each.model}: {each.reason}")
-                self._count(each.model, each.computed, each.failed)
-
-    def _one_by_one(self, models: Sequence[Component]) -> None:
-        with Workers() as workers:
-            for model, after in zip_longest(models, models[1:]):
-                cells = self._plan.of(model)
-                if self._left.is_busy(cells):
-                    session = self._session
-                    work = ModelWork(
-                        *(session.resolved, self._models, session.writer, self._progress),
-                        device=self._settings.device,
-                        batch_size=self._settings.batch_size,
-                        images=session.images,
-                        keys=session.images.keys,
-                        run=session.run,
-                        workers=workers,
-                        journal=session.journal,
+        if count > 1:
+            with Processes(count) as processes:
+                try:
+                    processes.start(worker_settings(self._session.resolved, self._session.settings))
+                except TypeError as error:
+                    self._session.progress.say(
+                        f"one model at a time: worker processes cannot receive it: {error}"
                     )
-                    # Where sets are streamed, other models come in between.
-                    then = after.name if after and not self._streaming else None
-                    failed = work.do(cells, self._left.cells, then)
-                    self._count(model.name, work.computed, failed)
-                if self._streaming:
-                    self._transfers.stream([c for c in self._plan.sources if c.model is model])
+                else:
+                    drive([self._turn(model) for model in busy], processes, self._ended)
+                    return
+        names = [model.name for model in busy]
+        turns = [self._turn(model, after) for model, after in zip_longest(busy, names[1:])]
+        drive(turns, self._here, self._ended)
 
-    def _count(self, model: str, computed: int, failed: bool) -> None:
-        self._done.computed += computed
-        session = self._session
-        if row := model_row(session.writer.db.conn, self._plan.suite, model):
-            session.progress.completed(row)
-        if failed and self._settings.fail_fast:
-            raise FailFast(model)
+    def _stream(self) -> None:
+        """Each model's cells, then its candidates on all models."""
+        for model in self._plan.models:
+            if self._left.is_busy(self._plan.of(model)):
+                drive([self._turn(model)], self._here, self._ended)
+            self._transfers.stream([c for c in self._plan.sources if c.model is model])
 
-    def _orders(self, count: int) -> Orders:
-        session = self._session
-        return Orders(
-            session.resolved,
-            path_of(session.writer.db),
-            self._settings.device,
-            self._settings.batch_size,
-            session.images.keys,
-            session.run,
-            threads=max(1, torch.get_num_threads() // count),
-        )
+    def _turn(self, model: Component, after: str | None = None) -> ModelTurn:
+        return ModelTurn(self._session, self._plan.of(model), self._left.cells, after)
+
+    def _ended(self, turn: ModelTurn) -> None:
+        """A model's cells are computed, or failed."""
+        self._done.computed += turn.computed
+        row = model_row(self._session.writer.db.conn, self._plan.suite, turn.model)
+        if row:
+            self._session.progress.completed(row)
+        self._check(turn, turn.model)
+
+    def _shown_to(self, turn: TransferTurn) -> None:
+        self._check(turn, f"{turn.model}: transfers")
+
+    def _check(self, turn: Turn, label: str) -> None:
+        if turn.reason:
+            self._done.failures.append(f"{label}: {turn.reason}")
+        if turn.failed and self._session.settings.fail_fast:
+            raise FailFast(turn.model)
+
+
+def worker_settings(resolved: Resolved, settings: Settings) -> WorkerSettings:
+    """What the workers of a run need to know."""
+    cells = resolved.plan.cells
+    return WorkerSettings(
+        dataset=resolved.dataset,
+        models={
+            model.name: Loadable(model, *resolved.models[model.name])
+            for model in resolved.plan.models
+        },
+        attacks=resolved.attacks,
+        measurements=resolved.measurements,
+        policy=cells[0].policy if cells else NumericPolicy(),
+        device=settings.device,
+        batch_size=settings.batch_size,
+    )
 
 
 def _code_of(error: BaseException) -> ExitCode:

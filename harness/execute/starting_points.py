@@ -1,49 +1,23 @@
-"""The kept candidates that a measurement starts from."""
+"""The saved adversarial examples that a measurement starts from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from harness.api import DataError, ImageKey
-from harness.errors import StoreError
+from harness.api import ImageKey
 from harness.planning import Cell, cell_key
-from harness.store.read.candidates import Candidate, candidates, read_pixels
+from harness.sealed import SavedRow
+from harness.store.read.candidates import candidates
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 
-@dataclass(frozen=True, slots=True)
-class StartingPoints:
-    """The candidates of the attack called ``attack``, by the keys of their images."""
-
-    attack: str
-    found: Mapping[ImageKey, Candidate]
-
-    def read(self, image: ImageKey) -> Tensor | DataError:
-        """The candidate of an image, float32 (3, height, width), or why there is none."""
-        candidate = self.found.get(image)
-        if candidate is None or candidate.file is None:
-            return DataError(
-                f"no kept candidate of {self.attack}",
-                hint="run the attack with keep: true, then this with --retry-errors",
-            )
-        try:
-            return torch.from_numpy(read_pixels([candidate])[0])
-        except StoreError as error:
-            return DataError(str(error))
-
-
-def starts_of(db: Database, cell: Cell) -> StartingPoints | None:
-    """What a measurement's ``cell`` starts from; None if it starts from no attack."""
+def starts_of(db: Database, cell: Cell) -> tuple[str | None, dict[ImageKey, SavedRow]]:
+    """The attack that a measurement's ``cell`` starts from, and where its examples lie."""
     attack = cell.measurement and cell.measurement.starts_from
     if attack is None:
-        return None
+        return None, {}
     assert cell.goal is not None
     assert cell.seed is not None
     key = cell_key(
@@ -54,4 +28,5 @@ def starts_of(db: Database, cell: Cell) -> StartingPoints | None:
         seed=cell.seed,
         policy=cell.policy,
     )
-    return StartingPoints(attack.label, {each.key: each for each in candidates(db, key)})
+    found = {row.key: row.saved for row in candidates(db, key)}
+    return attack.label, {image: saved for image, saved in found.items() if saved is not None}

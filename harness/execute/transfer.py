@@ -1,70 +1,66 @@
-"""Transfers: the kept candidates of every model on every model of the plan, target by target."""
+"""Transfers: the saved examples of every model on every model of the plan, target by target."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from harness.execute.model_cache import ModelCache
+from harness.execute.driver import drive
+from harness.execute.executors.executor import Executor
 from harness.execute.pending import AdaptedClean, Forwards, adapted_clean
 from harness.execute.session import Session
-from harness.execute.transfer_target import TargetWork, Task
+from harness.execute.transfer_turn import Showing, TransferTurn
 from harness.planning import Cell, Pair
 from harness.store.read.candidates import Candidate, candidates
 from harness.store.read.pending import done_adapted, done_transfers, failed_transfers
 
 
-class FailFast(Exception):
-    """The model of this name failed, and the run is to stop at the first that does."""
-
-
-class TransferWork:
+class Transfers:
     """Finds out what targets have yet to see, and has them see it.
 
     Args:
         announced: the plan's transfers, with the images of each part as they were announced.
+        ended: called with each target's turn that is over.
+
+    Attributes:
+        computed: predictions that were stored.
     """
 
     def __init__(
         self,
         session: Session,
-        models: ModelCache,
+        executor: Executor,
         announced: Sequence[tuple[Forwards, int]],
+        ended: Callable[[TransferTurn], None],
     ) -> None:
-        self._plan, self._models = session.resolved.plan, models
-        self._writer, self._progress = session.writer, session.progress
-        self._db, self._keys, self._announced = session.writer.db, session.images.keys, announced
+        self._session, self._plan = session, session.resolved.plan
+        self._executor, self._ended = executor, ended
+        self._db, self._announced = session.writer.db, announced
         self._retry = session.settings.retry_errors
-        self._fail_fast = session.settings.fail_fast
-        self._work = TargetWork(session, models)
         self._missing: Counter[str] = Counter()
         self._dropped: list[int] = []
-
-    @property
-    def computed(self) -> int:
-        """Predictions that were stored."""
-        return self._work.computed
+        self.computed = 0
 
     def do(self, sources: Sequence[Cell]) -> None:
-        """Show the candidates of ``sources``, attack cells, to every model of the plan.
-
-        Raises:
-            FailFast: a model failed, and that is the end.
-        """
+        """Show the candidates of ``sources``, attack cells, to every model of the plan."""
         tasks = self._tasks(sources)
         self._count_settled(sources, tasks)
         tasks = self._by_residency([task for task in tasks if task.images])
         for task in tasks:
             self._missing[task.target.model.name] += task.images
-        readable = [task.readable for task in tasks]
-        busy = [task for task in readable if task.images]
-        for task, after in itertools.zip_longest(busy, busy[1:]):
-            name, before = task.target.model.name, self.computed
-            failed = self._work.do(task, after.target.model.name if after else None)
-            self._missing[name] -= self.computed - before
-            if failed and self._fail_fast:
-                raise FailFast(name)
+        busy = [readable for task in tasks if (readable := task.readable).images]
+        names = [task.target.model.name for task in busy]
+        turns = [
+            TransferTurn(self._session, task, after)
+            for task, after in itertools.zip_longest(busy, names[1:])
+        ]
+        drive(turns, self._executor, self._count)
+
+    def _count(self, turn: TransferTurn) -> None:
+        self.computed += turn.computed
+        self._missing[turn.model] -= turn.computed
+        self._ended(turn)
 
     def stream(self, sources: Sequence[Cell]) -> None:
         """As `do`; then the sets of ``sources`` are dropped."""
@@ -72,12 +68,12 @@ class TransferWork:
         for cell in sources:
             kept = sum(row.file is not None for row in candidates(self._db, cell.key))
             self._dropped += [kept] if kept else []
-        self._writer.drop_sets(cell.key for cell in sources)
+        self._session.writer.drop_sets(cell.key for cell in sources)
 
     def say_dropped(self) -> None:
         """Say what a model that comes later will cost."""
         if self._dropped:
-            self._progress.say(
+            self._session.progress.say(
                 f"{len(self._dropped)} sets are not kept: for another model their"
                 f" {sum(self._dropped)} images will be attacked again"
             )
@@ -95,7 +91,7 @@ class TransferWork:
                 lines.append(f"{model.name}: transfers: {', '.join(parts)}")
         return lines
 
-    def _tasks(self, sources: Sequence[Cell]) -> list[Task]:
+    def _tasks(self, sources: Sequence[Cell]) -> list[Showing]:
         """What each model has yet to see of ``sources``."""
         found = {cell.key: self._candidates(cell) for cell in sources}
         pairs = [pair for key in found for pair in self._plan.pairs_by_source.get(key, ())]
@@ -112,17 +108,17 @@ class TransferWork:
             rows = [row for row in attacked.values() if row.key not in done]
             clean.setdefault(key, []).append((each, rows))
         return [
-            Task(members[0][0].target, members, clean.get(key, []))
+            Showing(members[0][0].target, members, clean.get(key, []))
             for key, members in shown.items()
         ]
 
     def _candidates(self, cell: Cell) -> list[Candidate]:
         """The candidates of the plan's images."""
-        wanted = {self._keys[image.id] for image in cell.images}
+        wanted = {self._session.images.keys[image.id] for image in cell.images}
         found = candidates(self._db, cell.key)
         return [row for row in found if row.key in wanted]
 
-    def _count_settled(self, sources: Sequence[Cell], tasks: Sequence[Task]) -> None:
+    def _count_settled(self, sources: Sequence[Cell], tasks: Sequence[Showing]) -> None:
         """What was announced and turned out to be nothing to do counts as done."""
         chosen = {cell.key for cell in sources}
         most = sum(
@@ -130,9 +126,9 @@ class TransferWork:
             for each, count in self._announced
             if (each.source if isinstance(each, Pair) else each.sources[0]).key in chosen
         )
-        self._progress.advance(images=max(0, most - sum(task.images for task in tasks)))
+        self._session.progress.advance(images=max(0, most - sum(task.images for task in tasks)))
 
-    def _by_residency(self, tasks: list[Task]) -> list[Task]:
+    def _by_residency(self, tasks: list[Showing]) -> list[Showing]:
         """Models in memory first, the last used one before all."""
-        resident = {name: place for place, name in enumerate(self._models.resident)}
+        resident = {name: place for place, name in enumerate(self._executor.resident)}
         return sorted(tasks, key=lambda task: -resident.get(task.target.model.name, -1))

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness import sealed
 from harness.errors import StoreError
 from harness.identity import file_sha256
-from harness.store import sealed
+from harness.sealed import REPAIR, problem
 from harness.store.database import file_errors, path_of, transaction
-from harness.store.sealed import problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 ROLL_BYTES = 256 * 2**20
 """A shard of this size is sealed and a new one begun: what is damaged is lost as a whole."""
-
-REPAIR = (
-    "restore the file; or `harness verify --repair` forgets it, and a run makes its images again"
-)
 
 _OWN = re.compile(r"[0-9a-f]{64}\.safetensors|open/[0-9a-f]{64}\.shard")
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.sealed import problem
 from harness.store.artifacts import folder_of
 from harness.store.database import file_errors, path_of, transaction
-from harness.store.sealed import problem
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

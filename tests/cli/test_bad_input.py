@@ -373,7 +373,7 @@ def test_lack_of_memory_halves_the_batch_is_said_and_recorded(harness, overlay, 
         patch.setattr(PixelClassifier, "forward", starved)
         done = harness(*run, "--batch-size", 32)
     assert done.code == 0, done.err
-    assert "out of memory, going on with batches of 8" in done.err
+    assert "out of memory, retrying with batch size 8" in done.err
     query = "SELECT cell_key, image_id, status, round(linf, 4) FROM samples ORDER BY 1, 2"
     found = []
     for name in ("roomy.db", "harness.db"):

@@ -23,7 +23,7 @@ def test_a_halved_batch_size_is_where_the_models_next_attack_begins(harness, ove
     only = ("--suite", "small", "--models", "digits-alexnet", "--attacks", "fgsm*", "--limit", 16)
     done = harness("run", "--registry", overlay, *only, "--batch-size", 16)
     assert done.code == 0, done.err
-    said = re.findall(r"going on with batches of (\d+)", done.err)
+    said = re.findall(r"retrying with batch size (\d+)", done.err)
     assert said == ["8", "4"], "once for the model, not once for each attack"
     assert [size for size in sizes if size > 4] == [16, 8]
     with sqlite3.connect("harness.db") as connection:

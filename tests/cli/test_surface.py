@@ -158,7 +158,7 @@ def test_without_the_candidate_an_image_has_a_reason_until_it_is_there(run):
     assert rows
     for status, error in rows:
         assert status == "error"
-        assert error.startswith("no kept candidate of fgsm epsilon=0.1; run the attack")
+        assert error.startswith("no saved example of fgsm epsilon=0.1; run the attack")
         assert "\n" not in error
     assert run("--limit", 2, "--retry-errors").code == 0
     assert not query("SELECT 1 FROM measured WHERE status = 'error'")

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from harness.engine import device
-from harness.execute import run as schedule
-from harness.execute.executors import processes as crew
-from harness.execute.executors.processes import WORTH, Orders, WorkerProcesses, sensible
+from harness.execute.executors import processes
+from harness.execute.executors.processes import WORTH, Processes, sensible
+from harness.execute.model_cache import Loadable
+from harness.execute.worker import WorkerSettings
+from harness.planning import NumericPolicy
 from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.prepare import prepare
@@ -116,7 +119,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(suite, tmp_path
     os.kill(members[0], signal.SIGKILL)
     _, err = run.communicate(timeout=120)
     assert run.returncode == 0, err
-    assert "its process ended (exit code -9); another one goes on" in err
+    assert "worker process died (exit code -9); another one computes the rest" in err
     assert "183 images computed in 12 cells, 0 found" in err
     assert query(tmp_path / "harness.db", "SELECT count(*) FROM outcomes") == [(3 * 18,)]
     assert not query(tmp_path / "harness.db", "SELECT 1 FROM attempts WHERE status = 'running'")
@@ -190,11 +193,13 @@ def test_a_model_that_kills_its_processes_fails_with_the_reason(suite, tmp_path)
     until(kill_all_of_them)
     _, err = run.communicate()
     assert run.returncode == 1
-    assert "digits-vgg16: its process ended twice (exit code -9)" in err
+    assert "digits-vgg16: worker process died twice (exit code -9)" in err
     assert "Traceback" not in err
     assert query(tmp_path / "harness.db", "SELECT status, exit_code FROM runs") == [("failed", 1)]
     reasons = "SELECT DISTINCT error FROM attempts WHERE status = 'failed'"
-    assert query(tmp_path / "harness.db", reasons) == [("its process ended twice (exit code -9)",)]
+    assert query(tmp_path / "harness.db", reasons) == [
+        ("worker process died twice (exit code -9)",)
+    ]
 
 
 def resolved(suite):
@@ -203,16 +208,25 @@ def resolved(suite):
 
 def test_what_cannot_travel_is_a_type_error(suite):
     whole = resolved(suite)
-    whole.metrics["success"].lock = open(os.devnull)  # noqa: SIM115, PTH123
-    orders = Orders(whole, Path("none.db"), torch.device("cpu"), None, {}, 1, threads=1)
-    with pytest.raises(TypeError, match="cannot pickle"):
-        WorkerProcesses(2, orders)
-    whole.metrics["success"].lock.close()
+    (component, *_), (loader, spec) = whole.plan.models, whole.models["digits-alexnet"]
+    loader.lock = open(os.devnull)  # noqa: SIM115, PTH123
+    settings = WorkerSettings(
+        dataset=whole.dataset,
+        models={component.name: Loadable(component, loader, spec)},
+        attacks=whole.attacks,
+        measurements=whole.measurements,
+        policy=NumericPolicy(),
+        device=torch.device("cpu"),
+        batch_size=None,
+    )
+    with pytest.raises(TypeError, match="cannot pickle"), Processes(2) as executor:
+        executor.start(settings)
+    loader.lock.close()
 
 
 def test_as_many_as_help(suite, monkeypatch):
     plan = resolved(suite).plan
-    monkeypatch.setattr(crew, "usable_cores", lambda: 8)
+    monkeypatch.setattr(processes, "usable_cores", lambda: 8)
     cpu = torch.device("cpu")
 
     def many(images: int) -> dict[str, list[str]]:
@@ -228,18 +242,19 @@ def test_as_many_as_help(suite, monkeypatch):
 def test_threads_are_shared_among_the_processes_that_there_are(harness, suite, monkeypatch):
     seen = []
 
-    class Refused:
-        def __init__(self, count, orders):
-            seen.append((count, orders.threads))
-            raise TypeError("as if it could not be pickled")
+    def dumps(settings):
+        seen.append(settings.threads)
+        raise TypeError("as if it could not be pickled")
 
-    monkeypatch.setattr(schedule, "WorkerProcesses", Refused)
+    monkeypatch.setattr(processes, "pickle", SimpleNamespace(dumps=dumps))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
     monkeypatch.setattr(device, "usable_cores", lambda: 8)
     models = ("--models", "digits-alexnet,digits-mobilenet_v1_025", "--limit", 1)
     run = ("run", "--registry", suite, "--suite", "crew", "--attacks", "ifgsm")
-    assert harness(*run, *models, "--workers", 8).code == 0
-    assert seen == [(2, 3)]
+    done = harness(*run, *models, "--workers", 8)
+    assert done.code == 0
+    assert "one model at a time: worker processes cannot receive it: TypeError: as if" in done.err
+    assert seen == [3]  # of six, for two models
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "two"])

@@ -66,7 +66,7 @@ def test_a_deadly_image_is_left_out_after_two_deaths(what, component, run, tmp_p
     ended, said = run(component, f"deadly {what}")
     assert ended == 1, said
     assert "image 2" in said
-    assert "left out, for 2 processes died of it" in said
+    assert "left out, for 2 processes died on it" in said
     with sqlite3.connect(tmp_path / "toy.db") as db:
         rows = db.execute(
             "SELECT images.name, status FROM outcomes JOIN images ON images.id = image_id"

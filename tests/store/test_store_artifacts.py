@@ -13,12 +13,13 @@ import store_toy as toy
 from safetensors.numpy import load_file, save_file
 
 from harness.errors import StoreError
+from harness.sealed import read_rows
 from harness.store import artifacts
 from harness.store.artifacts import folder_of, load
 from harness.store.database import reading
 from harness.store.export import export
 from harness.store.merge.merge import merge
-from harness.store.read.candidates import candidates, read_pixels
+from harness.store.read.candidates import candidates
 from harness.store.write.writer import Writer
 
 KEY = toy.toy_plan().cells[1].key
@@ -88,15 +89,15 @@ def test_a_file_that_changed_is_not_read(path):
     whole = file.read_bytes()
     with reading(path) as db:
         candidate = candidates(db, KEY)[0]
-        assert read_pixels([candidate]).shape == (1, *toy.SHAPE)
+        assert read_rows([candidate.saved]).shape == (1, *toy.SHAPE)
         file.write_bytes(whole[:-4] + b"\0\0\0\0")
-        for look in (lambda: load(db, 1, 0), lambda: read_pixels([candidate])):
+        for look in (lambda: load(db, 1, 0), lambda: read_rows([candidate.saved])):
             with pytest.raises(
                 StoreError, match=rf"{name}: .*is damaged.*`harness verify --repair`"
             ):
                 look()
         file.write_bytes(whole)
-        assert read_pixels([candidate]).shape == load(db, 1, 0)[None].shape
+        assert read_rows([candidate.saved]).shape == load(db, 1, 0)[None].shape
 
 
 def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(path):
@@ -121,7 +122,7 @@ def test_each_file_is_hashed_once(path, monkeypatch):
             sealed, "file_sha256", lambda file: hashed.append(file) or file.name.split(".")[0]
         )
         for _ in range(3):
-            read_pixels(candidates(writer.db, KEY))
+            read_rows([each.saved for each in candidates(writer.db, KEY)])
             load(writer.db, 1, 0)
     assert len(hashed) == 1
 

@@ -1,23 +1,18 @@
-"""Saved adversarial examples, one batch at a time: where each lies, and their pixels."""
+"""Saved adversarial examples: of which images there are any, and where each lies."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from harness.api import ImageKey
-from harness.errors import StoreError
-from harness.store.artifacts import REPAIR, folder_of
+from harness.sealed import SavedRow
+from harness.store.artifacts import folder_of
 from harness.store.columns import JUDGED, RETRYABLE
 from harness.store.database import file_errors, path_of
-from harness.store.sealed import problem
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from sqlite_utils import Database
 
 
@@ -40,6 +35,11 @@ class Candidate:
     predicted: int
     file: Path | None
     row: int | None
+
+    @property
+    def saved(self) -> SavedRow | None:
+        """Where the pixels are; None where they are not."""
+        return None if self.file is None or self.row is None else SavedRow(self.file, self.row)
 
 
 def candidates(db: Database, cell_key: str) -> list[Candidate]:
@@ -83,52 +83,3 @@ def unattacked(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageK
         [cell_key, retry_errors],
     )
     return set(map(ImageKey._make, rows))
-
-
-def read_pixels(chosen: Sequence[Candidate]) -> NDArray[np.float32]:
-    """The candidates' pixels, float32 (n, channels, height, width): neighbours in a file at once.
-
-    Any thread may call it.
-
-    Raises:
-        StoreError: a file is gone or damaged.
-    """
-    parts: list[NDArray[np.float32]] = []
-    start = 0
-    for end in range(1, len(chosen) + 1):
-        if end == len(chosen) or not _neighbours(chosen[end - 1], chosen[end]):
-            parts.append(_read(chosen[start], end - start))
-            start = end
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def is_intact(candidate: Candidate) -> bool:
-    """Whether the candidate's file is there and what it was; read once in a process."""
-    return candidate.file is not None and problem(candidate.file, candidate.file.stem) is None
-
-
-def _neighbours(one: Candidate, other: Candidate) -> bool:
-    assert one.row is not None
-    return one.file == other.file and other.row == one.row + 1
-
-
-def _read(first: Candidate, count: int) -> NDArray[np.float32]:
-    """``count`` rows of a sealed file, from that of ``first`` on."""
-    from safetensors import SafetensorError, safe_open
-
-    assert first.file is not None
-    assert first.row is not None
-    if wrong := problem(first.file, first.file.stem):  # its name is its hash
-        raise StoreError(f"saved images: the file {wrong}", where=str(first.file), hint=REPAIR)
-    try:
-        with safe_open(first.file, framework="numpy") as file:
-            rows: NDArray[np.float32] = file.get_slice("images")[first.row : first.row + count]
-    except (OSError, SafetensorError, ValueError, IndexError) as error:
-        raise StoreError(
-            f"saved images cannot be read ({error})",
-            where=str(first.file),
-            hint=REPAIR,
-        ) from error
-    if len(rows) != count:
-        raise StoreError("holds fewer images than the database says", where=str(first.file))
-    return rows

@@ -1,0 +1,151 @@
+"""A worker: does shards, one after the other, and knows no database.
+
+The same one works in this process and in others; see `harness.execute.executors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+import torch
+
+from harness.api import AttackParameters, Dataset, Measurement
+from harness.engine import exact
+from harness.engine.device import default_batch_size
+from harness.engine.workers import Workers
+from harness.execute.events import Began, Event, Failed, Tried, Unusable, Watch
+from harness.execute.failure import failure
+from harness.execute.images import Images
+from harness.execute.model_cache import Loadable, model_cache
+from harness.execute.shards import AttackTask, CleanTask, MeasurementTask, Shard, TransferTask
+from harness.execute.tasks import Present, attacked, measured, predicted
+from harness.execute.transfer_task import shown
+from harness.execute.trials import try_model
+from harness.planning import NumericPolicy
+from harness.resolve.classes import must_fit
+from harness.terminal import named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What all shards of a run have in common; it is pickled.
+
+    Attributes:
+        models: by name; ``attacks`` and ``measurements`` by label.
+        batch_size: None: a default for the device and the image size.
+        threads: torch's own; None: as they are.
+        fits: processes for the later parts of measurements; None: as many as help.
+    """
+
+    dataset: Dataset
+    models: Mapping[str, Loadable]
+    attacks: Mapping[str, AttackParameters]
+    measurements: Mapping[str, Measurement]
+    policy: NumericPolicy
+    device: torch.device
+    batch_size: int | None
+    threads: int | None = None
+    fits: int | None = None
+
+
+class Worker:
+    """Does shards; a context that leaves no thread or process behind.
+
+    Images and models stay in memory between shards.
+
+    Args:
+        images: those of the dataset; None: the worker reads its own.
+    """
+
+    def __init__(
+        self, settings: WorkerSettings, watch: Watch, images: Images | None = None
+    ) -> None:
+        self._settings, self._watch = settings, watch
+        self._images = images or Images(settings.dataset)
+        self._models = model_cache(settings.models, settings.policy, settings.device)
+        self._fits = Workers(settings.fits)
+        self._present: Present | None = None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._present = None
+        with self._models, self._fits:
+            pass
+
+    @property
+    def resident(self) -> tuple[str, ...]:
+        """The names of the models in memory, the least recently used first."""
+        return self._models.resident
+
+    def work(self, shard: Shard) -> Generator[Event, None, None]:
+        """Do ``shard``: yields its results as they are found.
+
+        Raises nothing of its own: what fails is an event.
+        """
+        try:
+            present = yield from self._ready(shard)
+        except Exception as error:
+            self._watch.idle()
+            yield Unusable(failure(error))
+            return
+        yield Began(present.size)
+        with named(shard.speaker):
+            try:
+                for event in self._do(shard, present):
+                    yield from present.news()
+                    yield event
+            except Exception as error:  # whatever it was, other shards are not concerned
+                yield from present.news()
+                yield Failed(failure(error))
+            self._watch.idle()
+
+    def _ready(self, shard: Shard) -> Generator[Event, None, Present]:
+        """The shard's model, loaded and tried."""
+        present, settings = self._present, self._settings
+        if present is None or present.name != shard.model:
+            self._present = present = None  # so that its memory can be freed
+            model = settings.models[shard.model]
+            plugin = model.component.about["plugin"]
+            self._watch.call(f"the loading of {shard.model} (plugin {plugin})")
+            must_fit(model.spec.classes, settings.dataset)
+            loaded = self._models.use(shard.model, shard.next_model)
+            trial = try_model(loaded, shard.trial, self._images, self._models.evict_others)
+            if trial is not None:
+                yield Tried(trial)
+            asked = settings.policy.rows or settings.batch_size
+            self._present = present = Present(
+                name=shard.model,
+                loaded=loaded,
+                images=self._images,
+                watch=self._watch,
+                rows=settings.policy.rows,
+                evict_others=self._models.evict_others,
+                size=asked or default_batch_size(settings.device, loaded.model.shape),
+            )
+        if not present.checked and not isinstance(shard.task, TransferTask):
+            exact.check(present.model)
+            present.checked = True
+        return present
+
+    def _do(self, shard: Shard, present: Present) -> Iterator[Event]:
+        task, settings = shard.task, self._settings
+        match task:
+            case CleanTask():
+                return predicted(task, present)
+            case AttackTask():
+                on_call = present.calling(shard)
+                return attacked(task, present, settings.attacks[task.attack], on_call)
+            case MeasurementTask():
+                measurement = settings.measurements[task.measurement]
+                return measured(task, present, measurement, self._fits, present.calling(shard))
+            case TransferTask():
+                return shown(task, present, settings.models)

@@ -1,0 +1,153 @@
+"""A worker alone: shards in, rows out, in this process and in others."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+
+from harness.execute.events import Attacked, Beat, Began, Predicted, Tried, Unusable
+from harness.execute.executors.executor import Done
+from harness.execute.executors.inline import Inline
+from harness.execute.executors.processes import Processes
+from harness.execute.images import Images
+from harness.execute.pending import everything, plan_images
+from harness.execute.run import worker_settings
+from harness.execute.session import Settings
+from harness.execute.shards import Facts, Shard, cut, speaker, task_groups
+from harness.plugins import installed
+from harness.registry import load
+from harness.resolve.prepare import prepare
+from harness.resolve.request import Request
+
+OVERLAY = """\
+suites:
+  tiny:
+    dataset: digits
+    models: [digits-alexnet]
+    images: 6
+    accuracy_images: 12
+    attacks:
+      - {attack: fgsm, goals: [untargeted, random], parameters: {epsilon: 0.1}, keep: true}
+    metrics: [success]
+"""
+
+
+class Watch:
+    """Notes what plugins are called for."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def call(self, what, images=()):
+        self.calls.append((what, list(images)))
+
+    def idle(self):
+        pass
+
+    def beat(self):
+        pass
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(OVERLAY)
+    resolved = prepare(Request(suite="tiny"), load([path]), installed())
+    settings = worker_settings(resolved, Settings(device=torch.device("cpu"), batch_size=4))
+    images = Images(resolved.dataset)
+    images.identify(plan_images(resolved.plan))
+    return resolved.plan, settings, images
+
+
+def shards(plan, images, clean):
+    """The shards of the clean pass, and of the attack when its ``clean`` predictions are known."""
+    left = everything(plan).cells
+    facts = Facts(keys=images.keys, clean={images.keys[row.image_id]: row for row in clean})
+    for cells in task_groups(plan.cells):
+        task, _ = cut(cells, left, facts)
+        yield Shard(
+            model=cells[0].model.name,
+            label=cells[0].label,
+            speaker=speaker(cells[0]),
+            task=task,
+            trial=tuple(images.keys)[:4],
+        )
+
+
+def done(executor, shard):
+    """All reports on ``shard``."""
+    executor.submit(shard)
+    found = []
+    while not found or not isinstance(found[-1], Done):
+        number, report = executor.next()
+        assert number == shard.number
+        found.append(report)
+    return found[:-1]
+
+
+def rows(reports, kind):
+    return [row for report in reports if isinstance(report, kind) for row in report.rows]
+
+
+def test_the_same_rows_here_and_in_another_process(tiny):
+    plan, settings, images = tiny
+    watch, found = Watch(), []
+    for executor in (Inline(watch, images), Processes(1)):
+        with executor:
+            executor.start(settings)
+            (first, _) = shards(plan, images, ())
+            clean = done(executor, first)
+            assert [type(each) for each in clean[:2]] == [Tried, Began]
+            predicted = rows(clean, Predicted)
+            (_, second) = shards(plan, images, predicted)
+            attacked = done(executor, second)
+            assert executor.resident == ("digits-alexnet",)
+            assert attacked[0] == Began(4), "the model is in memory, and was tried"
+            found.append((predicted, rows(attacked, Attacked)))
+    assert found[0] == found[1]
+    predicted, outcomes = found[0]
+    assert [row.image_id for row in predicted] == list(images.keys)
+    right = {row.image_id for row in predicted[:6] if row.correct}
+    assert sorted(row.image_id for row in outcomes) == sorted(2 * list(right))
+    assert watch.calls[0] == ("the loading of digits-alexnet (plugin frontier-harness:digits)", [])
+    told = [image for what, some in watch.calls if "fgsm" in what for image in some]
+    assert {image for _, image in told} == right
+
+
+def test_candidates_travel_with_the_rows_that_are_to_be_kept(tiny):
+    plan, settings, images = tiny
+    with Inline(Watch(), images) as executor:
+        executor.start(settings)
+        (first, _) = shards(plan, images, ())
+        (_, second) = shards(plan, images, rows(done(executor, first), Predicted))
+        for event in done(executor, second):
+            if isinstance(event, Attacked):
+                assert list(event.saved) == [row.image_id for row in event.rows]
+                assert event.candidates.shape == (len(event.rows), 3, 32, 32)
+                assert pickle.loads(pickle.dumps(event)).rows == event.rows
+            else:
+                assert isinstance(event, Began | Beat)
+
+
+def test_a_model_that_cannot_be_loaded_is_an_event_and_the_worker_lives_on(tiny):
+    plan, settings, images = tiny
+
+    class Raises:
+        def load(self, spec, device):
+            raise RuntimeError("no such network")
+
+    (name,) = settings.models
+    good = settings.models[name]
+    settings.models["broken"] = type(good)(good.component, Raises(), good.spec)
+    (first, _) = shards(plan, images, ())
+    broken = Shard(
+        model="broken", label="broken", speaker="model broken", task=first.task, trial=()
+    )
+    with Inline(Watch(), images) as executor:
+        executor.start(settings)
+        (only,) = done(executor, broken)
+        assert isinstance(only, Unusable)
+        assert "no such network" in only.error
+        assert rows(done(executor, first), Predicted)
