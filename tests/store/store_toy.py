@@ -43,7 +43,7 @@ def toy_plan(images=6, models=(MODEL,), goals=(Goal.RANDOM,), attacked=None, pol
         seed=0,
         policy=policy or NumericPolicy(),
     )
-    return Plan("toy", {"name": "toy"}, 0, cells, ("success",))
+    return Plan("toy", {"name": "toy", "attacks": []}, 0, cells, ("success",))
 
 
 def name(i):

@@ -37,7 +37,7 @@ def plan():
         seed=0,
         policy=NumericPolicy(),
     )
-    return Plan("toy", {"name": "toy"}, 0, cells)
+    return Plan("toy", {"name": "toy", "attacks": []}, 0, cells)
 
 
 @pytest.fixture
