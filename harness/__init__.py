@@ -14,11 +14,26 @@ from harness.version import __version__ as __version__
 if TYPE_CHECKING:
     from harness.library.attacking import attack as attack
     from harness.library.outcomes import AttackResult as AttackResult
+    from harness.library.results import StoredResults as StoredResults
+    from harness.library.results import StoredSuite as StoredSuite
+    from harness.library.results import results as results
+    from harness.library.running import plan as plan
+    from harness.library.running import run as run
+    from harness.library.tables import Table as Table
 
-_HOMES = {"attack": "attacking", "AttackResult": "outcomes"}
+_HOMES = {
+    "AttackResult": "outcomes",
+    "StoredResults": "results",
+    "StoredSuite": "results",
+    "Table": "tables",
+    "attack": "attacking",
+    "plan": "running",
+    "results": "results",
+    "run": "running",
+}
 """The public names, and the files of `harness.library` that hold them."""
 
-__all__ = ["AttackResult", "__version__", "attack"]
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

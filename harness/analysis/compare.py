@@ -16,7 +16,6 @@ from harness.analysis.results import SuiteResults, Trial
 from harness.analysis.statistics import Range, quantiles
 from harness.api import Status
 from harness.errors import ConfigError
-from harness.plugins import unknown
 from harness.store.read.cells import StoredCell
 from harness.store.read.rows import values
 
@@ -109,8 +108,7 @@ def compare(
     if not trials:
         raise suite.no_attacks()
     for name in (first, second):
-        if name not in suite.models:
-            raise unknown("model", name, suite.models, where=name, listed=True)
+        suite.known_model(name)
     if first == second:
         raise ConfigError("a model cannot be compared with itself", where=first)
     pair, base = (first, second), trials[0]

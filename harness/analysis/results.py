@@ -229,6 +229,14 @@ class SuiteResults:
             f"suite {self.name!r} has no attacks", hint="its models can only be listed"
         )
 
+    def known_model(self, name: str) -> None:
+        """
+        Raises:
+            ConfigError: the suite has no such model.
+        """
+        if name not in self.models:
+            raise unknown("model", name, self.models, where=name, listed=True)
+
     def trial(self, attack: str | None = None, goal: str | None = None) -> Trial:
         """The attack and goal asked for, or the default ones.
 

@@ -106,8 +106,11 @@ class AttackResult:
 
     def table(self) -> Table:
         """The outcomes, one row per image."""
+        return Table(present(FIELDS, self._rows()))
+
+    def _rows(self) -> list[dict[str, Any]]:
         names = ("status", "clean", "target", "predicted", "margin", *NORMS)
-        rows = [
+        return [
             {
                 "image": number,
                 **{name: _plain(getattr(self, name)[number]) for name in names},
@@ -117,7 +120,6 @@ class AttackResult:
             }
             for number in range(len(self))
         ]
-        return Table(present(FIELDS, rows, title="outcomes"))
 
     def to_pandas(self) -> Any:
         """The outcomes as a pandas DataFrame, one row per image; see `Table.to_pandas`."""
@@ -133,11 +135,10 @@ class AttackResult:
         )
 
     def _shown(self) -> Table:
-        rows, left = self.table().rows[:SHOWN], len(self) - SHOWN
-        fields = [each for each in FIELDS if any(row[each.key] is not None for row in rows)]
+        rows, left = self._rows()[:SHOWN], len(self) - SHOWN
+        fields = [f for f in FIELDS if any(row[f.key] is not None for row in rows)]
         more = [f"... and {left} more"] if left > 0 else []
-        notes = [*more, *self.notes]
-        return Table(present(fields, rows, title=self.summary, notes=notes))
+        return Table(present(fields, rows, title=self.summary, notes=[*more, *self.notes]))
 
     def __repr__(self) -> str:
         return repr(self._shown())
@@ -153,11 +154,13 @@ def _number(value: float) -> str:
 FIELDS: tuple[Field[Mapping[str, Any]], ...] = (
     Field("image", "image", numeric=True),
     Field("status", "status"),
-    Field("clean", "clean", numeric=True),
-    Field("target", "target", numeric=True),
-    Field("predicted", "predicted", numeric=True),
-    Field("margin", "margin", show=_number, numeric=True),
-    *(Field(norm, norm, show=_number, numeric=True) for norm in NORMS),
+    Field("clean", "clean", "class predicted before the attack", numeric=True),
+    Field("target", "target", "class to reach", numeric=True),
+    Field("predicted", "predicted", "class of the adversarial image", numeric=True),
+    Field(
+        "margin", "margin", "in logits; positive: the goal is reached", show=_number, numeric=True
+    ),
+    *(Field(norm, norm, "distortion", show=_number, numeric=True) for norm in NORMS),
     Field("forwards", "forward passes", numeric=True),
     Field("backwards", "backward passes", numeric=True),
     Field("error", "error"),

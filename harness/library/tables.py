@@ -3,43 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from harness.api import MissingError
-from harness.report.presentation import Cell, Column, Presentation
+from harness.report.presentation import Cell, Column, Drawing, Presentation
+from harness.report.text import render
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Table(Sequence[Mapping[str, Any]]):
-    """Rows by key, as ``--format json`` prints them; ``presented`` is how they are shown.
+    """Rows by key, as the same command prints them with ``--format json``.
 
-    A sequence of mappings: ``table[0]["model"]``.
+    A sequence of mappings, so ``table[0]["model"]`` is a value; printed, it is the table that
+    people read, with its notes.
+
+    Attributes:
+        presentation: what is shown.
     """
 
-    presented: Presentation
-
-    @property
-    def rows(self) -> Sequence[Mapping[str, Any]]:
-        return self.presented.records
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What the columns do not say, one line each."""
-        return self.presented.notes
+    def __init__(self, presentation: Presentation) -> None:
+        self.presentation = presentation
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.presentation.records)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.rows[index]
+        return self.presentation.records[index]
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        return iter(self.rows)
+        return iter(self.presentation.records)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the columns do not say, one line each."""
+        return self.presentation.notes
 
     def to_pandas(self) -> DataFrame:
         """The rows as a pandas DataFrame, one column per key.
@@ -51,30 +53,41 @@ class Table(Sequence[Mapping[str, Any]]):
             from pandas import DataFrame
         except ImportError as error:
             raise MissingError("pandas is not installed", hint="pip install pandas") from error
-        return DataFrame([dict(row) for row in self.rows])
+        return DataFrame([dict(row) for row in self])
 
     def __repr__(self) -> str:
-        from click import unstyle
-
-        from harness.report.text import render
-
-        shown = self.presented if self.rows else replace(self.presented, columns=())
-        return unstyle(render(shown, "table"))
+        return click.unstyle(render(self.presentation, "table"))
 
     def _repr_html_(self) -> str:
-        shown = self.presented
-        heads = "".join(f"<th>{escape(column.heading)}</th>" for column in shown.columns)
-        rows = "".join(
-            "<tr>" + "".join(map(_html, row, shown.columns)) + "</tr>" for row in shown.rows
-        )
-        notes = "".join(f"<p>{escape(note)}</p>" for note in shown.notes)
-        return (
-            f"<table><caption>{escape(shown.title)}</caption><thead><tr>{heads}</tr></thead>"
-            f"<tbody>{rows}</tbody></table>{notes}"
-        )
+        return _html(self.presentation)
 
 
-def _html(cell: Cell, column: Column) -> str:
-    align = ' style="text-align: right"' if column.numeric else ""
-    text = "–" if cell.plain is None else cell.plain
-    return f"<td{align}>{escape(text)}</td>"
+def _html(found: Presentation) -> str:
+    title = f"<p>{escape(found.title)}</p>" if found.title else ""
+    notes = "".join(f"<p>{escape(note)}</p>" for note in found.notes)
+    parts = [_html(part) if isinstance(part, Presentation) else _pre(part) for part in found.parts]
+    return "".join([title, _grid(found.columns, found.rows), *parts, notes])
+
+
+def _grid(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> str:
+    if not columns:
+        return ""
+    heads = "".join(
+        f'<th title="{escape(column.meaning)}">{escape(column.heading)}</th>' for column in columns
+    )
+    lines = (
+        "".join(_cell(column, cell) for column, cell in zip(columns, row, strict=True))
+        for row in rows
+    )
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(column: Column, cell: Cell) -> str:
+    align = "right" if column.numeric else "left"
+    text = "–" if cell.plain is None else escape(cell.plain)
+    return f'<td style="text-align: {align}" title="{escape(cell.full)}">{text}</td>'
+
+
+def _pre(drawing: Drawing) -> str:
+    return f"<pre>{escape(click.unstyle(drawing.drawn('table')))}</pre>"

@@ -161,3 +161,14 @@ def last_error(db: Connection, cells: Sequence[int]) -> str | None:
         if row is not None:
             return str(row[0])
     return None
+
+
+def samples(db: Connection, cells: Sequence[int]) -> tuple[list[str], list[tuple[object, ...]]]:
+    """The columns and rows of the view ``samples`` for the outcomes of ``cells``."""
+    marks = ", ".join("?" * len(cells))
+    found = db.execute(
+        "SELECT * FROM samples WHERE cell_key IN"
+        f" (SELECT key FROM cells WHERE id IN ({marks})) ORDER BY cell_key, image_id",
+        list(cells),
+    )
+    return [column[0] for column in found.description], found.fetchall()

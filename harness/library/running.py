@@ -1,0 +1,140 @@
+"""``harness.run`` and ``harness.plan``: a suite from Python."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import signals
+from harness.library.tables import Table
+from harness.plugins import installed
+from harness.registry.load import load
+from harness.report.presentation import Field, present
+from harness.resolve.prepare import draft, prepare
+from harness.resolve.request import Request, named_goals, with_stored_names
+
+if TYPE_CHECKING:
+    from harness.display import DisplayKind
+    from harness.execute.run import Summary
+
+
+def run(
+    suite: str,
+    *,
+    db: str | Path = "harness.db",
+    device: str = "auto",
+    progress: DisplayKind = "auto",
+    registry: Sequence[str | Path] = (),
+    **selected: Any,
+) -> Summary:
+    """Run a suite, or resume it: what ``db`` holds already is not computed again.
+
+    Images that fail do not raise: the summary's ``failures`` name them.
+
+    Args:
+        suite: a name of the registry, or of a file of ``registry``.
+        db: the database; made where there is none.
+        progress: how progress is shown on stderr.
+        registry: overlays of the built-in registry.
+        **selected: what of the suite; see `selection`.
+
+    Raises:
+        HarnessError: as on the command line: a wrong name, weights or data that are missing, a
+            database that is busy. KeyboardInterrupt: the same call resumes the run.
+    """
+    from harness.display import make_display
+    from harness.engine.device import resolve_device
+    from harness.execute.run import run as run_plan
+    from harness.execute.session import Settings
+    from harness.store.write.writer import Writer
+
+    path, command = Path(db), ["harness.run", suite, *sys.argv]
+    asked = with_stored_names(selection(suite, **selected), path)
+    catalog, settings = installed(), Settings(device=resolve_device(device), batch_size=None)
+    with signals.handled(), make_display(progress) as display:
+        resolved = prepare(
+            asked,
+            load([Path(file) for file in registry]),
+            catalog,
+            say=display.say,
+            progress=display.download,
+        )
+        with Writer.open(path, command=command) as writer:
+            return run_plan(resolved, catalog, writer, display, settings, command=command)
+
+
+def plan(
+    suite: str,
+    *,
+    db: str | Path = "harness.db",
+    registry: Sequence[str | Path] = (),
+    **selected: Any,
+) -> Table:
+    """The cells of a suite, one row per model, attack and goal, with what is left to compute.
+
+    Arguments and errors as of `run`; weights need not be here, images do.
+    """
+    from harness.execute.pending import pending_in
+
+    path = Path(db)
+    asked = with_stored_names(selection(suite, **selected), path)
+    resolved = draft(asked, load([Path(file) for file in registry]), installed()).resolved
+    left = pending_in(path, resolved.plan, resolved.dataset, retry_errors=False)
+    rows = [
+        {
+            "cell_key": cell.key,
+            "model": cell.model.name,
+            "task": cell.task.label if cell.task else "clean",
+            "goal": cell.goal and str(cell.goal),
+            "images": len(cell.images),
+            "pending": len(left.cells[cell.key]),
+        }
+        for cell in resolved.plan.cells
+    ]
+    return Table(present(CELLS, rows, title=f"suite {suite}"))
+
+
+CELLS: tuple[Field[Mapping[str, Any]], ...] = (
+    Field("cell_key"),
+    Field("model", "model"),
+    Field("task", "attack or measurement"),
+    Field("goal", "goal"),
+    Field("images", "images", numeric=True),
+    Field("pending", "pending", numeric=True),
+)
+
+
+def selection(
+    suite: str,
+    *,
+    models: Sequence[str] = (),
+    attacks: Sequence[str] = (),
+    goals: Sequence[str] = (),
+    limit: int | None = None,
+    seed: int | None = None,
+    data: Mapping[str, str | Path] | None = None,
+) -> Request:
+    """What of a suite to run; nothing given means all that the suite says.
+
+    Args:
+        models: names or globs; LOADER:MODEL adds any other model, such as ``onnx:FILE``.
+        attacks: names or globs of attacks and measurements.
+        goals: such as ``untargeted`` and ``random``.
+        limit: the maximum number of images per cell.
+        seed: instead of the suite's.
+        data: paths of datasets by name.
+
+    Raises:
+        ConfigError: there is no such goal.
+    """
+    return Request(
+        suite=suite,
+        models=models,
+        attacks=attacks,
+        goals=named_goals(goals),
+        limit=limit,
+        seed=seed,
+        data={name: Path(place) for name, place in (data or {}).items()},
+    )
