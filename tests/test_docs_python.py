@@ -1,0 +1,50 @@
+"""Python in the documentation is executed as it stands, from top to bottom of each page."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "docs" / "python.md", ROOT / "README.md"]
+GIVEN = """\
+import torch
+model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 10))
+images = torch.rand(16, 3, 8, 8)
+labels = model(images).argmax(1)
+"""
+"""What a reader of the README has: a model, images and labels."""
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page, tmp_path):
+    program = "\n".join([GIVEN, *blocks(page)])
+    if page.name == "README.md":
+        (tmp_path / "first.py").write_text(RUN)
+        subprocess.run([sys.executable, "first.py"], cwd=tmp_path, check=True)
+    (tmp_path / "page.py").write_text(program)
+    done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert blocks(page)
+
+
+RUN = """\
+import harness
+harness.run("digits18", models=["digits-mobilenet*"], attacks=["fgsm", "cw*"], limit=4)
+"""
+"""The database that the README reads."""
+
+
+def test_the_tour_runs():
+    tour = ROOT / "examples" / "from_python.py"
+    done = subprocess.run([sys.executable, tour], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "images are broken" in done.stdout
