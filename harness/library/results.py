@@ -14,6 +14,7 @@ from harness.analysis.results import Results, SuiteResults
 from harness.analysis.transfer.cells import Denominator
 from harness.analysis.transfer.matrix import View, transfer_matrix
 from harness.library.tables import Table
+from harness.plugins import installed
 from harness.report import compare as compared
 from harness.report import joint, transfer
 from harness.report import leaderboard as single
@@ -101,7 +102,7 @@ class StoredSuite:
             replicates=REPLICATES if intervals else None,
         )
         with self._read() as suite:
-            return Table(single.presentation(leaderboard.leaderboard(suite, choice)))
+            return Table(single.presentation(leaderboard.leaderboard(suite, choice, installed())))
 
     def joint(
         self,

@@ -86,7 +86,7 @@ def _grid(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> str:
 def _cell(column: Column, cell: Cell) -> str:
     align = "right" if column.numeric else "left"
     text = "–" if cell.plain is None else escape(cell.plain)
-    return f'<td style="text-align: {align}" title="{escape(cell.full)}">{text}</td>'
+    return f'<td style="text-align: {align}">{text}</td>'
 
 
 def _pre(drawing: Drawing) -> str:
