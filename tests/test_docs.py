@@ -94,3 +94,17 @@ def test_paths_exist(path):
     folders = r"(?:harness|plugins|tests|benchmarks|docs|examples)"
     for named in re.findall(rf"`({folders}/[\w./-]+)`", path.read_text()):
         assert (ROOT / named).exists(), f"{path.name} names {named}"
+
+
+def test_the_life_of_an_image_names_functions():
+    import importlib
+
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    life = text[text.index("## The life of an image") :].partition("\n## ")[0]
+    named = re.findall(r"`(harness[\w.]+):([\w.]+)`", life)
+    assert len(named) > 5
+    for module, function in named:
+        found = importlib.import_module(module)
+        for part in function.split("."):
+            found = getattr(found, part)
+        assert callable(found)
