@@ -107,12 +107,12 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(path):
         (name,) = files(path)
         (folder_of(path) / name).unlink()
         os.mkfifo(folder_of(path) / name)
-        with pytest.raises(StoreError, match=f"{name}: is no file"):
+        with pytest.raises(StoreError, match=f"{name}: is not a file"):
             load(writer.db, 1, 0)
 
 
 def test_each_file_is_hashed_once(path, monkeypatch):
-    from harness.store import sealed
+    from harness import sealed
 
     with Writer.open(path, command=["x"]) as writer:
         toy.keep_and_write(writer, toy.attempt(writer, toy.toy_plan()), KEY, 0, 1)
