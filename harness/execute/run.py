@@ -44,7 +44,7 @@ class Summary:
         transfers: predictions of transfers computed now.
         failures: one line for each cell that failed, is incomplete or holds invalid images.
         notes: what is not a failure, and should be known.
-        lost: files with kept images of the plan that are gone or damaged.
+        lost: files of saved adversarial examples that are missing or damaged.
     """
 
     run: int

@@ -50,7 +50,7 @@ Domain = tuple[float, float]
 
 
 def figure(boards: Sequence[Leaderboard], families: Sequence[str], names: Names) -> Figure | None:
-    """The charts of all metrics of the boards, one board per goal."""
+    """The charts of all metrics, one leaderboard per goal."""
     drawn: dict[tuple[str, str], list[Variant]] = {}
     for board in boards:
         for metric in board.columns:
