@@ -12,6 +12,12 @@ from harness.api import NORMS, Status
 
 ROOT = Path(__file__).parents[1]
 
+LONGEST = 400
+"""Lines of a file: one idea fits into fewer."""
+
+PARAMETERS = 8
+"""Of a function; more of them are an object that has no name yet."""
+
 SQL = re.compile(
     r"\s*(SELECT|INSERT (OR \w+ )?INTO|UPDATE \w+ SET|DELETE FROM|WITH \w+ |CREATE \w+|DROP \w+)\b"
 )
@@ -86,6 +92,13 @@ def circles() -> list[list[str]]:
     return found
 
 
+def functions(found: Sources) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for path, nodes in found.items():
+        for node in nodes:
+            if isinstance(node, ast.FunctionDef):
+                yield f"{path}:{node.lineno} {node.name}", node
+
+
 def strings(node: ast.AST) -> set[str] | None:
     """What a tuple, list or set holds, if it is text alone."""
     if not isinstance(node, ast.Tuple | ast.List | ast.Set) or not node.elts:
@@ -109,6 +122,36 @@ def collections(found: Sources) -> Iterator[tuple[str, set[str]]]:
 def test_no_two_files_import_each_other() -> None:
     """A circle cannot be read from either end, nor tested or moved apart."""
     assert circles() == []
+
+
+def test_files_are_short() -> None:
+    """Who looks for an idea reads a file, not a part of one."""
+    long = {path: len((ROOT / path).read_text("utf-8").splitlines()) for path in sources()}
+    assert {path: lines for path, lines in long.items() if lines > LONGEST} == {}
+
+
+def test_functions_have_few_parameters() -> None:
+    """Nine arguments in a row are passed on in nine places; click alone calls with more."""
+    others = {path: nodes for path, nodes in sources().items() if "harness/cli/" not in path}
+    many = []
+    for where, node in functions(others):
+        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        if len([each for each in given if each.arg not in ("self", "cls")]) > PARAMETERS:
+            many.append(where)
+    assert many == []
+
+
+def test_no_arguments_from_a_literal_tuple() -> None:
+    """``*(a, b, c)`` hides which argument is which from readers and type checkers."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path, nodes in sources().items()
+        for node in nodes
+        if isinstance(node, ast.Call)
+        for each in node.args
+        if isinstance(each, ast.Starred) and isinstance(each.value, ast.Tuple | ast.List)
+    ]
+    assert found == []
 
 
 def test_no_module_is_an_argument() -> None:
