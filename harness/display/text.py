@@ -23,7 +23,7 @@ def counts(progress: Progress) -> str:
 def to_do(cells: int, images: int) -> str:
     """What lies ahead."""
     parts = [f"{cells} cells"] if cells or not images else []
-    return ", ".join([*parts, f"{images} images to do"])
+    return ", ".join([*parts, f"{images} images pending"])
 
 
 def speed(progress: Progress) -> str:
