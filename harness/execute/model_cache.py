@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 
 import torch
 
@@ -118,12 +117,7 @@ class ModelCache:
     def __enter__(self) -> ModelCache:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """A load that has begun cannot be broken off: it is waited for."""
         if self._ahead is not None:
             with suppress(RuntimeError):  # an interrupt came before it was started

@@ -72,7 +72,7 @@ class ModelTurn(Turn):
 
     def _give_up(self, error: str) -> None:
         """Every pending cell gets an attempt that says so."""
-        said = f"{error} (plugin {self._clean_cell.model.about['plugin']})"
+        said = f"{error} (plugin {self._clean_cell.model.plugin})"
         left = [cell for cell in self._cells if self._left[cell.key]]
         self.failed = True
         self._fail(left, said)

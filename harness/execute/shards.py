@@ -177,7 +177,7 @@ def speaker(cell: Cell) -> str:
     """Whose prints a cell's work may hold."""
     if cell.task is None:
         return f"model {cell.model.name}"
-    return f"plugin {cell.task.component.about['plugin']}"
+    return f"plugin {cell.task.component.plugin}"
 
 
 def cut(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 
 import torch
 
@@ -71,12 +70,7 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._present = None
         with self._models, self._fits:
             pass
@@ -114,7 +108,7 @@ class Worker:
         if present is None or present.name != shard.model:
             self._present = present = None  # so that its memory can be freed
             model = settings.models[shard.model]
-            plugin = model.component.about["plugin"]
+            plugin = model.component.plugin
             self._watch.call(f"the loading of {shard.model} (plugin {plugin})")
             must_fit(model.spec.classes, settings.dataset)
             loaded = self._models.use(shard.model, shard.next_model)

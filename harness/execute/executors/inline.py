@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from types import TracebackType
 
 from harness.execute.events import Event, Watch
 from harness.execute.executors.executor import Done, Report
@@ -45,13 +44,8 @@ class Inline:
     def __enter__(self) -> Inline:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         if self._events is not None:
             self._events.close()
         if self._worker is not None:
-            self._worker.__exit__(kind, error, trace)
+            self._worker.__exit__(*raised)

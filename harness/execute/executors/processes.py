@@ -17,7 +17,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import cast
 
 import torch
@@ -41,7 +40,7 @@ WORTH = 500
 
 def sensible(plan: Plan, todo: Mapping[str, Sequence[str]], device: torch.device) -> int:
     """How many processes help: one where the device, the models or the work are not for more."""
-    small = all(math.prod(model.about["shape"]) <= SMALL for model in plan.models)
+    small = all(math.prod(model.shape) <= SMALL for model in plan.models)
     busy = [cell for cell in plan.cells if todo[cell.key]]
     images = sum(len(todo[cell.key]) for cell in busy if cell.task is not None)
     models = len({cell.model.name for cell in busy})
@@ -127,12 +126,7 @@ class Processes:
         self._folder = TemporaryDirectory(prefix="harness-")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """What they hold is stored, or is to be dropped."""
         for member in self._members.values():
             member.child.kill()
