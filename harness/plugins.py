@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 import pluggy
 
 from harness import hookspecs
-from harness.api import API_VERSION, ConfigError, PluginError
+from harness.api import API_VERSION, ConfigError, PluginError, did_you_mean
 from harness.contained import contained
 from harness.signals import stop_if_asked
 from harness.terminal import give_away, speaking
@@ -136,13 +135,10 @@ def unknown(
         listed: the error lists them itself; for a few.
     """
     names = list(names)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    others = (
-        f"there are: {', '.join(names)}"
-        if listed
-        else f"see {see or f'`harness {what.split()[-1]}s list`'}"
-    )
-    hint = f"did you mean {near[0]!r}?" if near else others
+    otherwise = f"see {see or f'`harness {what.split()[-1]}s list`'}"
+    if listed:
+        otherwise = f"there are: {', '.join(names)}"
+    hint = did_you_mean(name, names, otherwise)
     return ConfigError(f"unknown {what} {name!r}", where=where, hint=hint)
 
 
