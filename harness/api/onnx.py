@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_PROVIDERS = {"cuda": "CUDAExecutionProvider"}
-"""ONNX Runtime's execution provider on each kind of torch's devices but the CPU."""
 _SILENT = 4
 
 
@@ -77,8 +75,8 @@ def _provider(device: torch.device) -> tuple[str, dict[str, str]] | None:
     """The execution provider for ``device``, in IEEE fp32; None: the CPU's."""
     import onnxruntime
 
-    name = _PROVIDERS.get(device.type)
-    if name is None or name not in onnxruntime.get_available_providers():
+    name = f"{device.type.upper()}ExecutionProvider"
+    if device.type == "cpu" or name not in onnxruntime.get_available_providers():
         return None
     onnxruntime.preload_dlls()  # torch's own libraries
     return name, {
