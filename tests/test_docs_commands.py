@@ -120,7 +120,8 @@ def write_graph(path: Path) -> None:
     logits = helper.make_tensor_value_info("logits", floats, ["n", 1000])
     weight = helper.make_tensor("weight", floats, [1000, 3, 1, 1], [i / 3000 for i in range(3000)])
     graph = helper.make_graph(nodes, "one-layer", [image], [logits], [weight])
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    opsets = [helper.make_opsetid("", 17)]
+    save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
 
 
 @pytest.fixture
