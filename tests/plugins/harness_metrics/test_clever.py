@@ -190,7 +190,7 @@ def test_batch_size_and_batch_mates_change_nothing(curved, workers):
             for name, maxima in one.arrays.items():
                 np.testing.assert_allclose(maxima, other.arrays[name], rtol=1e-5)
             assert len({tuple(maxima) for maxima in one.arrays.values()}) == len(one.arrays)
-            assert one.forwards == other.forwards
+            assert one.passes.forwards == other.passes.forwards
     seeds = [Job(job.cell, "again", job.image, job.label, None, seed=99) for job in jobs[:1]]
     (other,) = measure_all(clever, curved, seeds, workers)
     assert all((other.arrays[name] != maxima).any() for name, maxima in wide[0].arrays.items())
@@ -212,7 +212,7 @@ def test_the_sequential_stop_saves_batches_and_changes_none_of_those_made(curved
     made = int(loose.numbers["l2.batches"])
     assert made < 200
     assert loose.numbers["l2.saved_batches"] == 200 - made
-    assert loose.forwards == 1 + made * 32
+    assert loose.passes.forwards == 1 + made * 32
     (name,) = loose.arrays
     np.testing.assert_allclose(loose.arrays[name], whole.arrays[name][:made], rtol=1e-5)
     assert loose.numbers["l2.score"] == pytest.approx(whole.numbers["l2.score"], rel=0.5)
