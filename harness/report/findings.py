@@ -20,10 +20,10 @@ Numbered = tuple[int, Finding]
 
 FIELDS: tuple[Field[Numbered], ...] = (
     Field("number", "#", text=lambda row: str(row[0]), numeric=True, data=False),
-    Field("name", value=lambda row: row[1].name),
-    Field("title", "claim", value=lambda row: row[1].title),
-    Field("claim", value=lambda row: row[1].claim),
-    Field("source", value=lambda row: row[1].source),
+    Field("name", value=lambda row: row[1].about.name),
+    Field("title", "claim", value=lambda row: row[1].about.title),
+    Field("claim", value=lambda row: row[1].about.claim),
+    Field("source", value=lambda row: row[1].about.source),
     Field(
         "verdict",
         "verdict",
@@ -69,6 +69,6 @@ def footnotes(found: Sequence[Finding]) -> list[str]:
         "",
     ]
     for number, finding in enumerate(found, 1):
-        lines.append(f"{number}. {finding.claim} ({finding.source})")
+        lines.append(f"{number}. {finding.about.claim} ({finding.about.source})")
         lines += [f"   - {detail}" for detail in finding.details]
     return lines

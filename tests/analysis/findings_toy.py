@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from harness.analysis.attacks import SuiteAttack
-from harness.analysis.findings.evidence import Evidence, Score, Trial
+from harness.analysis.findings.evidence import Evidence, Trial
+from harness.analysis.place import Attacked
 from harness.analysis.results import Model
 from harness.analysis.transfer.cells import Rate, TransferCell
 from harness.analysis.transfer.matrix import Matrix
+from harness.api import Status
+from harness.store.read.rows import OutcomeRow
 
 
 def attack(label: str, budget: float | None = None, norm: str = "linf") -> SuiteAttack:
@@ -18,17 +23,41 @@ def attack(label: str, budget: float | None = None, norm: str = "linf") -> Suite
     return SuiteAttack(name, label, norm, budget, (), parameters)
 
 
+class Score(NamedTuple):
+    """One model: whether it classifies each image correctly, and what an attack did."""
+
+    right: Mapping[int, bool]
+    attacked: Attacked
+
+
+def outcomes(sizes: Mapping[int, float], confident: int = 0, unknown: int = 0) -> Attacked:
+    """``sizes``: distortions in every norm, infinite where the attack failed."""
+    judged = {
+        image: OutcomeRow(
+            status=Status.BROKEN if math.isfinite(size) else Status.ROBUST,
+            confident=image < confident,
+            **dict.fromkeys(("linf", "l2", "l1", "l0"), size),
+            target=None,
+            forwards=0,
+            backwards=0,
+            rounded_status=None,
+        )
+        for image, size in sizes.items()
+    }
+    return Attacked("linf", Counter(row.status for row in judged.values()), unknown, judged)
+
+
 def score(broken: int, robust: int = 0, *, confident: int = 0, unknown: int = 0) -> Score:
     """A model that classifies all its images correctly."""
     sizes = {i: 0.1 if i < broken else math.inf for i in range(broken + robust)}
-    return Score(dict.fromkeys(sizes, True), sizes, confident, unknown)
+    return Score(dict.fromkeys(sizes, True), outcomes(sizes, confident, unknown))
 
 
 def sizes(distortions: Sequence[float], *, errors: int = 0, of: int = 0) -> Score:
     """The distortion of each attacked image; ``errors`` more of ``of`` images are misclassified."""
     attacked = dict(enumerate(distortions))
     right = {i: i < (of or len(attacked)) - errors for i in range(of or len(attacked))}
-    return Score(right, attacked)
+    return Score(right, outcomes(attacked))
 
 
 def trial(
@@ -40,13 +69,19 @@ def trial(
     norm: str = "linf",
     absent: Sequence[str] = (),
 ) -> Trial:
-    return Trial(attack(label, budget, norm), goal, scores, tuple(absent))
+    return Trial(
+        attack=attack(label, budget, norm),
+        goal=goal,
+        outcomes={model: each.attacked for model, each in scores.items()},
+        right={model: each.right for model, each in scores.items()},
+        absent=tuple(absent),
+    )
 
 
 def evidence(
     *trials: Trial, models: Mapping[str, Model] | None = None, matrices: Sequence[Matrix] = ()
 ) -> Evidence:
-    names = {name for each in trials for name in each.scores}
+    names = {name for each in trials for name in each.outcomes}
     known = {name: Model(name, None, None, None) for name in names}
     return Evidence("toy", {**known, **(models or {})}, trials, tuple(matrices))
 

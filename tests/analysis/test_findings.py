@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from board_toy import Bench
 from boards import results
-from findings_toy import evidence, score, sizes, trial
+from findings_toy import Score, evidence, outcomes, score, sizes, trial
 
 from harness.analysis.findings import check, gather
 from harness.analysis.findings.depth import depth, exponent
-from harness.analysis.findings.evidence import Evidence, Score, kappa, steps
+from harness.analysis.findings.evidence import Evidence, kappa, steps
 from harness.analysis.findings.family_or_size import family_errors, family_or_size, size_errors
 from harness.analysis.findings.goals import least_likely
 from harness.analysis.findings.large_kappa import large_kappa
@@ -168,7 +168,7 @@ def on_a_line(models: int, *, images: int = 400) -> dict[str, Score]:
 class TestScalingLaw:
     def test_holds_on_a_planted_line(self) -> None:
         (found,) = scaling_laws(evidence(trial("ifgsm", on_a_line(9))))
-        assert (found.verdict, found.name) == ("holds", "scaling-law-ifgsm")
+        assert (found.verdict, found.about.name) == ("holds", "scaling-law-ifgsm")
         assert found.interval
         assert found.interval[0] < 0.2 < found.interval[1]
         assert "9 of 9 models on the frontier" in found.figure
@@ -202,10 +202,11 @@ class TestScalingLaw:
         assert found.verdict == "not enough data"
 
     def test_images_that_resisted_have_no_distortion(self) -> None:
-        scores = on_a_line(9)
-        for each in scores.values():
-            assert isinstance(each.distortions, dict)
-            each.distortions.update(dict.fromkeys(range(200, 240), math.inf))
+        resisted = dict.fromkeys(range(200, 240), math.inf)
+        scores = {
+            name: Score(each.right, outcomes({**each.attacked.by_image, **resisted}))
+            for name, each in on_a_line(9).items()
+        }
         assert scaling_laws(evidence(trial("ifgsm", scores)))[0].verdict == "holds"
 
     def test_one_finding_an_attack_at_its_smallest_kappa(self) -> None:
@@ -217,7 +218,7 @@ class TestScalingLaw:
                 trial("fgsm", on_a_line(6), budget=0.1),
             )
         )
-        assert [each.name for each in found] == ["scaling-law-cw", "scaling-law-ead"]
+        assert [each.about.name for each in found] == ["scaling-law-cw", "scaling-law-ead"]
 
     def test_nothing_at_all(self) -> None:
         (found,) = scaling_laws(evidence())
@@ -272,8 +273,8 @@ class TestDepth:
         import numpy as np
 
         scores, models = deep(0.2)
-        part = exponent("x", scores, models)
-        logs = [math.log(scores[name].mean or 0) for name in models]
+        part = exponent(trial("ifgsm", scores), models)
+        logs = [math.log(scores[name].attacked.mean or 0) for name in models]
         columns = [[float(m.family == f) for m in models.values()] for f in "ABC"]
         columns.append([math.log(m.layers or 0) for m in models.values()])
         solved = np.linalg.lstsq(np.asarray(columns).T, np.asarray(logs), rcond=None)[0]
@@ -357,7 +358,7 @@ def test_labels_tell_parameters() -> None:
 def test_no_evidence_is_not_enough_data_everywhere() -> None:
     found = check(evidence())
     assert {finding.verdict for finding in found} == {"not enough data"}
-    assert len({finding.name for finding in found}) == len(found)
+    assert len({finding.about.name for finding in found}) == len(found)
     assert all(finding.details[0].startswith("rule: ") for finding in found)
 
 

@@ -82,7 +82,7 @@ def test_rows_become_evidence(filled: Bench) -> None:
         "cw kappa=40, random",
     ]
     assert (there.suite, len(there.matrices), there.models["vgg0"].family) == ("toy", 2, "VGG")
-    plain, large = there.trials[2].scores["res0"], there.trials[3].scores["res0"]
+    plain, large = (trial.outcomes["res0"] for trial in there.trials[2:])
     assert (plain.broken, plain.attacked, plain.unknown, plain.confident) == (17, 18, 1, 17)
     assert plain.mean == pytest.approx(0.3)
     assert (large.broken, large.attacked, large.unknown) == (17, 19, 1)
@@ -90,11 +90,11 @@ def test_rows_become_evidence(filled: Bench) -> None:
         "SELECT sum(confident) FROM samples WHERE model = 'res0' AND attack_label = 'cw kappa=40'"
     ).fetchone()
     assert (large.confident,) == expected
-    assert len(plain.right) == IMAGES
+    assert len(there.trials[2].right["res0"]) == IMAGES
 
 
 def test_planted_claims(filled: Bench) -> None:
-    verdicts = {each.name: each.verdict for each in findings(results(filled.sql))}
+    verdicts = {each.about.name: each.verdict for each in findings(results(filled.sql))}
     assert verdicts["transfer-epsilon"] == "holds"
     assert verdicts["transfer-within-family"] == "holds"
     assert verdicts["vgg-stripes"] == "holds"
@@ -104,7 +104,7 @@ def test_planted_claims(filled: Bench) -> None:
 
 def test_cells_that_no_run_reached_are_named(filled: Bench, define: Any) -> None:
     filled.run(define([*FAMILIES, "late"], [attack("cw", "random")]), IMAGES)
-    found = {each.name: each for each in findings(results(filled.sql))}
+    found = {each.about.name: each for each in findings(results(filled.sql))}
     assert "cw, random: without results: late" in found["cw-ead-strong"].details
 
 
@@ -122,7 +122,8 @@ def test_people_see_every_claim_and_the_rules(filled: Bench, format: str) -> Non
     done = verb(filled, "--format", format)
     assert (done.returncode, done.stderr) == (0, "")
     for found in findings(results(filled.sql)):
-        for text in (found.title, found.figure, found.claim, found.source, *found.details):
+        claim = found.about
+        for text in (claim.title, found.figure, claim.claim, claim.source, *found.details):
             assert text in done.stdout
     assert "✓ holds" in done.stdout
     assert "\x1b" not in done.stdout
@@ -132,7 +133,7 @@ def test_json_and_csv(filled: Bench) -> None:
     done = verb(filled, "--format", "json")
     rows = json.loads(done.stdout, parse_constant=pytest.fail)
     expected = findings(results(filled.sql))
-    assert [row["name"] for row in rows] == [each.name for each in expected]
+    assert [row["name"] for row in rows] == [each.about.name for each in expected]
     for row, each in zip(rows, expected, strict=True):
         assert (row["verdict"], row["details"]) == (each.verdict, list(each.details))
         assert (row["low"], row["high"]) == (each.interval or (None, None))

@@ -18,7 +18,7 @@ from harness.analysis.findings import (
     transferability,
 )
 from harness.analysis.findings.evidence import Evidence, gather
-from harness.analysis.findings.finding import Finding, Verdict
+from harness.analysis.findings.verdicts import Finding, Verdict
 from harness.analysis.results import SuiteResults
 
 __all__ = ["Evidence", "Finding", "Verdict", "check", "findings", "gather"]

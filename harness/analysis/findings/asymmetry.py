@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.pairs import interval_over_models, notes, present
-from harness.analysis.findings.transferability import fixed
-from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, beyond, conclude, too_few
+from harness.analysis.findings.pairs import interval_over_models, present
+from harness.analysis.findings.transferability import on_ifgsm
+from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Finding, Part, beyond, too_few
 from harness.analysis.transfer.cells import Rate
 from harness.analysis.transfer.matrix import Matrix
 
@@ -27,13 +26,7 @@ ASYMMETRY = Claim(
 
 
 def asymmetric(matrices: Sequence[Matrix]) -> Finding:
-    panels = fixed(matrices, "ifgsm")
-    return conclude(
-        ASYMMETRY,
-        [asymmetry(matrix) for matrix in panels],
-        *notes(panels),
-        lacking="untargeted transfers of I-FGSM at a fixed epsilon",
-    )
+    return on_ifgsm(ASYMMETRY, matrices, asymmetry)
 
 
 def asymmetry(matrix: Matrix) -> Part:

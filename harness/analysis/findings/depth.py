@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.analysis.findings.evidence import Evidence, Score
-from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.verdicts import Claim, Part, beyond, conclude, too_few
+from harness.analysis.findings.evidence import Evidence, Trial
+from harness.analysis.findings.verdicts import Claim, Finding, Part, beyond, conclude, too_few
+from harness.analysis.place import Attacked
 from harness.analysis.results import Model
 from harness.analysis.statistics import expanded, p_value, resampled
 
@@ -35,25 +35,26 @@ DEPTH = Claim(
 def depth(evidence: Evidence) -> Finding:
     trials = {trial.goal: trial for trial in evidence.minimal() if trial.attack.norm == "linf"}
     trial = trials.get("random") or next(iter(trials.values()), None)
-    parts = [exponent(trial.title, trial.scores, evidence.models)] if trial else []
+    parts = [exponent(trial, evidence.models)] if trial else []
     lacking = "an attack that minimises the linf distortion"
     return conclude(DEPTH, parts, *(trial.gaps if trial else ()), lacking=lacking)
 
 
-def exponent(what: str, scores: Mapping[str, Score], models: Mapping[str, Model]) -> Part:
+def exponent(trial: Trial, models: Mapping[str, Model]) -> Part:
     """The exponent over the families that have models of different depths."""
     import numpy as np
 
-    names = deepening(scores, models)
+    what, outcomes = trial.title, trial.outcomes
+    names = deepening(outcomes, models)
     if not names:
         return Part(what, "not enough data", "no family with models of different depths")
-    images = sorted({image for name in names for image in scores[name].distortions})
+    images = sorted({image for name in names for image in outcomes[name].judged})
     if len(images) < FEWEST_IMAGES:
         return too_few(what, len(images), FEWEST_IMAGES, "images")
     families = [str(models[name].family) for name in names]
     depths = _centred(np.log([[models[name].layers or 1 for name in names]]), families)
     weights = np.vstack([np.ones(len(images)), resampled(len(images), REPLICATES)])
-    logs = _log_means([scores[name] for name in names], images, weights)
+    logs = _log_means([outcomes[name].by_image for name in names], images, weights)
     # With a level for each family in the fit, it is enough to centre one side.
     slopes = (logs * depths).sum(axis=1) / (depths**2).sum()
     interval = expanded(slopes[1:], len(images))
@@ -70,30 +71,29 @@ def exponent(what: str, scores: Mapping[str, Score], models: Mapping[str, Model]
     return Part(what, beyond(interval), figure, interval)
 
 
-def _log_means(scores: Sequence[Score], images: Sequence[int], weights: Floats) -> Floats:
+def _log_means(
+    distortions: Sequence[Mapping[int, float]], images: Sequence[int], weights: Floats
+) -> Floats:
     """ln of each model's mean distortion in each sample of the images: (samples, models).
 
     NaN for all models of a sample in which one has no broken image, or none at a distance above 0.
     """
     import numpy as np
 
-    sizes = np.asarray(
-        [[score.distortions.get(image, np.inf) for score in scores] for image in images]
-    )
-    broken = np.isfinite(sizes).astype(np.float64)
-    sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+    sizes = np.asarray([[of.get(image, 0.0) for of in distortions] for image in images])
+    broken = np.asarray([[float(image in of) for of in distortions] for image in images])
     with np.errstate(invalid="ignore", divide="ignore"):
         logs: Floats = np.log((weights @ sizes) / (weights @ broken))
     logs[~np.isfinite(logs).all(axis=1)] = np.nan
     return logs
 
 
-def deepening(scores: Mapping[str, Score], models: Mapping[str, Model]) -> list[str]:
+def deepening(outcomes: Mapping[str, Attacked], models: Mapping[str, Model]) -> list[str]:
     """The models whose family has several depths among those with a mean distortion above 0."""
     usable = [
         models[name]
-        for name, score in scores.items()
-        if score.mean and models[name].family and models[name].layers
+        for name, each in outcomes.items()
+        if each.mean and models[name].family and models[name].layers
     ]
     depths: dict[str | None, set[int | None]] = {}
     for model in usable:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.analysis import results
 from harness.analysis.attacks import SuiteAttack
-from harness.analysis.place import attacked_of
+from harness.analysis.place import Attacked, attacked_of
 from harness.analysis.results import Model, SuiteResults
 from harness.analysis.transfer.matrix import Matrix, matrix_of
 
@@ -19,48 +18,19 @@ BEFORE_THEY_WERE_STORED: Mapping[str, float] = {"kappa": 0.0, "steps": 50.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """One model under one attack and goal.
-
-    Attributes:
-        right: of each image with a clean prediction, whether that is correct.
-        distortions: of each attacked image, in the attack's norm; infinite where it failed.
-        confident: the broken images whose margin reaches kappa.
-        unknown: images without a verdict that the model does not misclassify anyway.
-    """
-
-    right: Mapping[int, bool]
-    distortions: Mapping[int, float]
-    confident: int = 0
-    unknown: int = 0
-
-    @property
-    def attacked(self) -> int:
-        return len(self.distortions)
-
-    @property
-    def broken(self) -> int:
-        return sum(map(math.isfinite, self.distortions.values()))
-
-    @property
-    def mean(self) -> float | None:
-        """Over the broken images, as the study has it."""
-        sizes = [size for size in self.distortions.values() if math.isfinite(size)]
-        return math.fsum(sizes) / len(sizes) if sizes else None
-
-
-@dataclass(frozen=True, slots=True)
 class Trial:
     """An attack with its parameters and a goal, over the models of the suite.
 
     Attributes:
-        scores: of the models that have any attacked image.
-        absent: the others.
+        outcomes: of the models that have any attacked image.
+        right: by model, of each image with a clean prediction whether that is correct.
+        absent: the models without outcomes.
     """
 
     attack: SuiteAttack
     goal: str
-    scores: Mapping[str, Score]
+    outcomes: Mapping[str, Attacked]
+    right: Mapping[str, Mapping[int, bool]]
     absent: tuple[str, ...] = ()
 
     @property
@@ -72,7 +42,7 @@ class Trial:
         """What it lacks, one line for models and one for images."""
         lines = [f"{self.title}: without results: {', '.join(self.absent)}"] if self.absent else []
         unknown = [
-            f"{model} ({score.unknown})" for model, score in self.scores.items() if score.unknown
+            f"{model} ({each.unknown})" for model, each in self.outcomes.items() if each.unknown
         ]
         if unknown:
             lines.append(f"{self.title}: images without a verdict: {', '.join(unknown)}")
@@ -131,7 +101,7 @@ def gather(suite: SuiteResults) -> Evidence:
     places = {label: place for place, label in enumerate(suite.attacks)}
     trials = [_trial(each) for each in sorted(ran, key=lambda t: (places[t.attack.label], t.goal))]
     current = suite.definition["models"]
-    names = dict.fromkeys([*current, *(name for trial in trials for name in trial.scores)])
+    names = dict.fromkeys([*current, *(name for trial in trials for name in trial.outcomes)])
     untargeted = (panel for panel in suite.panels() if panel.goal == UNTARGETED)
     return Evidence(
         suite=suite.name,
@@ -142,19 +112,19 @@ def gather(suite: SuiteResults) -> Evidence:
 
 
 def _trial(trial: results.Trial) -> Trial:
-    every = {model: _score(trial, model) for model in trial.cells}
-    scores = {model: score for model, score in every.items() if score.attacked or score.unknown}
-    absent = tuple(model for model in trial.models if model not in scores)
-    return Trial(trial.attack, trial.goal, scores, absent)
-
-
-def _score(trial: results.Trial, model: str) -> Score:
-    predictions = trial.predictions(model)
-    attack = attacked_of(trial.outcomes(model), predictions, trial.attack.norm)
-    sizes = attack.by_image
-    return Score(
-        right={image: correct for image, correct in predictions.items() if correct is not None},
-        distortions={image: sizes.get(image, math.inf) for image in sorted(attack.judged)},
-        confident=attack.confident,
-        unknown=attack.unknown,
+    predictions = {model: trial.predictions(model) for model in trial.cells}
+    every = {
+        model: attacked_of(trial.outcomes(model), predictions[model], trial.attack.norm)
+        for model in trial.cells
+    }
+    outcomes = {model: each for model, each in every.items() if each.attacked or each.unknown}
+    return Trial(
+        attack=trial.attack,
+        goal=trial.goal,
+        outcomes=outcomes,
+        right={
+            model: {image: right for image, right in rows.items() if right is not None}
+            for model, rows in predictions.items()
+        },
+        absent=tuple(model for model in trial.models if model not in outcomes),
     )

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.pairs import notes, present, rates
-from harness.analysis.findings.transferability import fixed
-from harness.analysis.findings.verdicts import (
-    FEWEST_MODELS,
-    Claim,
-    Part,
-    beyond,
-    conclude,
-    too_few,
-)
+from harness.analysis.findings.pairs import present, rates
+from harness.analysis.findings.transferability import on_ifgsm
+from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Finding, Part, beyond, too_few
 from harness.analysis.statistics import expanded, p_value, resampled, shuffled
 from harness.analysis.transfer.matrix import Matrix
 
@@ -40,13 +32,7 @@ WITHIN = Claim(
 
 
 def within_family(matrices: Sequence[Matrix]) -> Finding:
-    panels = fixed(matrices, "ifgsm")
-    return conclude(
-        WITHIN,
-        [difference(matrix) for matrix in panels],
-        *notes(panels),
-        lacking="untargeted transfers of I-FGSM at a fixed epsilon",
-    )
+    return on_ifgsm(WITHIN, matrices, difference)
 
 
 def difference(matrix: Matrix) -> Part:

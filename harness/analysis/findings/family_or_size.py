@@ -11,9 +11,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, linear_regression
 
-from harness.analysis.findings.evidence import Evidence, Score, gaps
-from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, beyond, conclude, too_few
+from harness.analysis.findings.evidence import Evidence, Trial, gaps
+from harness.analysis.findings.verdicts import (
+    FEWEST_MODELS,
+    Claim,
+    Finding,
+    Part,
+    beyond,
+    conclude,
+    too_few,
+)
 from harness.analysis.results import Model
 from harness.analysis.statistics import interval_of_mean, p_value, shuffled
 
@@ -35,7 +42,7 @@ def family_or_size(evidence: Evidence) -> Finding:
         if trial.goal == "random" or trial.attack.name not in goals:
             goals[trial.attack.name] = trial.goal
     trials = [trial for trial in evidence.minimal() if goals[trial.attack.name] == trial.goal]
-    parts = [prediction(trial.title, trial.scores, evidence.models) for trial in trials]
+    parts = [prediction(trial, evidence.models) for trial in trials]
     left_out = sorted(
         set(evidence.models) - {model.name for model in kept(evidence.models.values())}
     )
@@ -51,13 +58,16 @@ def kept(models: Iterable[Model]) -> list[Model]:
     return [model for model in known if families.count(model.family) > 1]
 
 
-def prediction(what: str, scores: Mapping[str, Score], models: Mapping[str, Model]) -> Part:
+def prediction(trial: Trial, models: Mapping[str, Model]) -> Part:
     """The squared errors of the two predictions, model by model."""
-    usable = kept([models[name] for name, score in scores.items() if score.mean])
+    means = {name: each.mean for name, each in trial.outcomes.items()}
+    usable = kept([models[name] for name, mean in means.items() if mean])
     families = [str(model.family) for model in usable]
     if len(usable) < FEWEST_MODELS or len(set(families)) < 2:
-        return too_few(what, len(usable), of="models of two families with two members or more")
-    robustness = [math.log(scores[model.name].mean or 1.0) for model in usable]
+        return too_few(
+            trial.title, len(usable), of="models of two families with two members or more"
+        )
+    robustness = [math.log(means[model.name] or 1.0) for model in usable]
     sizes = [math.log(model.parameters or 1) for model in usable]
     by_family, by_size = family_errors(robustness, families), size_errors(robustness, sizes)
     chance = [
@@ -72,7 +82,7 @@ def prediction(what: str, scores: Mapping[str, Score], models: Mapping[str, Mode
         f" {fmean(by_size):.3g} by size, over {len(usable)} models of {len(set(families))}"
         f" families; permutation p of the family = {p_value(-fmean(by_family), chance):.4f}"
     )
-    return Part(what, beyond(interval), figure, interval)
+    return Part(trial.title, beyond(interval), figure, interval)
 
 
 def family_errors(robustness: Sequence[float], families: Sequence[str]) -> list[float]:

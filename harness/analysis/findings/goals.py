@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from statistics import fmean
 
-from harness.analysis.findings.evidence import Evidence, Score, gaps
-from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, beyond, conclude, too_few
+from harness.analysis.findings.evidence import Evidence, Trial, gaps
+from harness.analysis.findings.verdicts import (
+    FEWEST_MODELS,
+    Claim,
+    Finding,
+    Part,
+    beyond,
+    conclude,
+    too_few,
+)
 from harness.analysis.statistics import interval_of_mean
 
 LEAST_LIKELY = Claim(
@@ -29,25 +35,22 @@ def least_likely(evidence: Evidence) -> Finding:
         for (name, goal), trial in trials.items()
         if goal == "random" and (harder := trials.get((name, "least-likely")))
     ]
-    parts = [ratio(easier.attack.label, harder.scores, easier.scores) for harder, easier in both]
+    parts = [ratio(harder, easier) for harder, easier in both]
     lacks = [line for pair in both for line in gaps(pair)]
     lacking = "a minimum-distortion attack with random and with least-likely targets"
     return conclude(LEAST_LIKELY, parts, *lacks, lacking=lacking)
 
 
-def ratio(what: str, harder: Mapping[str, Score], easier: Mapping[str, Score]) -> Part:
+def ratio(harder: Trial, easier: Trial) -> Part:
     """How much more distortion ``harder`` takes, paired by image and model."""
-    logs, images = [], 0
-    for model in harder.keys() & easier.keys():
-        pairs = [
-            (size, easier[model].distortions[image])
-            for image, size in harder[model].distortions.items()
-            if math.isfinite(size) and math.isfinite(easier[model].distortions.get(image, math.inf))
-        ]
-        more, less = math.fsum(pair[0] for pair in pairs), math.fsum(pair[1] for pair in pairs)
+    what, logs, images = easier.attack.label, [], 0
+    for model in harder.outcomes.keys() & easier.outcomes.keys():
+        sides = [trial.outcomes[model].by_image for trial in (harder, easier)]
+        both = sides[0].keys() & sides[1].keys()
+        more, less = (math.fsum(side[image] for image in both) for side in sides)
         if more > 0 and less > 0:
             logs.append(math.log(more / less))
-            images += len(pairs)
+            images += len(both)
     if len(logs) < FEWEST_MODELS:
         return too_few(what, len(logs), of="models with images that both goals broke")
     interval = interval_of_mean(sorted(logs))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from harness.analysis.findings.evidence import UNTARGETED, Evidence, Score, Trial, gaps, kappa
-from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, beyond, conclude, too_few
+from harness.analysis.findings.evidence import UNTARGETED, Evidence, Trial, gaps, kappa
+from harness.analysis.findings.verdicts import (
+    FEWEST_MODELS,
+    Claim,
+    Finding,
+    Part,
+    beyond,
+    conclude,
+    too_few,
+)
 from harness.analysis.statistics import p_value, shuffled, spearman, spearman_interval
 
 ALIGNED = -0.5
@@ -35,23 +40,19 @@ def large_kappa(evidence: Evidence) -> Finding:
         ]
         large = max(same, key=lambda trial: kappa(trial.attack))
         if small.goal != UNTARGETED and kappa(large.attack) > kappa(small.attack):
-            parts.append(_part(small, large))
+            parts.append(alignment(small, large))
             lacks += gaps([small, large])
     lacking = "targeted C&W or EAD at kappa 0 and at a larger one"
     return conclude(LARGE_KAPPA, parts, *lacks, lacking=lacking)
 
 
-def _part(small: Trial, large: Trial) -> Part:
-    what = f"{small.attack.label} and {large.attack.label}, {small.goal}"
-    return alignment(what, small.scores, large.scores)
-
-
-def alignment(what: str, small: Mapping[str, Score], large: Mapping[str, Score]) -> Part:
+def alignment(small: Trial, large: Trial) -> Part:
     """The rank correlation of confident success with the distortion at the smaller kappa."""
+    what = f"{small.attack.label} and {large.attack.label}, {small.goal}"
     both = [
-        (score.mean, large[model].confident / large[model].attacked)
-        for model, score in small.items()
-        if score.mean is not None and model in large and large[model].attacked
+        (each.mean, other.confident / other.attacked)
+        for model, each in small.outcomes.items()
+        if each.mean is not None and (other := large.outcomes.get(model)) and other.attacked
     ]
     if len(both) < FEWEST_MODELS:
         return too_few(what, len(both))

@@ -8,18 +8,24 @@ frontier of five models or more that lies as close to a line.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from harness.analysis.bootstrap import Images, Sample
-from harness.analysis.findings.evidence import Evidence, Score, Trial
-from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.verdicts import Claim, Part, beyond, conclude, together, too_few
+from harness.analysis.findings.evidence import Evidence, Trial
+from harness.analysis.findings.verdicts import (
+    Claim,
+    Finding,
+    Part,
+    beyond,
+    conclude,
+    together,
+    too_few,
+)
 from harness.analysis.frontier import FEWEST_FOR_R2, Frontier, Point, frontier
 from harness.analysis.statistics import expanded, p_value, resampled, shuffled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Set
+    from collections.abc import Iterator, Sequence, Set
 
     from harness.analysis.statistics import Floats
 
@@ -62,24 +68,25 @@ def _finding(trial: Trial) -> Finding:
     notes = ["the interval is of b; b > 0 alone follows from the choice of Pareto-optimal models"]
     if norm not in ("l2", "linf"):
         notes.append(f"the paper claims it for l2 and linf: {norm} is this check's extension")
-    parts = [scaling(trial.title, trial.scores)]
+    parts = [scaling(trial)]
     return conclude(claim, parts, *notes, *trial.gaps, lacking="distortions")
 
 
-def scaling(what: str, scores: Mapping[str, Score]) -> Part:
+def scaling(trial: Trial) -> Part:
     """The law on the models' own images."""
+    what = trial.title
     points = [
-        Point(model, sum(score.right.values()), len(score.right), score.mean)
-        for model, score in scores.items()
-        if score.right and score.mean is not None
+        Point(model, sum(right.values()), len(right), mean)
+        for model, each in trial.outcomes.items()
+        if (right := trial.right[model]) and (mean := each.mean) is not None
     ]
     curve = frontier(points)
     if curve.fit is None or curve.fit.r2 is None:
         few = too_few(what, len(curve.members), FEWEST_FOR_R2, "Pareto-optimal models")
         return few if curve.fit else Part(what, few.verdict, curve.reason or few.figure)
     fit, r2 = curve.fit, curve.fit.r2
-    images = len({image for score in scores.values() for image in score.right})
-    slopes, shares = _replicates({point.name: scores[point.name] for point in points})
+    images = len({image for model in trial.outcomes for image in trial.right[model]})
+    slopes, shares = _replicates(trial, [point.name for point in points])
     slope, share = expanded(slopes, images), expanded(shares, images)
     p = p_value(r2, [_r2(_permuted(points, order)) for order in shuffled(len(points), REPLICATES)])
     verdict = together([beyond(slope), beyond(share, LINEAR)])
@@ -107,11 +114,11 @@ def _permuted(points: list[Point], order: list[int]) -> Frontier:
     )
 
 
-def _replicates(scores: Mapping[str, Score]) -> tuple[Floats, Floats]:
+def _replicates(trial: Trial, models: Sequence[str]) -> tuple[Floats, Floats]:
     """b and R2 of each bootstrap sample of the images; NaN where there is none."""
     import numpy as np
 
-    curves = list(_samples(scores))
+    curves = list(_samples(trial, models))
     slopes = [curve.fit.b if curve.fit else np.nan for curve in curves]
     shares = [
         curve.fit.r2 if curve.fit and curve.fit.r2 is not None else np.nan for curve in curves
@@ -119,10 +126,10 @@ def _replicates(scores: Mapping[str, Score]) -> tuple[Floats, Floats]:
     return np.asarray(slopes), np.asarray(shares)
 
 
-def _samples(scores: Mapping[str, Score]) -> Iterator[Frontier]:
+def _samples(trial: Trial, models: Sequence[str]) -> Iterator[Frontier]:
     """The frontier of each bootstrap sample; models without a broken image in it are left out."""
-    predicted = {image for score in scores.values() for image in score.right}
-    images = Images.of({model: _sample(score, predicted) for model, score in scores.items()})
+    predicted = {image for model in models for image in trial.right[model]}
+    images = Images.of({model: _sample(trial, model, predicted) for model in models})
     weights = resampled(len(images.ids), REPLICATES)
     tables = (images.known, images.right, images.has, images.values)
     totals = [weights @ table for table in tables]
@@ -131,14 +138,13 @@ def _samples(scores: Mapping[str, Score]) -> Iterator[Frontier]:
         yield frontier(
             [
                 Point(model, correct[i], seen[i], size[i] / count[i])
-                for i, model in enumerate(scores)
+                for i, model in enumerate(models)
                 if usable[i]
             ]
         )
 
 
-def _sample(score: Score, among: Set[int]) -> Sample:
+def _sample(trial: Trial, model: str, among: Set[int]) -> Sample:
     """What is resampled of a model, of images with a clean prediction."""
-    sizes = score.distortions.items()
-    broken = {image: size for image, size in sizes if math.isfinite(size) and image in among}
-    return Sample(score.right, broken)
+    sizes = trial.outcomes[model].by_image.items()
+    return Sample(trial.right[model], {image: size for image, size in sizes if image in among})

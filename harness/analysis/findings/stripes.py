@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis.findings.finding import Finding
-from harness.analysis.findings.pairs import notes, present, rates
-from harness.analysis.findings.transferability import fixed
-from harness.analysis.findings.verdicts import Claim, Part, beyond, conclude, together, too_few
+from harness.analysis.findings.pairs import present, rates
+from harness.analysis.findings.transferability import on_ifgsm
+from harness.analysis.findings.verdicts import Claim, Finding, Part, beyond, together, too_few
 from harness.analysis.statistics import interval_of_mean
 from harness.analysis.transfer.matrix import Matrix
 
@@ -27,13 +26,7 @@ STRIPES = Claim(
 
 
 def vgg_stripes(matrices: Sequence[Matrix]) -> Finding:
-    panels = fixed(matrices, "ifgsm")
-    return conclude(
-        STRIPES,
-        [strongest(matrix) for matrix in panels],
-        *notes(panels),
-        lacking="untargeted transfers of I-FGSM at a fixed epsilon",
-    )
+    return on_ifgsm(STRIPES, matrices, strongest)
 
 
 def strongest(matrix: Matrix) -> Part:

@@ -10,17 +10,19 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
-from harness.analysis.findings.evidence import UNTARGETED, Evidence, Score, Trial, gaps, kappa
-from harness.analysis.findings.finding import Finding, Verdict
+from harness.analysis.findings.evidence import UNTARGETED, Evidence, Trial, gaps, kappa
 from harness.analysis.findings.verdicts import (
     FEWEST_MODELS,
     Claim,
+    Finding,
     Part,
+    Verdict,
     below,
     beyond,
     conclude,
     too_few,
 )
+from harness.analysis.place import Attacked
 from harness.analysis.statistics import binomial_tail, interval_of_mean, wilson
 
 WEAK = 0.03
@@ -110,13 +112,13 @@ def _targeted_fgsm(evidence: Evidence) -> list[Trial]:
 
 def rate(trial: Trial, threshold: float, *, above: bool) -> Part:
     """Whether the success rate lies above ``threshold``, or under it; of all models and each."""
-    if len(trial.absent) > len(trial.scores):
-        models = len(trial.absent) + len(trial.scores)
-        return too_few(trial.title, len(trial.scores), (models + 1) // 2)
-    scores = trial.scores.values()
-    broken = sum(each.broken for each in scores)
-    attacked = sum(each.attacked for each in scores)
-    unknown = sum(each.unknown for each in scores)
+    if len(trial.absent) > len(trial.outcomes):
+        models = len(trial.absent) + len(trial.outcomes)
+        return too_few(trial.title, len(trial.outcomes), (models + 1) // 2)
+    every = trial.outcomes.values()
+    broken = sum(each.broken for each in every)
+    attacked = sum(each.attacked for each in every)
+    unknown = sum(each.unknown for each in every)
     least = wilson(broken, attacked + unknown)
     most = wilson(broken + unknown, attacked + unknown)
     if not attacked or least is None or most is None:
@@ -124,8 +126,8 @@ def rate(trial: Trial, threshold: float, *, above: bool) -> Part:
     interval = least[0], most[1]
     against = [
         model
-        for model, score in trial.scores.items()
-        if _chance(score, threshold, above) < SIGNIFICANT / len(trial.scores)
+        for model, outcomes in trial.outcomes.items()
+        if _chance(outcomes, threshold, above) < SIGNIFICANT / len(trial.outcomes)
     ]
     if against:
         verdict: Verdict = "does not hold"
@@ -133,21 +135,21 @@ def rate(trial: Trial, threshold: float, *, above: bool) -> Part:
         verdict = beyond(interval, threshold) if above else below(interval, threshold)
     figure = f"success {broken / attacked:.4g}, {broken} of {attacked}"
     if against:
-        figure += f"; {len(against)} of {len(scores)} models against it: {_some(against)}"
+        figure += f"; {len(against)} of {len(every)} models against it: {_some(against)}"
     if unknown:
         figure += f"; {unknown} without a verdict"
     return Part(trial.title, verdict, figure, interval)
 
 
-def _chance(score: Score, threshold: float, above: bool) -> float:
+def _chance(outcomes: Attacked, threshold: float, above: bool) -> float:
     """How likely so far a rate is where the true one is ``threshold``.
 
     Images without a verdict count in favour of the claim.
     """
-    images = score.attacked + score.unknown
+    images = outcomes.attacked + outcomes.unknown
     if above:
-        return binomial_tail(score.broken + score.unknown, images, threshold)
-    return binomial_tail(images - score.broken, images, 1 - threshold)
+        return binomial_tail(outcomes.broken + outcomes.unknown, images, threshold)
+    return binomial_tail(images - outcomes.broken, images, 1 - threshold)
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:
@@ -159,8 +161,8 @@ def _falling(smaller: Trial, larger: Trial) -> Part:
     what = f"{smaller.attack.label} against {larger.attack.label}, {smaller.goal}"
     falls = [
         mine.broken / mine.attacked - its.broken / its.attacked
-        for model, mine in smaller.scores.items()
-        if (its := larger.scores.get(model)) and mine.attacked and its.attacked
+        for model, mine in smaller.outcomes.items()
+        if (its := larger.outcomes.get(model)) and mine.attacked and its.attacked
     ]
     if len(falls) < FEWEST_MODELS:
         return too_few(what, len(falls))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby, pairwise
 
 from harness.analysis.findings.evidence import kappa, steps
-from harness.analysis.findings.finding import Finding
 from harness.analysis.findings.pairs import notes, transfers_better
-from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Part, conclude
+from harness.analysis.findings.verdicts import FEWEST_MODELS, Claim, Finding, Part, conclude
 from harness.analysis.transfer.matrix import Matrix
 
 RULE = (
@@ -103,6 +102,17 @@ def fixed(matrices: Iterable[Matrix], name: str) -> list[Matrix]:
         if matrix.attack.name == name and matrix.attack.budget is not None
     ]
     return sorted(found, key=lambda matrix: (_epsilon(matrix), _steps(matrix)))
+
+
+def on_ifgsm(claim: Claim, matrices: Iterable[Matrix], part: Callable[[Matrix], Part]) -> Finding:
+    """The claim on each panel of I-FGSM at a fixed epsilon: ``part`` decides about one."""
+    panels = fixed(matrices, "ifgsm")
+    return conclude(
+        claim,
+        [part(matrix) for matrix in panels],
+        *notes(panels),
+        lacking="untargeted transfers of I-FGSM at a fixed epsilon",
+    )
 
 
 def _epsilon(matrix: Matrix) -> float:

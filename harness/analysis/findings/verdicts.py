@@ -1,23 +1,28 @@
-"""How intervals become verdicts, and parts become a finding."""
+"""Claims of the paper; how intervals become verdicts on them, and parts become a finding."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from harness.analysis.findings.finding import Finding, Verdict
+from harness.analysis.statistics import Range
+
+Verdict = Literal["holds", "does not hold", "not enough data"]
 
 FEWEST_MODELS = 5
 """Below this number of models a statistic over models decides nothing."""
 
-Interval = tuple[float, float]
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a check is about; the fields are those of `Finding`.
+    """What a check is about.
 
     Attributes:
+        name: of the check, for programs: ``vgg-stripes``.
+        title: the claim in a few words.
+        claim: the claim in a sentence.
+        source: its place in the paper.
         rule: what decides the verdict.
     """
 
@@ -29,13 +34,30 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One claim against the stored results.
+
+    Attributes:
+        figure: the number or numbers, on one line.
+        interval: 95%, of the number that decides; None without one.
+        details: the rule of the verdict, the parts behind it, and what is missing.
+    """
+
+    about: Claim
+    verdict: Verdict
+    figure: str
+    interval: Range | None
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One of the comparisons that a claim is made of."""
 
     what: str
     verdict: Verdict
     figure: str
-    interval: Interval | None = None
+    interval: Range | None = None
 
     def __str__(self) -> str:
         low, high = self.interval or (None, None)
@@ -43,14 +65,14 @@ class Part:
         return f"{self.what}: {self.figure}{interval}: {self.verdict}"
 
 
-def beyond(interval: Interval | None, threshold: float = 0.0) -> Verdict:
+def beyond(interval: Range | None, threshold: float = 0.0) -> Verdict:
     """Holds where the interval lies above ``threshold``, does not hold where it lies below."""
     if interval is None or interval[0] <= threshold <= interval[1]:
         return "not enough data"
     return "holds" if interval[0] > threshold else "does not hold"
 
 
-def below(interval: Interval, threshold: float) -> Verdict:
+def below(interval: Range, threshold: float) -> Verdict:
     """Holds where the interval lies under ``threshold``, does not hold where it lies above."""
     return beyond((-interval[1], -interval[0]), -threshold)
 
@@ -80,10 +102,7 @@ def conclude(claim: Claim, parts: Sequence[Part], *notes: str, lacking: str) -> 
     figure = f"{deciding.what}: {deciding.figure}" if deciding else f"no results: {lacking}"
     listed = [f"{len(parts)} parts, all have to hold", *map(str, parts)] if len(parts) > 1 else []
     return Finding(
-        name=claim.name,
-        title=claim.title,
-        claim=claim.claim,
-        source=claim.source,
+        about=claim,
         verdict=verdict,
         figure=figure,
         interval=deciding.interval if deciding else None,
