@@ -67,8 +67,7 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
     For images of loss and decision surfaces, see `harness show surface --help`.
     """
     from harness.store.database import snapshot
-    from harness.store.read import details
-    from harness.store.read.rows import latest_outcomes
+    from harness.store.read import details, rows
 
     if cell == "surface":
         raise ConfigError("'surface' comes first", hint="harness show surface [OPTIONS] ...")
@@ -82,7 +81,7 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
         if image is None:
             whole = details.cell_detail(connection, found)
             if whole["kind"] == "attack":
-                outcomes = latest_outcomes(connection.conn, found["id"])
+                outcomes = rows.outcomes(connection.conn, found["id"], replaced=False)
                 attack = attacked_of(outcomes, {}, whole["norm"])
                 whole |= attack_data(attack)
                 curves = [

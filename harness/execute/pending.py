@@ -17,8 +17,7 @@ from harness.store.read.candidates import candidates, unattacked
 from harness.store.read.pending import (
     done_adapted,
     done_clean,
-    done_measured,
-    done_outcomes,
+    done_results,
     done_transfers,
 )
 
@@ -127,8 +126,12 @@ def adapted_clean(pairs: Sequence[Pair]) -> list[AdaptedClean]:
 
 def _pending(cell: Cell, keys: Keys, db: Database, *, retry_errors: bool) -> list[str]:
     """The ids of the cell's images that have no stored result yet, in plan order."""
-    find = done_outcomes if cell.attack else done_measured if cell.measurement else done_clean
-    done: Collection[ImageKey] = find(db, cell.key, retry_errors=retry_errors)
+    done: Collection[ImageKey]
+    if cell.task is None:
+        done = done_clean(db, cell.key, retry_errors=retry_errors)
+    else:
+        table = "outcomes" if cell.attack else "measured"
+        done = done_results(db, cell.key, table, retry_errors=retry_errors)
     return [image.id for image in cell.images if keys[image.id] not in done]
 
 

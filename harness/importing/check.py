@@ -16,6 +16,7 @@ from onnx2torch import convert
 from torch import nn
 
 from harness.errors import ModelError
+from harness.importing.child import one_line
 
 if TYPE_CHECKING:
     from harness.importing.convert import Converted
@@ -67,7 +68,7 @@ def check(converted: Converted) -> Checked:
             error = _largest_error(lambda x: _forward(module, x), images, logits, batch)
             gradient = gradient_error(module, images[:1])
     except Exception as cause:
-        raise ModelError(f"onnx2torch cannot run it: {_cause(cause)}") from cause
+        raise ModelError(f"onnx2torch cannot run it: {one_line(cause)}") from cause
     return Checked(model, batch, runtime, error, gradient)
 
 
@@ -113,7 +114,7 @@ def _in_runtime(
         except Exception as cause:
             if batch is None:
                 continue
-            raise ModelError(f"ONNX Runtime cannot run it: {_cause(cause)}") from cause
+            raise ModelError(f"ONNX Runtime cannot run it: {one_line(cause)}") from cause
         if error <= TOLERANCE:
             return candidate, batch, error
     return candidate, batch, error
@@ -154,30 +155,28 @@ def _as_it_is(model: ModelProto) -> ModelProto:
     return model
 
 
-def _keeping_batch(model: ModelProto) -> ModelProto:
-    """The same graph, but a reshape to (1, ...) keeps its first axis: 0 in ONNX."""
+def _unshaped(model: ModelProto) -> ModelProto:
+    """The same graph, without the shapes that follow from its input's."""
     result = ModelProto()
     result.CopyFrom(model)
+    del result.graph.value_info[:]
+    result.graph.output[0].type.tensor_type.ClearField("shape")
+    return result
+
+
+def _keeping_batch(model: ModelProto) -> ModelProto:
+    """The same graph, but a reshape to (1, ...) keeps its first axis: 0 in ONNX."""
+    result = _unshaped(model)
     targets = {node.input[1] for node in result.graph.node if node.op_type == "Reshape"}
     for constant in result.graph.initializer:
         shape = numpy_helper.to_array(constant) if constant.name in targets else np.empty(0)
         if shape.size and shape[0] == 1:
             free = np.concatenate([[0], shape[1:]]).astype(np.int64)
             constant.CopyFrom(numpy_helper.from_array(free, constant.name))
-    del result.graph.value_info[:]
-    result.graph.output[0].type.tensor_type.ClearField("shape")
     return result
 
 
 def _single(model: ModelProto) -> ModelProto:
-    result = ModelProto()
-    result.CopyFrom(model)
+    result = _unshaped(model)
     result.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
-    del result.graph.value_info[:]
-    result.graph.output[0].type.tensor_type.ClearField("shape")
     return result
-
-
-def _cause(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:297]}..."

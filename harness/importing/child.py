@@ -128,7 +128,7 @@ def _run(
             with tf.compat.v1.Session(graph=place, config=config) as session:
                 values = [session.run(logits, {source: images[i : i + 1]}) for i in range(IMAGES)]
     except (tf.errors.OpError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"TensorFlow cannot run it: {_cause(error)}") from error
+        raise ModelError(f"TensorFlow cannot run it: {one_line(error)}") from error
     if values[0].ndim != 2 or len(values[0]) != 1 or values[0].dtype != np.float32:
         raise ModelError(
             f"{logits!r} is {values[0].dtype} {values[0].shape} for one image, not float32 "
@@ -152,7 +152,7 @@ def _convert(graph: Any, source: str, logits: str) -> Any:
             tensors_to_rename={source: "image", logits: "logits"},
         )
     except Exception as error:
-        raise ModelError(f"tf2onnx cannot convert it: {_cause(error)}") from error
+        raise ModelError(f"tf2onnx cannot convert it: {one_line(error)}") from error
     # tf2onnx leaves what it does not know as it was.
     unknown = {n.op_type for n in model.graph.node if not onnx.defs.has(n.op_type, n.domain)}
     if unknown:
@@ -160,7 +160,8 @@ def _convert(graph: Any, source: str, logits: str) -> Any:
     return model
 
 
-def _cause(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What an error says, in one line that is not too long."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 300 else f"{text[:297]}..."
 
@@ -171,7 +172,7 @@ def _answer(request: Request) -> dict[str, Any]:
     except HarnessError as error:
         return {"what": error.what, "hint": error.hint}
     except (MemoryError, OSError) as error:
-        return {"what": _cause(error) if isinstance(error, OSError) else "not enough memory"}
+        return {"what": one_line(error) if isinstance(error, OSError) else "not enough memory"}
 
 
 if __name__ == "__main__":

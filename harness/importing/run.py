@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import DataError, HarnessError, ModelError
+from harness.errors import ConfigError, DataError, HarnessError, ModelError
 from harness.importing import overlay
-from harness.importing.archive import LIMITS, GraphFile, Limits, graphs
+from harness.importing.archive import GraphFile, graphs
 from harness.importing.child import Request
 from harness.importing.known import SYMMETRIC, Known, find
 
@@ -65,8 +65,7 @@ def import_graphs(
     folder: Path,
     options: Options,
     *,
-    begun: Callable[[str], None] = lambda name: None,
-    limits: Limits = LIMITS,
+    begun: Callable[[str], None],
 ) -> Iterator[Outcome]:
     """Import every graph of ``sources`` into ``folder``; one that fails stops no other.
 
@@ -82,7 +81,7 @@ def import_graphs(
     taken: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="harness-import-") as scratch:
         for source in sources:
-            for graph in graphs(source, Path(scratch), limits):
+            for graph in graphs(source, Path(scratch)):
                 if isinstance(graph, DataError):
                     yield Outcome(source.name, error=str(graph))
                     continue
@@ -158,8 +157,6 @@ def _request(graph: GraphFile, known: Known | None, scratch: Path, options: Opti
 
 
 def _prepared(folder: Path) -> Path:
-    from harness.errors import ConfigError
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

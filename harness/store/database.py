@@ -102,9 +102,8 @@ def damage_blamed(db: Database) -> Iterator[None]:
 def damage_of(db: Database) -> str | None:
     """What is wrong with the file, as far as SQLite and the stored JSON can tell; None: nothing."""
     try:
-        (said,) = db.conn.execute("PRAGMA quick_check(1)").fetchone()
-        if said != "ok":
-            return str(said).splitlines()[-1]
+        if damaged := _damaged_page(db):
+            return damaged
         lost = db.conn.execute("PRAGMA foreign_key_check").fetchone()
         if lost is not None:
             return f"a row of {lost[0]} refers to one of {lost[2]} that is not there"
@@ -208,8 +207,8 @@ def open_writable(path: Path, *, check: bool = False) -> Database:
         db = _connect(path, "mode=rw")
         try:
             _refuse_foreign(db, path)
-            if check or _is_running(db):
-                _refuse_damaged(db, path)
+            if (check or _is_running(db)) and (damage := _damaged_page(db)):
+                raise _damaged(damage, path)
             # A commit is on the disk when it returns: finished work survives a power cut. At a
             # commit a second that costs nothing.
             db.conn.execute("PRAGMA journal_mode = WAL")
@@ -332,10 +331,9 @@ def _is_running(db: Database) -> bool:
     )
 
 
-def _refuse_damaged(db: Database, path: Path) -> None:
+def _damaged_page(db: Database) -> str | None:
     (said,) = db.conn.execute("PRAGMA quick_check(1)").fetchone()
-    if said != "ok":
-        raise _damaged(str(said).splitlines()[-1], path)
+    return None if said == "ok" else str(said).splitlines()[-1]
 
 
 def _refuse_foreign(db: Database, path: Path) -> None:

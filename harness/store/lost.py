@@ -30,12 +30,12 @@ class Lost:
     why: str
 
 
-def lost_files(db: Database, cells: Iterable[str], *, most: int = AT_ONCE) -> list[Lost]:
+def lost_files(db: Database, cells: Iterable[str]) -> list[Lost]:
     """The files with saved images of these cell keys that are missing or damaged.
 
-    Of those beyond ``most`` bytes only the size is looked at.
+    Of those beyond `AT_ONCE` bytes only the size is looked at.
     """
-    folder, found, left = folder_of(path_of(db)), list[Lost](), most
+    folder, found, left = folder_of(path_of(db)), list[Lost](), AT_ONCE
     rows = db.execute(
         "SELECT DISTINCT path, sha256, bytes FROM artifacts"
         " JOIN cells ON cells.id = artifacts.cell_id"

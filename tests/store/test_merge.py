@@ -218,19 +218,19 @@ def test_two_runs_stay_two(whole, tmp_path):
 @pytest.mark.parametrize(
     ("table", "change", "verdict", "words"),
     [
-        ("outcomes", "predicted = 5", "conflict", "predicted 3 here, 5 there"),
-        ("outcomes", "status = 'robust'", "conflict", "status broken here, robust there"),
-        ("outcomes", "l2 = 0.20003", "conflict", "l2 0.2 here, 0.20003 there"),
-        ("outcomes", "l2 = NULL", "conflict", "l2 0.2 here, none there"),
+        ("outcomes", "predicted = 5", "conflicts", "predicted 3 here, 5 there"),
+        ("outcomes", "status = 'robust'", "conflicts", "status broken here, robust there"),
+        ("outcomes", "l2 = 0.20003", "conflicts", "l2 0.2 here, 0.20003 there"),
+        ("outcomes", "l2 = NULL", "conflicts", "l2 0.2 here, none there"),
         ("outcomes", "l2 = 0.20001, margin = 0.6, forwards = 9", "noise", ""),
         ("outcomes", "status = 'error', predicted = NULL", "left", ""),
         ("outcomes", "confident = 1", "equal", ""),
-        ("measured", "status = 'clean_wrong'", "conflict", "status measured here"),
+        ("measured", "status = 'clean_wrong'", "conflicts", "status measured here"),
         ("measured", "forwards = 7", "noise", ""),
         ("measurements", "value = value * 1.0005", "noise", ""),
         ("measurements", "value = value + (name = 'l2.p')", "noise", ""),
-        ("measurements", "value = value * 1.01", "conflict", "other scores"),
-        ("clean", "predicted = 9", "conflict", "predicted"),
+        ("measurements", "value = value * 1.01", "conflicts", "other scores"),
+        ("clean", "predicted = 9", "conflicts", "predicted"),
         ("clean", "margin = 0.99", "noise", ""),
         ("clean", "likeliest = '[0,2]'", "equal", ""),  # stored by an earlier version here
         ("clean", "error = 'x', predicted = NULL", "left", ""),
@@ -244,9 +244,8 @@ def test_another_result(whole, tmp_path, table, change, verdict, words):
     before = content(here)
     merged = merge(here, there, command=["x"])
     (count,) = (count for count in merged.counts if count.table == results)
-    field = "conflicts" if verdict == "conflict" else verdict
     everything = sql(here, f"SELECT count(*) FROM {results}")[0][0]
-    assert getattr(count, field) == (everything if verdict == "equal" else 1)
+    assert getattr(count, verdict) == (everything if verdict == "equal" else 1)
     assert content(here) == before  # whatever it was, the target's row stayed
     assert [words in str(conflict) for conflict in merged.conflicts] == [True] * count.conflicts
     if count.conflicts:

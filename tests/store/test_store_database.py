@@ -13,7 +13,7 @@ from harness.api import Status, Verdict
 from harness.errors import ExitCode, StoreError
 from harness.store import database
 from harness.store.database import open_readonly, open_writable, path_of, reading
-from harness.store.read.pending import cell_rows, done_outcomes
+from harness.store.read.pending import cell_rows, done_results
 from harness.store.schema.migrations import migrations
 from harness.store.write.planned import insert_run
 from harness.store.write.writer import Writer
@@ -168,7 +168,9 @@ def test_a_file_of_the_first_version_is_migrated_by_the_next_run_and_keeps_its_r
     assert path.read_bytes() == before
     key = plan.cells[1].key
     with Writer.open(path, command=["x"]) as writer:
-        assert done_outcomes(writer.db, key, retry_errors=False) == {(toy.name(0), f"{0:064x}", 0)}
+        assert done_results(writer.db, key, "outcomes", retry_errors=False) == {
+            (toy.name(0), f"{0:064x}", 0)
+        }
         run = toy.begin(writer, plan)
         rounded = {"rounded_status": Status.ROBUST, "rounded_predicted": 1, "rounded_margin": -1.0}
         writer.write_outcomes(toy.attempt(writer, plan, run=run), [toy.outcome(1, **rounded)])

@@ -16,7 +16,7 @@ from harness.planning import (
     measurement_key,
     plan_cells,
 )
-from harness.store.read.pending import done_measured, measured_means, measured_statuses
+from harness.store.read.pending import done_results, measured_means, measured_statuses
 from harness.store.write.writer import Writer
 
 MODEL = Component("net", {"weights": "w"}, {"shape": [3, 2, 2], "family": "nets"})
@@ -69,8 +69,8 @@ def test_only_what_failed_is_replaced_and_no_nan_is_in_a_mean(writer):
     )
     writer.write_measured(attempt, [row(0), row(1), poor])
     writer.write_measured(attempt, [Measured(image_id="dot-3", status=Status.ERROR, error="x")])
-    assert len(done_measured(writer.db, key, retry_errors=False)) == 4
-    assert len(done_measured(writer.db, key, retry_errors=True)) == 2
+    assert len(done_results(writer.db, key, "measured", retry_errors=False)) == 4
+    assert len(done_results(writer.db, key, "measured", retry_errors=True)) == 2
     assert measured_means(writer.db, run, key) == {"score": (0.5, 2)}
     assert measured_statuses(writer.db, run, key) == {
         Status.MEASURED: 2, Status.INVALID: 1, Status.ERROR: 1

@@ -13,7 +13,7 @@ from harness.api import Goal, ImageKey, Status, Verdict
 from harness.planning import Component, NumericPolicy
 from harness.plugins import PluginReport
 from harness.store.database import reading, transaction
-from harness.store.read.pending import cell_rows, done_clean, done_outcomes
+from harness.store.read.pending import cell_rows, done_clean, done_results
 from harness.store.schema.latest import mark_all
 from harness.store.write.writer import Writer
 
@@ -169,11 +169,13 @@ def test_what_counts_as_done(writer):
     db = writer.db
     assert names(done_clean(db, clean, retry_errors=False)) == [toy.name(0), toy.name(1)]
     assert names(done_clean(db, clean, retry_errors=True)) == [toy.name(0)]
-    assert names(done_outcomes(db, key, retry_errors=False)) == [toy.name(i) for i in range(5)]
-    assert names(done_outcomes(db, key, retry_errors=True)) == [
+    assert names(done_results(db, key, "outcomes", retry_errors=False)) == [
+        toy.name(i) for i in range(5)
+    ]
+    assert names(done_results(db, key, "outcomes", retry_errors=True)) == [
         toy.name(i) for i, status in enumerate(statuses) if status not in ("error", "invalid")
     ]
-    assert done_outcomes(db, "0" * 64, retry_errors=False) == set()
+    assert done_results(db, "0" * 64, "outcomes", retry_errors=False) == set()
 
 
 def test_a_larger_limit_leaves_the_rest_to_do(writer):
@@ -183,7 +185,7 @@ def test_a_larger_limit_leaves_the_rest_to_do(writer):
     assert key == large.cells[1].key
     writer.write_outcomes(toy.attempt(writer, small), [toy.outcome(i) for i in range(30)])
     run = toy.begin(writer, large)
-    done = done_outcomes(writer.db, key, retry_errors=False)
+    done = done_results(writer.db, key, "outcomes", retry_errors=False)
     todo = [i for i, image in enumerate(toy.stored(large)) if image not in done]
     assert todo == list(range(30, 60))
     writer.write_outcomes(toy.attempt(writer, large, run=run), [toy.outcome(i) for i in todo])
@@ -202,7 +204,7 @@ def test_a_changed_image_or_label_is_another_image(writer, change):
     images = toy.stored(plan)
     changed = [images[0], images[1]._replace(**change)]
     run = writer.begin_run(plan, environment={}, command=[], images=changed)
-    done = done_outcomes(writer.db, plan.cells[1].key, retry_errors=False)
+    done = done_results(writer.db, plan.cells[1].key, "outcomes", retry_errors=False)
     assert [image in done for image in changed] == [True, False]
     assert len(cell_rows(writer.db, run, plan.cells[1].key).outcomes) == 1
     writer.write_outcomes(toy.attempt(writer, plan, run=run), [toy.outcome(1, Status.ROBUST)])

@@ -43,8 +43,8 @@ class Count:
     """
 
     table: str
-    added: int
-    equal: int
+    added: int = 0
+    equal: int = 0
     replaced: int = 0
     noise: int = 0
     conflicts: int = 0
@@ -151,17 +151,7 @@ def _merged(connection: sqlite3.Connection, files: Files) -> Merged:
         if results.table == "outcomes":
             take_artifacts(connection, files)
         take(connection, results)
-        counts.append(
-            Count(
-                results.table,
-                added=found.get("added", 0),
-                equal=found.get("equal", 0),
-                replaced=found.get("replaced", 0),
-                noise=found.get("noise", 0),
-                conflicts=found.get("conflict", 0),
-                left=found.get("left", 0),
-            )
-        )
+        counts.append(Count(results.table, **found))
         conflicts += _conflicts(connection, results)
     mark_all(connection)
     return Merged(tuple(counts), tuple(conflicts))
@@ -176,7 +166,7 @@ def _conflicts(connection: sqlite3.Connection, results: Results) -> list[Conflic
         f"SELECT c.here_{results.key[0]}, images.name, {', '.join(f'h.{n}' for n in shown)},"
         f" {', '.join(f'o.{n}' for n in shown)} FROM compared_{table} AS c"
         f" JOIN main.{table} AS h ON {here} JOIN other.{table} AS o ON {there}"
-        " JOIN main.images ON images.id = c.here_image_id WHERE c.verdict = 'conflict'"
+        " JOIN main.images ON images.id = c.here_image_id WHERE c.verdict = 'conflicts'"
     ).fetchall()
     found = []
     for place, image, *values in rows:

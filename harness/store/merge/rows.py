@@ -13,7 +13,7 @@ from typing import Literal
 from harness.api import NORMS
 from harness.store.columns import RETRYABLE
 
-Verdict = Literal["added", "replaced", "equal", "noise", "conflict", "left"]
+Verdict = Literal["added", "replaced", "equal", "noise", "conflicts", "left"]
 
 NOISE = 1e-4
 """Norms that differ by less, relatively, are the same result on another machine."""
@@ -157,7 +157,7 @@ def _numbers_within(tolerance: float, which: str) -> str:
 _SCORES = "a.name IN (SELECT metric FROM other.scores WHERE cell_id = o.cell_id)"
 _DISPUTED = """EXISTS (
   SELECT 1 FROM other.pairs JOIN compared_outcomes AS c ON c.cell_id = pairs.source_cell_id
-  WHERE pairs.id = o.pair_id AND c.image_id = o.image_id AND c.verdict = 'conflict')"""
+  WHERE pairs.id = o.pair_id AND c.image_id = o.image_id AND c.verdict = 'conflicts')"""
 
 RESULTS = (
     Results("clean", ("cell_id", "image_id"), "{0}.error IS NOT NULL",
@@ -213,7 +213,7 @@ def compare(connection: Connection, results: Results) -> dict[Verdict, int]:
         f" WHEN {equal} THEN 'equal'"
         f" WHEN {failed_here} AND NOT ({failed_there}) THEN 'replaced'"
         f" WHEN {failed_here} OR {failed_there} THEN 'left'"
-        f" WHEN {decided} AND {results.close} THEN 'noise' ELSE 'conflict' END"
+        f" WHEN {decided} AND {results.close} THEN 'noise' ELSE 'conflicts' END"
         f" FROM other.{table} AS o LEFT JOIN main.{table} AS h ON {joined}"
     )
     return dict(

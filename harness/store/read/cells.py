@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import Any, Literal
 
@@ -97,7 +97,7 @@ def suite_cells(db: Connection, suite: str) -> list[StoredCell]:
     )
     tasks = _tasks(db, suite)
     found = []
-    for cell, model, model_id, dataset, dataset_id, goal, seed, policy, task, *stated in rows:
+    for cell, model, model_id, dataset, dataset_id, goal, seed, policy, task, *facts in rows:
         if cell in runs:
             found.append(
                 StoredCell(
@@ -106,7 +106,7 @@ def suite_cells(db: Connection, suite: str) -> list[StoredCell]:
                     model_id=model_id,
                     dataset=dataset,
                     dataset_id=dataset_id,
-                    task=None if task is None else _task(task, tasks[task], *stated),
+                    task=None if task is None else _of_cell(tasks[task], *facts),
                     goal=goal,
                     seed=seed,
                     policy=policy,
@@ -116,32 +116,13 @@ def suite_cells(db: Connection, suite: str) -> list[StoredCell]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Component:
-    """An attack or measurement, and what the suite's latest run calls it, if it knows it."""
-
-    kind: Literal["attack", "measurement"]
-    name: str
-    parameters: Mapping[str, Any]
-    label: str | None
-
-
-def _task(
-    id: int, component: _Component, label: str, norm: str | None, budget: float | None
-) -> StoredTask:
+def _of_cell(task: StoredTask, label: str, norm: str | None, budget: float | None) -> StoredTask:
     """The label that a cell is stored with is that of the last run of whichever suite."""
-    return StoredTask(
-        id=id,
-        kind=component.kind,
-        name=component.name,
-        label=component.label or label,
-        norm=norm,
-        budget=budget,
-        parameters=component.parameters,
-    )
+    return replace(task, label=task.label or label, norm=norm, budget=budget)
 
 
-def _tasks(db: Connection, suite: str) -> dict[int, _Component]:
+def _tasks(db: Connection, suite: str) -> dict[int, StoredTask]:
+    """Attacks and measurements by id; without a label where the suite's latest run has none."""
     labels = {
         (kind, entry["name"], canonical_json(entry.get("parameters"))): entry["label"]
         for kind, entry in tasks(definition(db, suite))
@@ -152,11 +133,14 @@ def _tasks(db: Connection, suite: str) -> dict[int, _Component]:
         " WHERE kind IN ('attack', 'measurement')"
     )
     return {
-        number: _Component(
+        number: StoredTask(
+            id=number,
             kind=kind,
             name=name,
+            label=labels.get((kind, name, stated), ""),
+            norm=None,
+            budget=None,
             parameters=json.loads(stated or "{}") | json.loads(every or "{}"),
-            label=labels.get((kind, name, stated)),
         )
         for number, kind, name, stated, every in rows
     }

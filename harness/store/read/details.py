@@ -20,14 +20,9 @@ _TABLES = {"clean": "clean", "attack": "outcomes", "measurement": "measured"}
 
 def cells(db: Database) -> list[Row]:
     """All cells with their keys, and how many images each holds."""
-    count = (
-        "(SELECT count(*) FROM outcomes WHERE cell_id = listed.id)"
-        " + (SELECT count(*) FROM measured WHERE cell_id = listed.id)"
-        " + (SELECT count(*) FROM clean WHERE cell_id = listed.id)"
-    )
     rows = db.query(
-        f"SELECT key, model, attack, goal, dataset, {count} AS images FROM ({CELLS}) AS listed"
-        " ORDER BY listed.id"
+        "SELECT cell_key AS key, model, attack_label AS attack, goal, dataset, images"
+        " FROM cells_named ORDER BY cell_id"
     )
     return list(rows)
 
@@ -59,7 +54,7 @@ def find_cell(db: Database, prefix: str) -> Row:
 def cell_detail(db: Database, cell: Row) -> Row:
     """Everything about a cell of `find_cell`, over all images that it holds.
 
-    The outcomes of an attack's cell are apart: see `rows.latest_outcomes`.
+    The outcomes of an attack's cell are apart: see `rows.outcomes`.
     """
     identity = json.loads(cell["attack_identity"]) if cell["attack_identity"] else {}
     detail = {name: cell[name] for name in ("kind", *NAMES)}

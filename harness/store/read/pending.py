@@ -39,25 +39,14 @@ def done_clean(
     return {key: CLEAN.read(values, image_id=key.name, label=key.label) for key, values in found}
 
 
-def done_outcomes(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageKey]:
-    """The images of a cell that have an outcome.
+def done_results(db: Database, cell_key: str, table: str, *, retry_errors: bool) -> set[ImageKey]:
+    """The images of a cell that have a result in ``table``: ``outcomes`` or ``measured``.
 
     With ``retry_errors`` those that may be computed again do not count.
     """
     rows = db.execute(
-        f"SELECT {_KEY} FROM outcomes"
-        " JOIN cells ON cells.id = outcomes.cell_id JOIN images ON images.id = outcomes.image_id"
-        f" WHERE cells.key = ? AND NOT (? AND status IN {RETRYABLE})",
-        [cell_key, retry_errors],
-    )
-    return set(map(ImageKey._make, rows))
-
-
-def done_measured(db: Database, cell_key: str, *, retry_errors: bool) -> set[ImageKey]:
-    """The measured images of a measurement's cell; ``retry_errors`` as in `done_outcomes`."""
-    rows = db.execute(
-        f"SELECT {_KEY} FROM measured"
-        " JOIN cells ON cells.id = measured.cell_id JOIN images ON images.id = measured.image_id"
+        f"SELECT {_KEY} FROM {table} JOIN cells ON cells.id = cell_id"
+        " JOIN images ON images.id = image_id"
         f" WHERE cells.key = ? AND NOT (? AND status IN {RETRYABLE})",
         [cell_key, retry_errors],
     )

@@ -71,19 +71,12 @@ def correct(db: Connection, cell: int) -> dict[int, bool | None]:
     return {image: None if right is None else bool(right) for image, right in rows}
 
 
-def outcomes(db: Connection, cell: int) -> dict[int, OutcomeRow]:
-    """The outcomes of an attack's cell."""
-    return _outcomes(db, "cell_id = ?", cell)
-
-
-def latest_outcomes(db: Connection, cell: int) -> dict[int, OutcomeRow]:
-    """The outcomes of an attack's cell without those of replaced images."""
-    return _outcomes(db, f"cell_id = ? AND image_id NOT IN {REPLACED}", cell)
-
-
-def _outcomes(db: Connection, which: str, cell: int) -> dict[int, OutcomeRow]:
+def outcomes(db: Connection, cell: int, *, replaced: bool = True) -> dict[int, OutcomeRow]:
+    """The outcomes of an attack's cell, those of images that were ``replaced`` too or not."""
     rows = db.execute(
-        f"SELECT image_id, {', '.join(OutcomeRow._fields)} FROM outcomes WHERE {which}", (cell,)
+        f"SELECT image_id, {', '.join(OutcomeRow._fields)} FROM outcomes WHERE cell_id = ?"
+        f" AND (? OR image_id NOT IN {REPLACED})",
+        (cell, replaced),
     )
     return {image: OutcomeRow(_STATUSES[status], *rest) for image, status, *rest in rows}
 

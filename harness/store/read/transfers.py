@@ -54,12 +54,7 @@ def stored_pairs(db: Connection, sources: Iterable[int]) -> list[StoredPair]:
         " AND EXISTS (SELECT 1 FROM transfers WHERE pair_id = pairs.id) ORDER BY pairs.id",
         (json.dumps(sorted(sources)),),
     )
-    return [
-        StoredPair(
-            id=pair, source_cell=source, target_cell=target, adaptation=adaptation, border=border
-        )
-        for pair, source, target, adaptation, border in rows
-    ]
+    return [StoredPair(*row) for row in rows]
 
 
 def adapted_correct(db: Connection, pair: StoredPair) -> dict[int, bool | None]:

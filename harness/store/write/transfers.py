@@ -6,7 +6,7 @@ would cost as much as a small model's batch, and what is lost is quickly compute
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -74,33 +74,28 @@ def _insert(connection: Connection, statement: str, rows: Sequence[tuple[object,
 
 
 def _pair(connection: Connection, pair: Pair) -> int:
-    cells = [
+    source, target = (
         connection.execute("SELECT id FROM cells WHERE key = ?", [cell.key]).fetchone()[0]
         for cell in (pair.source, pair.target)
-    ]
-    values = [*cells, _adaptation(connection, pair.adaptation)]
-    connection.execute(
-        "INSERT INTO pairs (source_cell_id, target_cell_id, adaptation_id) VALUES (?, ?, ?)"
-        " ON CONFLICT DO NOTHING",
-        values,
     )
-    (found,) = connection.execute(
-        "SELECT id FROM pairs WHERE source_cell_id = ? AND target_cell_id = ?"
-        " AND adaptation_id = ?",
-        values,
-    ).fetchone()
-    return int(found)
+    how = _adaptation(connection, pair.adaptation)
+    row = {"source_cell_id": source, "target_cell_id": target, "adaptation_id": how}
+    return _number(connection, "pairs", row)
 
 
 def _adaptation(connection: Connection, how: Adaptation) -> int:
-    values = [*how.size, how.cut, how.border]
+    height, width = how.size
+    row = {"height": height, "width": width, "cut": how.cut, "border": how.border}
+    return _number(connection, "adaptations", row)
+
+
+def _number(connection: Connection, table: str, row: Mapping[str, object]) -> int:
+    """The number of this row of ``table``, which is inserted where it is new."""
+    names, marks, values = ", ".join(row), ", ".join("?" * len(row)), [*row.values()]
     connection.execute(
-        "INSERT INTO adaptations (height, width, cut, border) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT DO NOTHING",
-        values,
+        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING", values
     )
     (found,) = connection.execute(
-        "SELECT id FROM adaptations WHERE height = ? AND width = ? AND cut = ? AND border = ?",
-        values,
+        f"SELECT id FROM {table} WHERE ({names}) = ({marks})", values
     ).fetchone()
     return int(found)
