@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.analysis.frontier import Fit
-
-    Array = NDArray[np.float64]
+    from harness.analysis.statistics import Floats
 
 REPLICATES = 1000
 FEWEST_SHARE = 0.5
@@ -118,11 +117,11 @@ class Images:
     """The samples as matrices (images, models): 1 and 0, and values with 0 where there is none."""
 
     ids: list[int]
-    known: Array
-    right: Array
-    has: Array
-    values: Array
-    fixed: Array
+    known: Floats
+    right: Floats
+    has: Floats
+    values: Floats
+    fixed: Floats
 
     @classmethod
     def of(cls, samples: Mapping[str, Sample]) -> Images:
@@ -151,12 +150,12 @@ class _Replicates:
         logs: ln(1 - accuracy), zero errors counted as a half.
     """
 
-    accuracy: Array
-    logs: Array
-    robustness: Array
+    accuracy: Floats
+    logs: Floats
+    robustness: Floats
 
 
-def _weights(images: int, replicates: int, seed: int) -> Iterator[Array]:
+def _weights(images: int, replicates: int, seed: int) -> Iterator[Floats]:
     """How often each replicate draws each image, (replicates of a block, images)."""
     import numpy as np
 
@@ -170,7 +169,7 @@ def _weights(images: int, replicates: int, seed: int) -> Iterator[Array]:
         yield counts.reshape(rows, images).astype(np.float64)
 
 
-def _replicates(images: Images, weights: Array) -> _Replicates:
+def _replicates(images: Images, weights: Floats) -> _Replicates:
     import numpy as np
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -197,7 +196,7 @@ def _pareto(drawn: _Replicates) -> NDArray[np.bool_]:
     return optimal
 
 
-def _lines(drawn: _Replicates, members: NDArray[np.bool_]) -> Array:
+def _lines(drawn: _Replicates, members: NDArray[np.bool_]) -> Floats:
     """Each replicate's least-squares (a, b), (replicates, 2); NaN where no fit is possible."""
     import numpy as np
 
@@ -215,7 +214,7 @@ def _lines(drawn: _Replicates, members: NDArray[np.bool_]) -> Array:
     return lines
 
 
-def _equal(values: Array, members: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _equal(values: Floats, members: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether the members of a replicate all have the same value."""
     import numpy as np
 
@@ -225,7 +224,7 @@ def _equal(values: Array, members: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return equal
 
 
-def _range(values: Array) -> Range | None:
+def _range(values: Floats) -> Range | None:
     """The percentile interval of a number over the replicates, NaN left out."""
     import numpy as np
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,6 +12,7 @@ from harness.analysis.common import Common, common_images
 from harness.analysis.doubts import doubts, of_gradients
 from harness.analysis.frontier import Frontier, Point, frontier, placings, ranks
 from harness.analysis.place import (
+    Accuracy,
     AccuracyOf,
     Entry,
     Place,
@@ -86,31 +87,31 @@ def models_of(trial: Trial, choice: Choice) -> Models:
         attack = attacked_of(outcomes, predictions[model], trial.attack.norm, among)
         ran = any(row is not None for row in outcomes.values())
         places[model] = attack_place(attack, accuracy, ran=ran)
-        entry = Entry(
+        flat = _zero_gradients(trial, model, outcomes if among is None else among)
+        masked = of_gradients(trial.attack.label, flat, attack.attacked)
+        entries[model] = Entry(
             model=model,
             family=about.family,
             parameters=about.parameters,
             pixels=about.pixels,
             accuracy=accuracy,
+            doubts=(*_doubts(trial, model, accuracy), *masked),
         )
-        flat = _zero_gradients(trial, model, outcomes if among is None else among)
-        masked = of_gradients(trial.attack.label, flat, attack.attacked)
-        entries[model] = replace(entry, doubts=(*_doubts(trial, entry), *masked))
     return Models(
         trial=trial, entries=entries, places=places, predictions=predictions, common=common
     )
 
 
-def _doubts(trial: Trial, entry: Entry) -> tuple[str, ...]:
-    clean, twin = trial.clean.get(entry.model), trial.twin(entry.model)
+def _doubts(trial: Trial, model: str, accuracy: Accuracy) -> tuple[str, ...]:
+    clean, twin = trial.clean.get(model), trial.twin(model)
     if twin is None:
         return ()
     db = trial.results.db
     found = rows.trial(db, clean.id) if clean else None
-    return doubts(found, entry.accuracy, cells.model_classes(db, twin.model_id))
+    return doubts(found, accuracy, cells.model_classes(db, twin.model_id))
 
 
-def _zero_gradients(trial: Trial, model: str, among: Mapping[int, object] | frozenset[int]) -> int:
+def _zero_gradients(trial: Trial, model: str, among: Collection[int]) -> int:
     cell = trial.cells.get(model)
     flat = rows.zero_gradients(trial.results.db, cell.id) if cell else frozenset()
     return sum(image in among for image in flat)

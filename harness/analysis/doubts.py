@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from harness.analysis.place import Accuracy
-from harness.api.trial import Trial
+from harness.api.trial import ModelTrial
 
 ENOUGH = 20
 """The fewest images for which an accuracy is judged."""
@@ -13,13 +13,13 @@ ENOUGH = 20
 _CHECK = "check its preprocessing and the order of its classes"
 
 
-def doubts(trial: Trial | None, accuracy: Accuracy, classes: int | None) -> tuple[str, ...]:
+def doubts(trial: ModelTrial | None, accuracy: Accuracy, classes: int | None) -> tuple[str, ...]:
     """All that is doubtful about a model of a leaderboard."""
     counts = (accuracy.correct, accuracy.images, classes, accuracy.published)
     return (*([] if trial is None else of_trial(trial)), *of_accuracy(*counts))
 
 
-def of_trial(trial: Trial) -> list[str]:
+def of_trial(trial: ModelTrial) -> list[str]:
     """The findings of a model's trial that cast doubt on its numbers."""
     found = []
     if not trial.deterministic:

@@ -12,7 +12,7 @@ TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ModelTrial:
     """What the trial of a model found.
 
     Attributes:

@@ -30,5 +30,6 @@ def findings(db: Path, suite: str | None, format: Format) -> None:
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
-        evidence = analysis.gather(Results(stored.conn).suite(suite))
-    show(presentation(evidence.suite, analysis.check(evidence)), format)
+        results = Results(stored.conn).suite(suite)
+        evidence = analysis.gather(results)
+    show(presentation(results.name, analysis.check(evidence)), format)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.api import Classifier, HarnessError, ModelError, Preprocessing
-from harness.api.trial import Trial
+from harness.api.trial import ModelTrial
 from harness.engine.device import is_out_of_memory
 from harness.engine.folding import folded
 from harness.signals import stop_if_asked
@@ -90,7 +90,7 @@ class PixelClassifier:
         self.shape = (3, *classifier.preprocessing.size)
         self.differentiable: nn.Module | None = None
         self.memory_format = torch.contiguous_format
-        self.trial: Trial | None = None
+        self.trial: ModelTrial | None = None
         if classifier.module is not None:
             network = classifier.module.eval().requires_grad_(False)
             if any(isinstance(part, nn.Conv2d) for part in network.modules()):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.api import ModelError
-from harness.api.trial import TOLERANCE, Outputs, Trial
+from harness.api.trial import TOLERANCE, ModelTrial, Outputs
 from harness.engine.classifier import PixelClassifier
 from harness.engine.halving import BatchSize
 from harness.engine.timing import random_images
@@ -22,7 +22,7 @@ SUM_TOLERANCE = 1e-3
 _Pass = Callable[[Tensor], Tensor]
 
 
-def tried(model: PixelClassifier, images: Tensor, on_halving: Callable[[int], None]) -> Trial:
+def tried(model: PixelClassifier, images: Tensor, on_halving: Callable[[int], None]) -> ModelTrial:
     """Try ``model`` on ``images``, float32 (n, 3, height, width) on the host: `IMAGES` at most.
 
     A model whose passes of the same batch differ is non-deterministic, and the trial says by how
@@ -40,14 +40,14 @@ def tried(model: PixelClassifier, images: Tensor, on_halving: Callable[[int], No
     return found
 
 
-def _tried(model: PixelClassifier, batch: Tensor) -> Trial:
+def _tried(model: PixelClassifier, batch: Tensor) -> ModelTrial:
     first = model.predict(batch).clone()
     difference = _compared(model.predict, batch, first)
     if model.has_own_forward and model.differentiable is not None:
         with torch.no_grad():
             own = model.forward(batch).clone()
             difference = max(difference, _compared(model.forward, batch, own))
-    return Trial(len(batch), difference, _outputs(first, complete=model.background is None))
+    return ModelTrial(len(batch), difference, _outputs(first, complete=model.background is None))
 
 
 def _compared(run: _Pass, batch: Tensor, first: Tensor) -> float:

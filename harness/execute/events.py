@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from harness.api import CleanPrediction, Measured, Outcome
-from harness.api.trial import Trial
+from harness.api.trial import ModelTrial
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Tried:
     """The shard's model was loaded and tried."""
 
-    trial: Trial
+    trial: ModelTrial
 
 
 @dataclass(frozen=True, slots=True)

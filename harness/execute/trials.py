@@ -8,7 +8,7 @@ from contextlib import suppress
 import torch
 
 from harness.api import DataError
-from harness.api.trial import Trial
+from harness.api.trial import ModelTrial
 from harness.engine.trial import IMAGES, tried
 from harness.execute.images import Images
 from harness.execute.model_cache import Loaded
@@ -16,7 +16,7 @@ from harness.execute.model_cache import Loaded
 
 def try_model(
     loaded: Loaded, ids: Sequence[str], images: Images, evict_others: Callable[[], None]
-) -> Trial | None:
+) -> ModelTrial | None:
     """Try a model, once, on the first of the images ``ids``; what was found, None later on.
 
     Where memory is short, models that only wait are evicted.

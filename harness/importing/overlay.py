@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, DataError
 from harness.importing.child import Found
 from harness.importing.known import SYMMETRIC, Known
 from harness.registry import ModelEntry
@@ -87,9 +87,22 @@ def add(path: Path, name: str, model: dict[str, Any]) -> None:
     ModelEntry.model_validate(model)
     content = read(path)
     content["models"] = {**content.get("models", {}), name: model}
+    write(path, (_HEADER + _text(content)).encode())
+
+
+def write(path: Path, content: bytes) -> None:
+    """The file at ``path``, whole or not at all.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     part = path.with_name(path.name + ".part")
-    part.write_text(_HEADER + _text(content), encoding="utf-8")
-    os.replace(part, path)  # noqa: PTH105
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)  # noqa: PTH105
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def _text(content: dict[str, Any]) -> str:

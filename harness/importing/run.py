@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 import time
@@ -129,7 +128,7 @@ def _import(
                 raise ModelError(f"{what} off by {error:.2g}, more than {TOLERANCE:g}")
         content = checked.model.SerializeToString()
         file = f"{name}.onnx"
-        _write(path.with_name(file), content)
+        overlay.write(path.with_name(file), content)
         sha256 = hashlib.sha256(content).hexdigest()
         overlay.add(path, name, overlay.entry(known, found, file=file, sha256=sha256))
     except HarnessError as error:
@@ -165,16 +164,6 @@ def _prepared(folder: Path) -> Path:
         raise ConfigError(
             f"cannot write here: {error.strerror}", where=str(folder), hint="choose another -o"
         ) from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)  # noqa: PTH105
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def _twice(name: str, graph: GraphFile, first: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from harness.analysis.transfer.cells import Rate
-from harness.analysis.transfer.matrix import UNTARGETED, Matrix
+from harness.analysis.transfer.matrix import Matrix
 from harness.analysis.transfer.summary import Asymmetry, Mean, SourceMean, Summary, summary
+from harness.api import Goal
 from harness.report.heatmap import HeatMap
 from harness.report.presentation import Field, Presentation, present
 from harness.report.values import percent
@@ -90,7 +91,7 @@ def _record(rate: Rate | None, hits: str, images: str, missing: str, value: str)
 
 
 def _maps(matrix: Matrix, short: Summary) -> Iterable[HeatMap]:
-    what = "error rate" if matrix.goal == UNTARGETED else f"top-{matrix.k} matching rate"
+    what = "error rate" if matrix.goal == Goal.UNTARGETED else f"top-{matrix.k} matching rate"
     name = f"{matrix.suite}: {matrix.attack.label}, goal {matrix.goal}"
     groups = tuple(matrix.families[model] or model for model in matrix.models)
     for title, values in (
@@ -141,7 +142,7 @@ def _interval(key: str, of: Callable[[Row], tuple[float, float] | None]) -> Fiel
 
 
 def _about(matrix: Matrix) -> Iterable[str]:
-    if matrix.goal == UNTARGETED:
+    if matrix.goal == Goal.UNTARGETED:
         yield f"rate: wrong predictions of the target model; of {COUNTS[matrix.denominator]}"
     else:
         among = "top 1" if matrix.k == 1 else f"top {matrix.k}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.analysis.attacks import SuiteAttack
-from harness.analysis.findings.evidence import Evidence, Trial
+from harness.analysis.findings.evidence import Evidence, TrialOutcomes
 from harness.analysis.place import Attacked
 from harness.analysis.results import Model
 from harness.analysis.transfer.cells import Rate, TransferCell
@@ -68,8 +68,8 @@ def trial(
     budget: float | None = None,
     norm: str = "linf",
     absent: Sequence[str] = (),
-) -> Trial:
-    return Trial(
+) -> TrialOutcomes:
+    return TrialOutcomes(
         attack=attack(label, budget, norm),
         goal=goal,
         outcomes={model: each.attacked for model, each in scores.items()},
@@ -79,11 +79,13 @@ def trial(
 
 
 def evidence(
-    *trials: Trial, models: Mapping[str, Model] | None = None, matrices: Sequence[Matrix] = ()
+    *trials: TrialOutcomes,
+    models: Mapping[str, Model] | None = None,
+    matrices: Sequence[Matrix] = (),
 ) -> Evidence:
     names = {name for each in trials for name in each.outcomes}
     known = {name: Model(name, None, None, None) for name in names}
-    return Evidence("toy", {**known, **(models or {})}, trials, tuple(matrices))
+    return Evidence({**known, **(models or {})}, trials, tuple(matrices))
 
 
 def matrix(

@@ -6,7 +6,7 @@ import pytest
 from boards import joint, leaderboard
 
 from harness.analysis.doubts import of_accuracy, of_trial
-from harness.api.trial import Trial
+from harness.api.trial import ModelTrial
 from harness.report.leaderboard import footnotes
 
 
@@ -39,12 +39,12 @@ def test_accuracies(correct, images, classes, published, said):
 @pytest.mark.parametrize(
     ("trial", "said"),
     [
-        (Trial(4, 0.0, "logits"), []),
-        (Trial(4, 1e-6, "logits"), []),
-        (Trial(4, 0.05, "logits"), ["non-deterministic"]),
-        (Trial(4, 0.0, "probabilities"), ["probabilities"]),
-        (Trial(4, 0.0, "log-probabilities"), ["log-probabilities"]),
-        (Trial(4, 1.0, "probabilities"), ["non-deterministic", "probabilities"]),
+        (ModelTrial(4, 0.0, "logits"), []),
+        (ModelTrial(4, 1e-6, "logits"), []),
+        (ModelTrial(4, 0.05, "logits"), ["non-deterministic"]),
+        (ModelTrial(4, 0.0, "probabilities"), ["probabilities"]),
+        (ModelTrial(4, 0.0, "log-probabilities"), ["log-probabilities"]),
+        (ModelTrial(4, 1.0, "probabilities"), ["non-deterministic", "probabilities"]),
     ],
 )
 def test_trials(trial, said):

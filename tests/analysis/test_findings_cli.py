@@ -81,7 +81,7 @@ def test_rows_become_evidence(filled: Bench) -> None:
         "cw, random",
         "cw kappa=40, random",
     ]
-    assert (there.suite, len(there.matrices), there.models["vgg0"].family) == ("toy", 2, "VGG")
+    assert (len(there.matrices), there.models["vgg0"].family) == (2, "VGG")
     plain, large = (trial.outcomes["res0"] for trial in there.trials[2:])
     assert (plain.broken, plain.attacked, plain.unknown, plain.confident) == (17, 18, 1, 17)
     assert plain.mean == pytest.approx(0.3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness.analysis.findings.evidence import Evidence, Trial
+from harness.analysis.findings.evidence import Evidence, TrialOutcomes
 from harness.analysis.findings.verdicts import Claim, Finding, Part, beyond, conclude, too_few
 from harness.analysis.place import Attacked
 from harness.analysis.results import Model
@@ -40,7 +40,7 @@ def depth(evidence: Evidence) -> Finding:
     return conclude(DEPTH, parts, *(trial.gaps if trial else ()), lacking=lacking)
 
 
-def exponent(trial: Trial, models: Mapping[str, Model]) -> Part:
+def exponent(trial: TrialOutcomes, models: Mapping[str, Model]) -> Part:
     """The exponent over the families that have models of different depths."""
     import numpy as np
 

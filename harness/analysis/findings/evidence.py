@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.analysis import results
 from harness.analysis.attacks import SuiteAttack
 from harness.analysis.place import Attacked, attacked_of
-from harness.analysis.results import Model, SuiteResults
+from harness.analysis.results import Model, SuiteResults, Trial
 from harness.analysis.transfer.matrix import Matrix, matrix_of
-
-UNTARGETED = "untargeted"
+from harness.api import Goal
 
 BEFORE_THEY_WERE_STORED: Mapping[str, float] = {"kappa": 0.0, "steps": 50.0}
 """The defaults of databases that hold only the parameters that are not their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """An attack with its parameters and a goal, over the models of the suite.
+class TrialOutcomes:
+    """What an attack with its parameters did for a goal, over the models of the suite.
 
     Attributes:
         outcomes: of the models that have any attacked image.
@@ -57,18 +55,17 @@ class Evidence:
         trials: in the suite's order; ``matrices`` too, of untargeted panels alone.
     """
 
-    suite: str
     models: Mapping[str, Model]
-    trials: tuple[Trial, ...]
+    trials: tuple[TrialOutcomes, ...]
     matrices: tuple[Matrix, ...]
 
-    def minimal(self, *names: str) -> list[Trial]:
+    def minimal(self, *names: str) -> list[TrialOutcomes]:
         """The trials of minimum-distortion attacks, each attack and goal at its smallest kappa.
 
         Args:
             names: of the attacks; without any, all of them.
         """
-        found: dict[tuple[str, str], Trial] = {}
+        found: dict[tuple[str, str], TrialOutcomes] = {}
         for trial in sorted(self.trials, key=lambda trial: kappa(trial.attack)):
             if trial.attack.budget is None and trial.attack.name in (names or [trial.attack.name]):
                 found.setdefault((trial.attack.name, trial.goal), trial)
@@ -76,7 +73,7 @@ class Evidence:
         return [trial for trial in self.trials if id(trial) in chosen]
 
 
-def gaps(trials: Iterable[Trial]) -> list[str]:
+def gaps(trials: Iterable[TrialOutcomes]) -> list[str]:
     """What each of the trials lacks."""
     return [line for trial in trials for line in trial.gaps]
 
@@ -102,23 +99,22 @@ def gather(suite: SuiteResults) -> Evidence:
     trials = [_trial(each) for each in sorted(ran, key=lambda t: (places[t.attack.label], t.goal))]
     current = suite.definition["models"]
     names = dict.fromkeys([*current, *(name for trial in trials for name in trial.outcomes)])
-    untargeted = (panel for panel in suite.panels() if panel.goal == UNTARGETED)
+    untargeted = (panel for panel in suite.panels() if panel.goal == Goal.UNTARGETED)
     return Evidence(
-        suite=suite.name,
         models={name: suite.results.model(name) for name in names},
         trials=tuple(trials),
         matrices=tuple(matrix_of(panel) for panel in untargeted),
     )
 
 
-def _trial(trial: results.Trial) -> Trial:
+def _trial(trial: Trial) -> TrialOutcomes:
     predictions = {model: trial.predictions(model) for model in trial.cells}
     every = {
         model: attacked_of(trial.outcomes(model), predictions[model], trial.attack.norm)
         for model in trial.cells
     }
     outcomes = {model: each for model, each in every.items() if each.attacked or each.unknown}
-    return Trial(
+    return TrialOutcomes(
         attack=trial.attack,
         goal=trial.goal,
         outcomes=outcomes,

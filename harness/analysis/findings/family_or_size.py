@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, linear_regression
 
-from harness.analysis.findings.evidence import Evidence, Trial, gaps
+from harness.analysis.findings.evidence import Evidence, TrialOutcomes, gaps
 from harness.analysis.findings.verdicts import (
     FEWEST_MODELS,
     Claim,
@@ -58,7 +58,7 @@ def kept(models: Iterable[Model]) -> list[Model]:
     return [model for model in known if families.count(model.family) > 1]
 
 
-def prediction(trial: Trial, models: Mapping[str, Model]) -> Part:
+def prediction(trial: TrialOutcomes, models: Mapping[str, Model]) -> Part:
     """The squared errors of the two predictions, model by model."""
     means = {name: each.mean for name, each in trial.outcomes.items()}
     usable = kept([models[name] for name, mean in means.items() if mean])

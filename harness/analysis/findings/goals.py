@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from statistics import fmean
 
-from harness.analysis.findings.evidence import Evidence, Trial, gaps
+from harness.analysis.findings.evidence import Evidence, TrialOutcomes, gaps
 from harness.analysis.findings.verdicts import (
     FEWEST_MODELS,
     Claim,
@@ -41,7 +41,7 @@ def least_likely(evidence: Evidence) -> Finding:
     return conclude(LEAST_LIKELY, parts, *lacks, lacking=lacking)
 
 
-def ratio(harder: Trial, easier: Trial) -> Part:
+def ratio(harder: TrialOutcomes, easier: TrialOutcomes) -> Part:
     """How much more distortion ``harder`` takes, paired by image and model."""
     what, logs, images = easier.attack.label, [], 0
     for model in harder.outcomes.keys() & easier.outcomes.keys():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.analysis.findings.evidence import UNTARGETED, Evidence, Trial, gaps, kappa
+from harness.analysis.findings.evidence import Evidence, TrialOutcomes, gaps, kappa
 from harness.analysis.findings.verdicts import (
     FEWEST_MODELS,
     Claim,
@@ -13,6 +13,7 @@ from harness.analysis.findings.verdicts import (
     too_few,
 )
 from harness.analysis.statistics import p_value, shuffled, spearman, spearman_interval
+from harness.api import Goal
 
 ALIGNED = -0.5
 
@@ -39,14 +40,14 @@ def large_kappa(evidence: Evidence) -> Finding:
             if (trial.attack.name, trial.goal) == (small.attack.name, small.goal)
         ]
         large = max(same, key=lambda trial: kappa(trial.attack))
-        if small.goal != UNTARGETED and kappa(large.attack) > kappa(small.attack):
+        if small.goal != Goal.UNTARGETED and kappa(large.attack) > kappa(small.attack):
             parts.append(alignment(small, large))
             lacks += gaps([small, large])
     lacking = "targeted C&W or EAD at kappa 0 and at a larger one"
     return conclude(LARGE_KAPPA, parts, *lacks, lacking=lacking)
 
 
-def alignment(small: Trial, large: Trial) -> Part:
+def alignment(small: TrialOutcomes, large: TrialOutcomes) -> Part:
     """The rank correlation of confident success with the distortion at the smaller kappa."""
     what = f"{small.attack.label} and {large.attack.label}, {small.goal}"
     both = [

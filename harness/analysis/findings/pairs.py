@@ -32,16 +32,12 @@ def rates(matrix: Matrix, models: Sequence[str]) -> Floats:
 
 def present(*matrices: Matrix) -> list[str]:
     """The models that each matrix has as sources and as targets of others."""
-    found = []
-    for model in matrices[0].models:
-        pairs = [
-            [p for p, c in m.cells.items() if p[0] != p[1] and c.rate.images] for m in matrices
-        ]
-        if all(
-            any(s == model for s, _ in each) and any(t == model for _, t in each) for each in pairs
-        ):
-            found.append(model)
-    return found
+    everywhere = set(matrices[0].models)
+    for matrix in matrices:
+        pairs = [pair for pair, cell in matrix.cells.items() if cell.rate.images]
+        others = [(source, target) for source, target in pairs if source != target]
+        everywhere &= {source for source, _ in others} & {target for _, target in others}
+    return [model for model in matrices[0].models if model in everywhere]
 
 
 def notes(matrices: Iterable[Matrix]) -> list[str]:

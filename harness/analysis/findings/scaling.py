@@ -8,10 +8,11 @@ frontier of five models or more that lies as close to a line.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.bootstrap import Images, Sample
-from harness.analysis.findings.evidence import Evidence, Trial
+from harness.analysis.findings.evidence import Evidence, TrialOutcomes
 from harness.analysis.findings.verdicts import (
     Claim,
     Finding,
@@ -37,7 +38,7 @@ PREFERRED_GOALS = ("random", "least-likely")
 
 def scaling_laws(evidence: Evidence) -> list[Finding]:
     """One finding for each attack that minimises a distortion."""
-    trials: dict[str, Trial] = {}
+    trials: dict[str, TrialOutcomes] = {}
     for goal in PREFERRED_GOALS:
         for trial in evidence.minimal():
             if trial.goal == goal:
@@ -62,7 +63,7 @@ def _claim(norm: str, name: str) -> Claim:
     )
 
 
-def _finding(trial: Trial) -> Finding:
+def _finding(trial: TrialOutcomes) -> Finding:
     norm = trial.attack.norm
     claim = _claim(f"{norm} ({trial.attack.name})", f"scaling-law-{trial.attack.name}")
     notes = ["the interval is of b; b > 0 alone follows from the choice of Pareto-optimal models"]
@@ -72,7 +73,7 @@ def _finding(trial: Trial) -> Finding:
     return conclude(claim, parts, *notes, *trial.gaps, lacking="distortions")
 
 
-def scaling(trial: Trial) -> Part:
+def scaling(trial: TrialOutcomes) -> Part:
     """The law on the models' own images."""
     what = trial.title
     points = [
@@ -108,13 +109,13 @@ def _r2(curve: Frontier) -> float:
 def _permuted(points: list[Point], order: list[int]) -> Frontier:
     return frontier(
         [
-            Point(point.name, point.correct, point.images, points[other].robustness)
+            replace(point, robustness=points[other].robustness)
             for point, other in zip(points, order, strict=True)
         ]
     )
 
 
-def _replicates(trial: Trial, models: Sequence[str]) -> tuple[Floats, Floats]:
+def _replicates(trial: TrialOutcomes, models: Sequence[str]) -> tuple[Floats, Floats]:
     """b and R2 of each bootstrap sample of the images; NaN where there is none."""
     import numpy as np
 
@@ -126,7 +127,7 @@ def _replicates(trial: Trial, models: Sequence[str]) -> tuple[Floats, Floats]:
     return np.asarray(slopes), np.asarray(shares)
 
 
-def _samples(trial: Trial, models: Sequence[str]) -> Iterator[Frontier]:
+def _samples(trial: TrialOutcomes, models: Sequence[str]) -> Iterator[Frontier]:
     """The frontier of each bootstrap sample; models without a broken image in it are left out."""
     predicted = {image for model in models for image in trial.right[model]}
     images = Images.of({model: _sample(trial, model, predicted) for model in models})
@@ -144,7 +145,7 @@ def _samples(trial: Trial, models: Sequence[str]) -> Iterator[Frontier]:
         )
 
 
-def _sample(trial: Trial, model: str, among: Set[int]) -> Sample:
+def _sample(trial: TrialOutcomes, model: str, among: Set[int]) -> Sample:
     """What is resampled of a model, of images with a clean prediction."""
     sizes = trial.outcomes[model].by_image.items()
     return Sample(trial.right[model], {image: size for image, size in sizes if image in among})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
-from harness.analysis.findings.evidence import UNTARGETED, Evidence, Trial, gaps, kappa
+from harness.analysis.findings.evidence import Evidence, TrialOutcomes, gaps, kappa
 from harness.analysis.findings.verdicts import (
     FEWEST_MODELS,
     Claim,
@@ -24,6 +24,7 @@ from harness.analysis.findings.verdicts import (
 )
 from harness.analysis.place import Attacked
 from harness.analysis.statistics import binomial_tail, interval_of_mean, wilson
+from harness.api import Goal
 
 WEAK = 0.03
 STRONG = 0.99
@@ -100,17 +101,17 @@ def minimal_strong(evidence: Evidence) -> Finding:
     return conclude(MINIMAL_STRONG, parts, *gaps(trials), lacking="C&W or EAD at kappa 0")
 
 
-def _targeted_fgsm(evidence: Evidence) -> list[Trial]:
+def _targeted_fgsm(evidence: Evidence) -> list[TrialOutcomes]:
     """By rising epsilon."""
     trials = [
         trial
         for trial in evidence.trials
-        if trial.attack.name == "fgsm" and trial.goal != UNTARGETED and trial.attack.budget
+        if trial.attack.name == "fgsm" and trial.goal != Goal.UNTARGETED and trial.attack.budget
     ]
     return sorted(trials, key=lambda trial: trial.attack.budget or 0.0)
 
 
-def rate(trial: Trial, threshold: float, *, above: bool) -> Part:
+def rate(trial: TrialOutcomes, threshold: float, *, above: bool) -> Part:
     """Whether the success rate lies above ``threshold``, or under it; of all models and each."""
     if len(trial.absent) > len(trial.outcomes):
         models = len(trial.absent) + len(trial.outcomes)
@@ -157,7 +158,7 @@ def _some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _falling(smaller: Trial, larger: Trial) -> Part:
+def _falling(smaller: TrialOutcomes, larger: TrialOutcomes) -> Part:
     what = f"{smaller.attack.label} against {larger.attack.label}, {smaller.goal}"
     falls = [
         mine.broken / mine.attacked - its.broken / its.attacked

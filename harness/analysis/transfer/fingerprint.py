@@ -149,9 +149,11 @@ def log_likelihoods(seen: Profiles, families: Families, model: str) -> dict[str,
             if families[target] is None or families[target] != families[source]
         )
         for family in sums:
+            # A source of the family itself has the rate among relatives of all families, so a
+            # family with no other member left is judged too.
             prior = _pooled(among_kin.get(panel, ())) if families[source] == family else across
             mine = [count for target, count in others.items() if families[target] == family]
-            rate = _expected(mine, prior, images)
+            rate = _pooled(mine, prior=prior, weight=KIN * images)
             sums[family] += hits * math.log(rate) + (images - hits) * math.log1p(-rate)
     entries = len(seen[model])
     return {family: total / entries for family, total in sums.items()}
@@ -168,25 +170,12 @@ def _among_kin(seen: Profiles, families: Families, model: str) -> dict[int, list
     return found
 
 
-def _pooled(counts: Iterable[tuple[int, int]]) -> float:
-    """The rate over all images, with half a hit and half a miss added; 1/2 without any."""
-    hits, images = 0, 0
+def _pooled(counts: Iterable[tuple[int, int]], *, prior: float = 0.5, weight: float = 1.0) -> float:
+    """The rate over all images, with ``weight`` more of the ``prior`` rate."""
+    hits, images = weight * prior, weight
     for some, all_ in counts:
         hits, images = hits + some, images + all_
-    return (hits + 0.5) / (images + 1)
-
-
-def _expected(members: Iterable[tuple[int, int]], prior: float, images: int) -> float:
-    """The members' pooled rate, shrunk towards what is known without them.
-
-    The prior is the source's rate on strangers, or for a source of the family itself the rate
-    among relatives of all families: so a family of which only the source is left is judged too.
-    """
-    weight = KIN * images
-    hits, total = weight * prior, weight
-    for some, all_ in members:
-        hits, total = hits + some, total + all_
-    return hits / total
+    return hits / images
 
 
 def ranked(

@@ -20,10 +20,10 @@ from harness.analysis.transfer.cells import (
     transfer_cells,
 )
 from harness.analysis.transfer.panels import chosen_panel
+from harness.api import Goal
 from harness.store.read import transfers as transferred
 from harness.store.read.transfers import SAME, StoredPair
 
-UNTARGETED = "untargeted"
 TOP_K = 5
 """The k of the study's heat maps of targeted goals."""
 
@@ -100,7 +100,7 @@ def matrices(suite: SuiteResults, view: View = PAPER) -> tuple[Matrix, ...]:
 def matrix_of(panel: Trial, view: View = PAPER, *, chosen: tuple[str, ...] = ()) -> Matrix:
     """The matrix of one of a suite's panels; ``chosen`` notes what was chosen by default."""
     db = panel.results.db
-    untargeted = panel.goal == UNTARGETED
+    untargeted = panel.goal == Goal.UNTARGETED
     k = 1 if untargeted else view.k or TOP_K
     border = view.border or _border(panel)
     sources = sources_of(panel)

@@ -11,7 +11,8 @@ from harness.analysis.columns import Choice
 from harness.analysis.leaderboard import Leaderboard, joint, leaderboard
 from harness.analysis.results import Results, SuiteResults
 from harness.analysis.transfer.cells import Denominator
-from harness.analysis.transfer.matrix import UNTARGETED, Matrix, View, matrix_of
+from harness.analysis.transfer.matrix import Matrix, View, matrix_of
+from harness.api import Goal
 from harness.errors import ConfigError
 from harness.report.html import charts, gallery, tables
 from harness.report.html.figure import Figure
@@ -142,6 +143,6 @@ def _matrices(results: SuiteResults) -> list[Matrix]:
     return [
         matrix_of(panel, View(k=k, denominator=denominator))
         for panel in results.panels()
-        for k in ((1,) if panel.goal == UNTARGETED else (5, 1))
+        for k in ((1,) if panel.goal == Goal.UNTARGETED else (5, 1))
         for denominator in denominators
     ]

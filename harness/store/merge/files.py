@@ -12,6 +12,7 @@ from harness.errors import StoreError
 from harness.identity import file_sha256
 from harness.store.artifacts import own_file, sync
 from harness.store.database import file_errors
+from harness.store.merge.rows import make_map
 from harness.store.write import incoming
 
 
@@ -73,9 +74,7 @@ def take_artifacts(connection: Connection, files: Files) -> int:
     Raises:
         StoreError: a file is missing or damaged, or an image still lies in an open shard.
     """
-    connection.execute(
-        "CREATE TEMP TABLE map_artifacts (other INTEGER PRIMARY KEY, here INTEGER NOT NULL)"
-    )
+    make_map(connection, "artifacts")
     needed = connection.execute(
         "SELECT id, (SELECT here FROM map_cells WHERE other = artifacts.cell_id), path, shape,"
         " images, sha256, bytes FROM other.artifacts WHERE id IN (SELECT artifact_id"

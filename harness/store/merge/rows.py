@@ -54,7 +54,8 @@ def translated(connection: Connection, table: str) -> dict[str, str]:
     }
 
 
-def _make_map(connection: Connection, table: str) -> None:
+def make_map(connection: Connection, table: str) -> None:
+    """The empty map of a table."""
     connection.execute(
         f"CREATE TEMP TABLE map_{table} (other INTEGER PRIMARY KEY, here INTEGER NOT NULL)"
     )
@@ -65,7 +66,7 @@ def map_keyed(connection: Connection, table: str) -> int:
     values = translated(connection, table)
     added = insert_missing(connection, table)
     same = " AND ".join(f"h.{name} = {values[name]}" for name in KEYS[table])
-    _make_map(connection, table)
+    make_map(connection, table)
     connection.execute(
         f"INSERT INTO map_{table}"
         f" SELECT o.id, h.id FROM other.{table} AS o JOIN main.{table} AS h ON {same}"
@@ -103,7 +104,7 @@ def map_whole(connection: Connection, table: str) -> int:
     there = connection.execute(
         f"SELECT o.id, {', '.join(values.values())} FROM other.{table} AS o ORDER BY o.id"
     ).fetchall()
-    _make_map(connection, table)
+    make_map(connection, table)
     added = 0
     for number, *row in there:
         same = here.get(tuple(row))

@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from harness.api import NORMS, ZERO_GRADIENT, Status
-from harness.api.trial import Trial
+from harness.api.trial import ModelTrial
 from harness.store.columns import JUDGED
 from harness.store.read.cells import Runs
 from harness.store.schema.latest import REPLACED
@@ -134,12 +134,12 @@ def zero_gradients(db: Connection, cell: int) -> frozenset[int]:
     return frozenset(image for (image,) in rows)
 
 
-def trial(db: Connection, cell: int) -> Trial | None:
+def trial(db: Connection, cell: int) -> ModelTrial | None:
     """The result of the trial of a clean cell's model, if there was one."""
     row = db.execute(
         "SELECT images, difference, outputs FROM trials WHERE cell_id = ?", (cell,)
     ).fetchone()
-    return None if row is None else Trial(*row)
+    return None if row is None else ModelTrial(*row)
 
 
 def last_error(db: Connection, cells: Sequence[int]) -> str | None:

@@ -94,12 +94,16 @@ def run_cells(db: Database, run: int) -> list[Row]:
     statuses: dict[int, dict[str, int]] = {}
     for cell, status, count in db.execute(_run_statuses(), [run] * 3):
         statuses.setdefault(cell, {})[status] = count
-    attempts = _attempts_by_cell(db, run)
+    attempts: dict[int, list[str | None]] = {}
+    for cell, error in db.execute(
+        "SELECT cell_id, error FROM attempts WHERE run_id = ? ORDER BY id", [run]
+    ):
+        attempts.setdefault(cell, []).append(error)
     rows = []
     for cell in cells:
         counts = statuses.get(cell["id"], {})
         own = attempts.get(cell["id"], [])
-        errors = [row["error"] for row in own if row["error"]]
+        errors = [error for error in own if error]
         rows.append(
             {
                 **{name: cell[name] for name in ("key", "model", "attack", "goal", "images")},
@@ -129,13 +133,6 @@ def _run_statuses() -> str:
         + f" UNION ALL SELECT run_cells.cell_id, {CLEAN_STATUS}, count(*)"
         + place.format("clean")
     )
-
-
-def _attempts_by_cell(db: Database, run: int) -> dict[int, list[Row]]:
-    attempts: dict[int, list[Row]] = {}
-    for row in db.query("SELECT cell_id, error FROM attempts WHERE run_id = ? ORDER BY id", [run]):
-        attempts.setdefault(row["cell_id"], []).append(row)
-    return attempts
 
 
 def _image_error(db: Database, cell: int, counts: dict[str, int]) -> str | None:

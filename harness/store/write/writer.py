@@ -29,11 +29,9 @@ from harness.store.write.transfers import Transfers
 from harness.store.write.upserts import Place
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from sqlite_utils import Database
 
-    from harness.api.trial import Trial
+    from harness.api.trial import ModelTrial
     from harness.planning import Plan
     from harness.plugins import PluginReport
 
@@ -102,12 +100,7 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if isinstance(error, KeyboardInterrupt):
                 with suppress(StoreError), transaction(self.db) as connection:
@@ -195,7 +188,7 @@ class Writer:
                 [_now(), status, seconds, halvings, error, attempt],
             )
 
-    def record_trial(self, cell_key: str, trial: Trial) -> None:
+    def record_trial(self, cell_key: str, trial: ModelTrial) -> None:
         """Store what the trial of a clean cell's model found; an earlier one's is replaced."""
         with transaction(self.db) as connection:
             connection.execute(

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from harness.analysis.transfer.matrix import Matrix
+from harness.api import Goal
 from harness.report.html import charts
 from harness.report.html.figure import Figure, Table, Value, Variant
 from harness.report.html.shown import NOTHING, Names, compact, percent
@@ -38,7 +39,7 @@ def figure(matrices: Sequence[Matrix], names: Names) -> Figure | None:
 
 
 def _variant(matrix: Matrix, names: Names) -> Variant:
-    rate = "error rate" if matrix.goal == "untargeted" else f"top-{matrix.k} match"
+    rate = "error rate" if matrix.goal == Goal.UNTARGETED else f"top-{matrix.k} match"
     choice = (matrix.attack.label, matrix.goal, rate, DENOMINATORS[matrix.denominator])
     order = [names.short(model) for model in matrix.models]
     rows: list[dict[str, Value]] = [
