@@ -24,7 +24,6 @@ from harness.analysis.reference import Metric, Reference, References
 from harness.analysis.results import Predictions, SuiteResults, Trial
 from harness.analysis.scores import Scored, scored
 from harness.errors import ConfigError
-from harness.plugins import unknown
 from harness.store.read import cells, rows
 
 SortBy = Literal["frontier", "accuracy", "distortion", "success"]
@@ -308,13 +307,7 @@ def minimal_trials(suite: SuiteResults, goal: str | None) -> tuple[list[Trial], 
     Raises:
         ConfigError: the suite has no attacks, or not this goal.
     """
-    offered = list(suite.attacks.values())
-    goals = dict.fromkeys(each for attack in offered for each in attack.goals)
-    if not offered:
-        raise suite.no_attacks()
-    if goal is not None and goal not in goals:
-        raise unknown("goal of the suite", goal, goals, where="--goal", listed=True)
-    able = [attack for attack in offered if goal is None or goal in attack.goals]
+    able = suite.with_goal(goal)
     minimal = [attack for attack in able if attack.budget is None]
     if not minimal:
         return [suite.trial(able[0].label, goal)], ()

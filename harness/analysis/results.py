@@ -229,6 +229,20 @@ class SuiteResults:
             f"suite {self.name!r} has no attacks", hint="its models can only be listed"
         )
 
+    def with_goal(self, goal: str | None) -> list[SuiteAttack]:
+        """The attacks that have this goal; None: all.
+
+        Raises:
+            ConfigError: the suite has no attacks, or none has the goal.
+        """
+        if not self.attacks:
+            raise self.no_attacks()
+        able = [each for each in self.attacks.values() if goal in (None, *each.goals)]
+        if not able:
+            goals = dict.fromkeys(name for each in self.attacks.values() for name in each.goals)
+            raise unknown("goal of the suite", goal or "", goals, where="--goal", listed=True)
+        return able
+
     def known_model(self, name: str) -> None:
         """
         Raises:
@@ -285,18 +299,8 @@ class SuiteResults:
         ]
 
     def _default_attack(self, goal: str | None) -> tuple[SuiteAttack, tuple[str, ...]]:
-        """The first minimum-distortion attack with cells, else the first with any, or without.
-
-        Where a goal is asked for, of those that have it.
-        """
-        if not self.attacks:
-            raise self.no_attacks()
-        able = list(self.attacks.values())
-        if goal is not None:
-            goals = dict.fromkeys(each for attack in able for each in attack.goals)
-            if goal not in goals:
-                raise unknown("goal of the suite", goal, goals, where="--goal", listed=True)
-            able = [attack for attack in able if goal in attack.goals]
+        """Of those with the goal the first minimal one with cells, else with cells, else any."""
+        able = self.with_goal(goal)
         ran = [
             attack
             for attack in able
