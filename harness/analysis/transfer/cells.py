@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.analysis.results import Results, Trial
+from harness.analysis.results import Predictions, Results, Trial
 from harness.analysis.statistics import Range, wilson
 from harness.api import Status
 from harness.store.read import transfers as transferred
@@ -17,22 +18,6 @@ Denominator = Literal["paper", "code"]
 classifies correctly."""
 
 Border = Literal["white", "grey"]
-
-
-@dataclass(frozen=True, slots=True)
-class Clean:
-    """The images whose (adapted) clean original a target classifies right and wrong."""
-
-    right: frozenset[int]
-    wrong: frozenset[int]
-
-
-def clean_of(correct: Mapping[int, bool | None]) -> Clean:
-    """Of predictions by image; None where one failed."""
-    return Clean(
-        right=frozenset(image for image, right in correct.items() if right),
-        wrong=frozenset(image for image, right in correct.items() if right is False),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +97,7 @@ def transfer_cells(
         k: of the top-k matching rate; None counts wrong predictions.
     """
     results = trial.results
-    known: dict[tuple[int, int], Clean] = {}
+    known: dict[tuple[int, int], Predictions] = {}
     found: dict[tuple[str, str], TransferCell] = {}
     for model, source in sources.items():
         for target, own in trial.clean.items():
@@ -123,7 +108,7 @@ def transfer_cells(
             adapted = pair is not None and pair.border != SAME
             place = own.id, pair.adaptation if pair and adapted else 0
             if place not in known:
-                known[place] = clean_of(
+                known[place] = (
                     transferred.adapted_correct(results.db, pair)
                     if pair and adapted
                     else results.correct(own.id)
@@ -149,7 +134,7 @@ def _rate(
     results: Results,
     pair: StoredPair | None,
     attacked: frozenset[int],
-    clean: Clean,
+    clean: Predictions,
     k: int | None,
     denominator: Denominator,
 ) -> Rate | None:
@@ -161,14 +146,14 @@ def _rate(
         return None
     counted, unknown = attacked, 0
     if denominator == "code":
-        counted = attacked & clean.right
-        unknown = len(attacked - clean.right - clean.wrong)
+        counted = frozenset(image for image in attacked if clean.get(image))
+        unknown = sum(clean.get(image) is None for image in attacked)
     tally = transferred.tally(results.db, pair.id, counted, k=k)
     if counted and not tally.stored:
         return None
     return Rate(tally.hits, tally.usable, len(counted) - tally.usable + unknown)
 
 
-def _error(attacked: frozenset[int], clean: Clean) -> Rate:
-    right, wrong = len(attacked & clean.right), len(attacked & clean.wrong)
-    return Rate(wrong, right + wrong, len(attacked) - right - wrong)
+def _error(attacked: frozenset[int], clean: Predictions) -> Rate:
+    answers = Counter(clean.get(image) for image in attacked)
+    return Rate(answers[False], answers[False] + answers[True], answers[None])
