@@ -178,15 +178,37 @@ def test_sql_is_the_stores_alone() -> None:
     assert found == []
 
 
+def statuses(node: ast.AST) -> set[str]:
+    """The statuses that a collection or a call names; those of an if/else are a choice."""
+    if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Status":
+        return {Status[node.attr].value} & set(Status)
+    if isinstance(node, ast.Constant):
+        return {node.value} & set(Status)
+    if isinstance(node, ast.Call):
+        return set().union(*map(statuses, node.args))
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return set().union(*map(statuses, node.elts))
+    return set()
+
+
 def test_groups_of_statuses_have_names() -> None:
     """Which statuses are failures, and which are verdicts, is decided by `Status` alone."""
     groups = (
         {status.value for status in Status if status.failed},
         {status.value for status in Status if status.judged},
     )
+    spelt = [
+        *collections(core()),
+        *(
+            (f"{path}:{node.lineno}", statuses(node))
+            for path, nodes in core().items()
+            for node in nodes
+            if isinstance(node, ast.Call | ast.Tuple | ast.List | ast.Set)
+        ),
+    ]
     found = [
         where
-        for where, texts in collections(core())
+        for where, texts in spelt
         if texts in groups and not where.startswith((RECORDS, HISTORY))
     ]
     assert found == []

@@ -13,6 +13,7 @@ from harness.analysis.results import Outcomes, Predictions
 from harness.analysis.scores import Bound
 from harness.analysis.statistics import bounds, mean, median_with_failures, wilson
 from harness.api import Status
+from harness.api.records import FAILED
 from harness.store.read.rows import OutcomeRow
 
 AccuracyOf = Literal["measured", "published"]
@@ -105,8 +106,8 @@ class Attacked:
 
     @property
     def without(self) -> int:
-        """The images without a verdict: invalid, failed or missing."""
-        return self.count(Status.INVALID, Status.ERROR, "missing")
+        """The images without a verdict: failed or missing."""
+        return self.count(*FAILED, "missing")
 
     @property
     def success(self) -> float | None:

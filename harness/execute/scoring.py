@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.api import CellRows, Status
+from harness.api.records import FAILED
 from harness.contained import cause, scored
 from harness.engine.guard import Guard
 from harness.execute.journal import Journal
@@ -94,8 +95,8 @@ def _attack_problem(cell: Cell, rows: CellRows) -> str | None:
 
 def _problem(counts: Mapping[Status, int], images: int) -> str | None:
     parts = [
-        f"{counts[status]} {word}"
-        for status, word in ((Status.ERROR, "failed"), (Status.INVALID, "invalid"))
+        f"{counts[status]} {'failed' if status is Status.ERROR else status}"
+        for status in FAILED
         if counts.get(status)
     ]
     if sum(counts.values()) < images:

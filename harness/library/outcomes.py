@@ -83,7 +83,7 @@ class AttackResult:
     @property
     def attacked(self) -> NDArray[np.bool_]:
         """Whether there is a verdict: the image was attacked, and the attack kept its contract."""
-        return np.isin(self.status, (Status.BROKEN.value, Status.ROBUST.value))
+        return np.isin(self.status, [each.value for each in Status if each.judged])
 
     @property
     def accuracy(self) -> float:

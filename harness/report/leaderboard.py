@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.place import ENOUGH_SUCCESS, Attacked, Entry, Place
+from harness.api import Status
+from harness.api.records import FAILED
 from harness.report import scores
 from harness.report.accuracies import (
     accuracy_fields,
@@ -267,8 +269,7 @@ def _incomplete(entry: Entry, place: Place) -> str:
     if place.status == "not run":
         return f"not run{cause}"
     counts = (
-        (attack.count("error"), "with errors"),
-        (attack.count("invalid"), "invalid"),
+        *((attack.count(each), "with errors" if each is Status.ERROR else each) for each in FAILED),
         (attack.count("missing"), "missing"),
     )
     parts = [f"{count} {what}" for count, what in counts if count]
