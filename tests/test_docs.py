@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from harness.api import Status
+from harness.api import Goal, Status
 from harness.cli.verbs import VERBS
 from harness.errors import ExitCode
 
@@ -48,6 +48,16 @@ def test_exit_codes():
 def test_statuses():
     text = (ROOT / "docs" / "database.md").read_text()
     assert all(f"| `{status}` |" in text for status in Status)
+
+
+def test_goals():
+    goals = {goal.value for goal in Goal}
+    for name in ("concepts.md", "database.md"):
+        text = (ROOT / "docs" / name).read_text()
+        assert [goal for goal in goals if f"`{goal}`" not in text] == []
+    columns = re.findall(r"^ +goal: (.*)", (ROOT / "docs" / "datasette.yaml").read_text(), re.M)
+    assert columns
+    assert [text for text in columns if not all(goal in text for goal in goals)] == []
 
 
 def test_the_plugin_in_the_docs_is_the_one_that_the_tests_install():

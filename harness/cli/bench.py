@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from harness.cli.options import option, output_format, registries
+from harness.cli.options import device, option, output_format, registries
 from harness.cli.printing import show
 from harness.cli.selection import auto_or_number, request
 from harness.cli.verbs import verb
@@ -58,7 +58,7 @@ _MACHINE: tuple[Field[_Row], ...] = (
     metavar="NAME",
     help="Suite whose models and attacks to measure; each attack in its first configuration.",
 )
-@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Device to compute on.")
+@device()
 @option("--batch-size", default="auto", metavar="auto|N", help="Images per pass.")
 @option(
     "--seconds",

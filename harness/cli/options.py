@@ -43,6 +43,10 @@ def registries() -> Decorator:
     )
 
 
+def device(text: str = "Device to compute on.") -> Decorator:
+    return option("--device", default="auto", metavar="auto|cpu|cuda:0", help=text)
+
+
 def strict() -> Decorator:
     return option(
         "--strict",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.options import option, output_format
+from harness.cli.options import device, option, output_format
 from harness.cli.printing import show
 from harness.cli.selection import missing_listed, request, selection
 from harness.cli.verbs import verb
@@ -50,7 +50,7 @@ MODELS: tuple[Field[_Row], ...] = (
 
 @verb("plan")
 @selection
-@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Device that would compute.")
+@device("Device that would compute.")
 @option(
     "--no-calibration",
     is_flag=True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness import signals
-from harness.cli.options import option, strict
+from harness.cli.options import device, option, strict
 from harness.cli.selection import auto_or_number, missing_listed, request, selection
 from harness.cli.verbs import verb
 from harness.cli.warned import warn_of_broken
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @verb("run")
 @selection
-@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Device to compute on.")
+@device()
 @option("--batch-size", default="auto", metavar="auto|N", help="Images per pass.")
 @option(
     "--workers",

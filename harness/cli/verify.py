@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import data_places, database, option, output_format, registries
+from harness.cli.options import data_places, database, device, option, output_format, registries
 from harness.cli.printing import show
 from harness.cli.verbs import verb
 from harness.errors import ExitCode
@@ -48,7 +48,7 @@ FIELDS: tuple[Field[Check], ...] = (
 @option("--models", metavar="GLOB,...", help="Only these models.")
 @data_places("Path of a dataset; may be repeated.")
 @registries()
-@option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Device to compute on.")
+@device()
 @output_format()
 def verify(
     db: Path,

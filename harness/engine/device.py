@@ -80,7 +80,7 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         device = None
-    if device is None or device.type not in ("cpu", "cuda"):
+    if device is None or device.type not in KINDS:
         raise ConfigError(f"device {name!r} is not supported", hint="use cpu or cuda:N")
     try:
         torch.empty(0, device=device)
