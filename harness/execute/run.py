@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import zip_longest
 
 from harness.errors import ExitCode, HarnessError
@@ -175,7 +176,7 @@ class _Work:
         self._shown = sum(count for _, count in left.transfers)
         # Where sets are not kept, other models see a model's candidates right after its cells.
         self._streaming = self._plan.transfer is not None and not self._plan.transfer.keep_sets
-        self._transfers = Transfers(session, here, left.transfers, self._shown_to)
+        self._transfers = Transfers(session, left.transfers, self._shown_to)
         self._done = _Done(sum(len(cell.images) for cell in self._plan.cells) - left.images)
 
     def do(self) -> _Done:
@@ -189,11 +190,12 @@ class _Work:
             if self._streaming:
                 self._stream()
             else:
-                self._do_models()
-                if self._shown:
-                    # Apart: a thousand transfers take as long as one image of a cell.
-                    self._session.progress.start(cells=0, images=self._shown)
-                    transfers.do(self._plan.sources)
+                with self._executor() as executor:
+                    self._do_models(executor)
+                    if self._shown:
+                        # Apart: a thousand transfers take as long as one image of a cell.
+                        self._session.progress.start(cells=0, images=self._shown)
+                        transfers.do(self._plan.sources, executor)
         except FailFast as error:
             done.failures.append(f"stopped at {error}: --fail-fast")
         transfers.say_dropped()
@@ -201,32 +203,42 @@ class _Work:
         done.failures += transfers.problems()
         return done
 
-    def _do_models(self) -> None:
-        busy = [model for model in self._plan.models if self._left.is_busy(self._plan.of(model))]
+    @contextmanager
+    def _executor(self) -> Iterator[Executor]:
+        """Where models are worked on: several processes if they help, else this one."""
         settings = self._session.settings
         count = settings.workers or sensible(self._plan, self._left.cells, settings.device)
-        count = min(count, len(busy))
+        count = min(count, len(self._busy))
         if count > 1:
             with Processes(count) as processes:
                 try:
-                    processes.start(worker_settings(self._session.resolved, self._session.settings))
+                    processes.start(worker_settings(self._session.resolved, settings))
                 except TypeError as error:
                     self._session.progress.say(
                         f"one model at a time: worker processes cannot receive it: {error}"
                     )
                 else:
-                    drive([self._turn(model) for model in busy], processes, self._ended)
+                    yield processes
                     return
-        names = [model.name for model in busy]
-        turns = [self._turn(model, after) for model, after in zip_longest(busy, names[1:])]
-        drive(turns, self._here, self._ended)
+        yield self._here
+
+    @cached_property
+    def _busy(self) -> list[Component]:
+        return [model for model in self._plan.models if self._left.is_busy(self._plan.of(model))]
+
+    def _do_models(self, executor: Executor) -> None:
+        """Each model's cells; a single worker loads the next model ahead."""
+        following = [model.name for model in self._busy[1:]] if executor.slots == 1 else []
+        turns = [self._turn(model, then) for model, then in zip_longest(self._busy, following)]
+        drive(turns, executor, self._ended)
 
     def _stream(self) -> None:
         """Each model's cells, then its candidates on all models."""
         for model in self._plan.models:
             if self._left.is_busy(self._plan.of(model)):
                 drive([self._turn(model)], self._here, self._ended)
-            self._transfers.stream([c for c in self._plan.sources if c.model is model])
+            sources = [cell for cell in self._plan.sources if cell.model is model]
+            self._transfers.stream(sources, self._here)
 
     def _turn(self, model: Component, after: str | None = None) -> ModelTurn:
         return ModelTurn(self._session, self._plan.of(model), self._left.cells, after)

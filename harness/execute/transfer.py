@@ -30,41 +30,40 @@ class Transfers:
     def __init__(
         self,
         session: Session,
-        executor: Executor,
         announced: Sequence[tuple[Forwards, int]],
         ended: Callable[[TransferTurn], None],
     ) -> None:
         self._session, self._plan = session, session.resolved.plan
-        self._executor, self._ended = executor, ended
+        self._ended = ended
         self._db, self._announced = session.writer.db, announced
         self._retry = session.settings.retry_errors
         self._missing: Counter[str] = Counter()
         self._dropped: list[int] = []
         self.computed = 0
 
-    def do(self, sources: Sequence[Cell]) -> None:
+    def do(self, sources: Sequence[Cell], executor: Executor) -> None:
         """Show the candidates of ``sources``, attack cells, to every model of the plan."""
         tasks = self._tasks(sources)
         self._count_settled(sources, tasks)
-        tasks = self._by_residency([task for task in tasks if task.images])
+        tasks = _by_residency([task for task in tasks if task.images], executor.resident)
         for task in tasks:
             self._missing[task.target.model.name] += task.images
         busy = [readable for task in tasks if (readable := task.readable).images]
-        names = [task.target.model.name for task in busy]
+        following = [task.target.model.name for task in busy[1:]] if executor.slots == 1 else []
         turns = [
             TransferTurn(self._session, task, after)
-            for task, after in itertools.zip_longest(busy, names[1:])
+            for task, after in itertools.zip_longest(busy, following)
         ]
-        drive(turns, self._executor, self._count)
+        drive(turns, executor, self._count)
 
     def _count(self, turn: TransferTurn) -> None:
         self.computed += turn.computed
         self._missing[turn.model] -= turn.computed
         self._ended(turn)
 
-    def stream(self, sources: Sequence[Cell]) -> None:
+    def stream(self, sources: Sequence[Cell], executor: Executor) -> None:
         """As `do`; then the sets of ``sources`` are dropped."""
-        self.do(sources)
+        self.do(sources, executor)
         for cell in sources:
             kept = sum(row.file is not None for row in candidates(self._db, cell.key))
             self._dropped += [kept] if kept else []
@@ -128,7 +127,8 @@ class Transfers:
         )
         self._session.progress.advance(images=max(0, most - sum(task.images for task in tasks)))
 
-    def _by_residency(self, tasks: list[Showing]) -> list[Showing]:
-        """Models in memory first, the last used one before all."""
-        resident = {name: place for place, name in enumerate(self._executor.resident)}
-        return sorted(tasks, key=lambda task: -resident.get(task.target.model.name, -1))
+
+def _by_residency(tasks: list[Showing], models: Sequence[str]) -> list[Showing]:
+    """Models in memory first, the last used one before all."""
+    resident = {name: place for place, name in enumerate(models)}
+    return sorted(tasks, key=lambda task: -resident.get(task.target.model.name, -1))

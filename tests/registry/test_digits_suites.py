@@ -32,6 +32,6 @@ def without_effort(suite: SuiteEntry) -> dict[str, Any]:
     fields = suite.model_dump(exclude={"name", "source", "summary", "images"})
     for entry in [*fields["attacks"], *fields["measurements"]]:
         del entry["images"]
-        for effort in ("search_steps", "initial_const", "batches", "samples"):
+        for effort in ("search_steps", "iterations", "initial_const", "batches", "samples"):
             entry["parameters"].pop(effort, None)
     return fields
