@@ -36,3 +36,8 @@ def register_metrics(register: Register) -> None:
 @hookspec
 def register_measurements(register: Register) -> None:
     """Offer measurements: subclasses of `harness.api.Measurement`."""
+
+
+@hookspec
+def register_executors(register: Register) -> None:
+    """Offer executors: subclasses of `harness.api.Executor`."""

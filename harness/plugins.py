@@ -30,6 +30,7 @@ class Kind(StrEnum):
     DATASET = "dataset"
     METRIC = "metric"
     MEASUREMENT = "measurement"
+    EXECUTOR = "executor"
 
 
 @dataclass(frozen=True, slots=True)
