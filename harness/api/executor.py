@@ -57,6 +57,30 @@ class Watch(Protocol):
     def beat(self) -> None:
         """The call is making progress; about once per pass."""
 
+    def ask(self, request: Any) -> Any:
+        """The answer of the run's `Source`, which is on the driver's host. Any thread may ask.
+
+        Raises:
+            HarnessError: there is no answer, because the driver's host cannot be reached.
+        """
+
+
+class Source(Protocol):
+    """Has what a worker's host may lack: the run's images, weights and saved images.
+
+    A worker is given all the rest with its `Program` and its shards, and asks for these only where
+    its own host has none, or others. It is pickled to wherever it answers: in any process on the
+    driver's host, with the driver's files, but not in the driver's way. On that host a worker's own
+    process will do. Unpickling it needs the harness and nothing else.
+    """
+
+    def __call__(self, request: Any) -> Any:
+        """Answer a request; both are opaque and picklable, an answer holds some 16 MiB at most.
+
+        Several threads may call it at a time. Raises nothing of its own: that something cannot be
+        had is an answer.
+        """
+
 
 class Work(AbstractContextManager[Any], ABC):
     """What a worker runs, one shard after the other; a context that leaves nothing behind."""
@@ -184,8 +208,11 @@ class Executor(ABC):
         self.placement = placement
 
     @abstractmethod
-    def start(self, program: Program) -> Started:
+    def start(self, program: Program, source: Source) -> Started:
         """Called once, before anything else: begin to make workers.
+
+        Args:
+            source: answers what workers `Watch.ask`.
 
         Raises:
             HarnessError: there is nowhere to work, in one line; nothing is left behind.
