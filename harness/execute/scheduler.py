@@ -229,7 +229,7 @@ class Scheduler:
         return None
 
     def _urgency(self, model: str) -> tuple[float, int]:
-        """How long a model would take its workers and one more; a single worker goes by the plan."""
+        """How long a model would take its workers and one more; one worker goes by the plan."""
         share = 0.0 if self.workers == 1 else self._left(model) / (self._active[model] + 1)
         return share, -self._place[model]
 
