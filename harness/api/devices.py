@@ -47,6 +47,10 @@ class Devices:
             f"{text!r} is no choice of devices", where="--devices", hint=f"use {FORMS}"
         )
 
+    def is_cpu(self, gpus: int) -> bool:
+        """Whether it means CPUs, on a machine with so many ``gpus``."""
+        return self.kind == "cpu" or (self.kind == "auto" and not gpus)
+
     def __str__(self) -> str:
         if self.kind == "cpu":
             return "cpu" if self.workers is None else f"cpu:{self.workers}"

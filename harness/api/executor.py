@@ -7,6 +7,7 @@ what is done again, is the driver's affair alone.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -23,14 +24,14 @@ class Placement:
 
     Attributes:
         devices: what ``--devices`` says.
-        most: more workers than this would not help.
+        most: more workers than this would not help; by default nobody knows.
         address: of a cluster to join; None: there is none, or the executor starts one.
         gpus_per_worker, cpus_per_worker: each worker's share; None: the executor's default.
         silence: seconds after which a worker that has said nothing counts as hung.
     """
 
     devices: Devices
-    most: int
+    most: int = sys.maxsize
     address: str | None = None
     gpus_per_worker: float | None = None
     cpus_per_worker: int | None = None
@@ -85,6 +86,11 @@ class Source(Protocol):
 class Work(AbstractContextManager[Any], ABC):
     """What a worker runs, one shard after the other; a context that leaves nothing behind."""
 
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """What it computes on, for people, such as ``cuda:0 NVIDIA H100``."""
+
     @abstractmethod
     def do(self, shard: Any) -> Generator[Any, None, None]:
         """Yields what is found as it is found. What fails within a shard is among it."""
@@ -117,7 +123,7 @@ class Joined:
     """The worker is ready for its first shard.
 
     Attributes:
-        host: where it is; ``device``: what it computes on, such as ``cuda:0 NVIDIA H100``.
+        host: where it is; ``device``: what `Work.device` says.
     """
 
     worker: int
@@ -146,6 +152,8 @@ class Yielded:
 class Alive:
     """The worker's process lives: said every second or so, whatever the worker is at.
 
+    Before it has joined too. A worker in the driver's own process says nothing of the kind.
+
     Attributes:
         call: the plugin's call that it is in, where the executor knows.
     """
@@ -167,7 +175,8 @@ class Lost:
 
     Attributes:
         reason: how it ended, in a few words.
-        call: the plugin's call that it ended in, where the executor knows.
+        call: the plugin's call that it ended in, where the executor knows; None where somebody
+            outside ended it, for then no call is to blame.
     """
 
     worker: int
@@ -225,7 +234,12 @@ class Executor(ABC):
 
     @abstractmethod
     def next(self, timeout: float) -> Report | None:
-        """Wait for the next report; None: there was none for ``timeout`` seconds."""
+        """Wait for the next report; None: there was none for ``timeout`` seconds.
+
+        Raises:
+            HarnessError: no worker is left, and none will join any more. Exception: what a worker's
+            `Work.do` raised, which is a defect.
+        """
 
     @abstractmethod
     def dismiss(self, worker: int, reason: str) -> None:

@@ -87,12 +87,17 @@ def resolve_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(
-            f"device {name!r} cannot be used: {reason}", hint="try --device auto"
+            f"device {name!r} cannot be used: {reason}", hint="try --devices auto"
         ) from error
     be_exact()
     if torch.get_num_threads() > usable_cores():
         torch.set_num_threads(usable_cores())
     return device
+
+
+def count_gpus() -> int:
+    """How many GPUs torch sees."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def be_exact() -> None:
@@ -110,7 +115,7 @@ def precision(wanted: Precision, device: torch.device) -> Iterator[None]:
     """
     if wanted == "tf32" and device.type != "cuda":
         raise ConfigError(
-            f"{device} has no TF32", where="--precision", hint="take fp32, or --device cuda:0"
+            f"{device} has no TF32", where="--precision", hint="take fp32, or --devices cuda:0"
         )
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if wanted == "tf32" else "highest")

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from harness import api
 from harness.signals import asked
 
 DEATHS = 2
@@ -133,28 +134,41 @@ def path_beside(database: Path) -> Path:
     return Path(f"{database.resolve()}.calls")
 
 
+def last_words(path: Path) -> tuple[api.Call | None, str]:
+    """The call that the process of this journal ended in, and the name of the fault, or ""."""
+    _, call, ended = _state(path)
+    return None if call is None else api.Call(call.what, call.images), ended
+
+
 _Deaths = dict[Image, tuple[int, str]]
 
 
 def _read(path: Path) -> tuple[_Deaths, Call | None, str | None]:
     """The deaths so far, that of the process which left the file among them, and a line of it."""
+    deaths, call, ended = _state(path)
+    if call is None:
+        return deaths, None, None
+    if not ended:
+        return deaths, None, f"the last run ended without a word in {call}"
+    if ended.startswith("interrupted"):
+        return deaths, None, f"the last run was {ended} in {call}"
+    for image in call.images:
+        count, _ = deaths.get(image, (0, ""))
+        deaths[image] = (count + 1, f"{ended} in {call.what}")
+    return deaths, call, f"the last run died ({ended}) in {call}"
+
+
+def _state(path: Path) -> tuple[_Deaths, Call | None, str]:
+    """What the file says: earlier deaths, the call, and what ended it."""
     try:
         line, _, rest = path.read_text(encoding="utf-8", errors="replace").partition("\n")
         state = json.loads(line)
         deaths = {(cell, name): (count, why) for cell, name, count, why in state["deaths"]}
         if state["call"] is None:
-            return deaths, None, None
+            return deaths, None, ""
         call = Call(**state["call"])
         images = [(cell, name) for cell, name in call.images]
     except (OSError, ValueError, TypeError, KeyError):
-        return {}, None, None
-    call, ended = Call(call.what, images, call.began), rest.partition("\n")[0].strip()
-    if not ended:
-        return deaths, None, f"the last run ended without a word in {call}"
-    if ended.startswith("interrupted"):
-        return deaths, None, f"the last run was {ended} in {call}"
-    ended = ended.removeprefix("Fatal Python error: ")
-    for image in images:
-        count, _ = deaths.get(image, (0, ""))
-        deaths[image] = (count + 1, f"{ended} in {call.what}")
-    return deaths, call, f"the last run died ({ended}) in {call}"
+        return {}, None, ""
+    ended = rest.partition("\n")[0].strip().removeprefix("Fatal Python error: ")
+    return deaths, Call(call.what, images, call.began), ended

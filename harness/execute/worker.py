@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.api import AttackParameters, Dataset, Measurement
+from harness.api import AttackParameters, Dataset, Measurement, Watch, Work
 from harness.engine import exact
-from harness.engine.device import default_batch_size
+from harness.engine.device import default_batch_size, describe
 from harness.engine.workers import Workers
-from harness.execute.events import Began, Event, Failed, Tried, Unusable, Watch
+from harness.execute.events import Began, Event, Failed, Tried, Unusable
 from harness.execute.failure import failure
 from harness.execute.images import Images
 from harness.execute.model_cache import Loadable, model_cache
@@ -34,8 +34,6 @@ class WorkerSettings:
     Attributes:
         models: by name; ``attacks`` and ``measurements`` by label.
         batch_size: None: a default for the device and the image size.
-        threads: torch's own; None: as they are.
-        fits: processes for the later parts of measurements; None: as many as help.
     """
 
     dataset: Dataset
@@ -43,32 +41,33 @@ class WorkerSettings:
     attacks: Mapping[str, AttackParameters]
     measurements: Mapping[str, Measurement]
     policy: NumericPolicy
-    device: torch.device
     batch_size: int | None
-    threads: int | None = None
-    fits: int | None = None
 
 
-class Worker:
+class Worker(Work):
     """Does shards; a context that leaves no thread or process behind.
 
     Images and models stay in memory between shards.
 
     Args:
         images: those of the dataset; None: the worker reads its own.
+        fits: processes for the later parts of measurements; None: as many as help.
     """
 
     def __init__(
-        self, settings: WorkerSettings, watch: Watch, images: Images | None = None
+        self,
+        settings: WorkerSettings,
+        device: torch.device,
+        watch: Watch,
+        *,
+        images: Images | None = None,
+        fits: int | None = None,
     ) -> None:
-        self._settings, self._watch = settings, watch
+        self._settings, self._device, self._watch = settings, device, watch
         self._images = images or Images(settings.dataset)
-        self._models = model_cache(settings.models, settings.policy, settings.device)
-        self._fits = Workers(settings.fits)
+        self._models = model_cache(settings.models, settings.policy, device)
+        self._fits = Workers(fits)
         self._present: Present | None = None
-
-    def __enter__(self) -> Worker:
-        return self
 
     def __exit__(self, *raised: object) -> None:
         self._present = None
@@ -76,11 +75,10 @@ class Worker:
             pass
 
     @property
-    def resident(self) -> tuple[str, ...]:
-        """The names of the models in memory, the least recently used first."""
-        return self._models.resident
+    def device(self) -> str:
+        return describe(self._device)
 
-    def work(self, shard: Shard) -> Generator[Event, None, None]:
+    def do(self, shard: Shard) -> Generator[Event, None, None]:
         """Do ``shard``: yields its results as they are found.
 
         Raises nothing of its own: what fails is an event.
@@ -123,7 +121,7 @@ class Worker:
                 watch=self._watch,
                 rows=settings.policy.rows,
                 evict_others=self._models.evict_others,
-                size=asked or default_batch_size(settings.device, loaded.model.shape),
+                size=asked or default_batch_size(self._device, loaded.model.shape),
             )
         if not present.checked and not isinstance(shard.task, TransferTask):
             exact.check(present.model)

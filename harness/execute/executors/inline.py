@@ -2,50 +2,93 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
+from socket import gethostname
+from typing import Any
 
-from harness.execute.events import Event, Watch
-from harness.execute.executors.executor import Done, Report
-from harness.execute.images import Images
-from harness.execute.shards import Shard
-from harness.execute.worker import Worker, WorkerSettings
+from harness.api import (
+    Done,
+    Executor,
+    HarnessError,
+    Joined,
+    Lost,
+    Placement,
+    Program,
+    Refused,
+    Report,
+    Source,
+    Started,
+    Watch,
+    Work,
+    Yielded,
+)
+from harness.contained import cause
+from harness.engine.device import count_gpus
+from harness.execute.executors.places import single
+
+WORKER = 0
+"""The number of the only worker."""
 
 
-class Inline:
-    """See `Executor`.
+class Inline(Executor):
+    """See `Executor`. It has no heartbeat: where its worker hangs, so does the driver.
 
     Args:
-        images: what this process has read already.
+        watch: is told what the worker is at; its `ask` is this executor's to answer.
     """
 
-    slots = 1
+    def __init__(self, placement: Placement, watch: Watch) -> None:
+        super().__init__(placement)
+        self._device = single(placement, count_gpus())
+        self._watch = watch
+        self._work: Work | None = None
+        self._events: Generator[Any, None, None] | None = None
+        self._reports = deque[Report]()
 
-    def __init__(self, watch: Watch, images: Images) -> None:
-        self._watch, self._images = watch, images
-        self._worker: Worker | None = None
-        self._number = 0
-        self._events: Generator[Event, None, None] | None = None
+    def start(self, program: Program, source: Source) -> Started:
+        try:
+            self._work = program.open(self._device, _Here(self._watch, source))
+        except Exception as error:
+            why = cause("the worker's start", error)
+            self._reports.append(Refused(WORKER, gethostname(), why))
+        else:
+            self._reports.append(Joined(WORKER, gethostname(), self._work.device))
+        return Started(1)
 
-    @property
-    def resident(self) -> tuple[str, ...]:
-        return () if self._worker is None else self._worker.resident
+    def submit(self, worker: int, shard: Any) -> None:
+        assert self._work is not None
+        self._events = self._work.do(shard)
 
-    def start(self, settings: WorkerSettings) -> None:
-        self._worker = Worker(settings, self._watch, self._images)
+    def next(self, timeout: float) -> Report | None:
+        if self._reports:
+            return self._reports.popleft()
+        if self._work is None:
+            raise HarnessError("no worker is left")
+        if self._events is None:
+            return None  # and nothing will be reported before the next shard
+        try:
+            return Yielded(WORKER, next(self._events))
+        except StopIteration:
+            self._events = None
+            return Done(WORKER)
 
-    def submit(self, shard: Shard) -> None:
-        assert self._worker is not None
-        self._number, self._events = shard.number, self._worker.work(shard)
+    def dismiss(self, worker: int, reason: str) -> None:
+        self.close()
+        self._reports.append(Lost(WORKER, reason))
 
-    def next(self) -> tuple[int, Report]:
-        assert self._events is not None
-        return self._number, next(self._events, None) or Done()
+    def close(self) -> None:
+        events, self._events = self._events, None
+        work, self._work = self._work, None
+        if events is not None:
+            events.close()
+        if work is not None:
+            work.__exit__(None, None, None)
 
-    def __enter__(self) -> Inline:
-        return self
 
-    def __exit__(self, *raised: object) -> None:
-        if self._events is not None:
-            self._events.close()
-        if self._worker is not None:
-            self._worker.__exit__(*raised)
+class _Here:
+    """The run's watch, and a source that answers at once."""
+
+    def __init__(self, watch: Watch, source: Source) -> None:
+        self.call, self.idle, self.beat = watch.call, watch.idle, watch.beat
+        self.ask = source

@@ -1,4 +1,4 @@
-"""The executor of other processes on this machine, each with a share of the CPU's cores.
+"""The executor of other processes on this machine: one per device, or per share of the CPU's cores.
 
 A small network keeps few cores busy, and two of them on one core each are done sooner than one
 after the other on two. What is computed does not depend on it.
@@ -7,199 +7,189 @@ after the other on two. What is computed does not depend on it.
 from __future__ import annotations
 
 import itertools
-import math
-import os
 import pickle
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from signal import SIGKILL, SIGTERM
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any
 
-import torch
-
+from harness.api import (
+    Call,
+    Executor,
+    HarnessError,
+    Joined,
+    Lost,
+    Placement,
+    Program,
+    Refused,
+    Report,
+    Source,
+    Started,
+)
 from harness.cores import usable_cores
-from harness.engine import exact
 from harness.engine.child import Child
-from harness.engine.device import be_exact
-from harness.execute.events import Beat
-from harness.execute.executors.executor import Done, Lost, Report
-from harness.execute.journal import Image, Journal
-from harness.execute.shards import Shard
-from harness.execute.worker import Worker, WorkerSettings
-from harness.planning import Plan
+from harness.execute.executors.channel import Channel
+from harness.execute.executors.member import Orders, work
+from harness.execute.executors.places import Place, places
+from harness.execute.journal import last_words
 
-SMALL = 3 * 64 * 64
-"""Values of an input up to which a network is one for a core of its own."""
-WORTH = 500
-"""Images to attack or measure for each process; below that its start takes longer than it saves."""
+EARLY_DEATHS = 2
+"""Workers in a row that may die before they have joined; then none is started in their place."""
+KILLED = (-SIGKILL, -SIGTERM)
+"""How a process ends that did not do it itself."""
 
 
-def sensible(plan: Plan, todo: Mapping[str, Sequence[str]], device: torch.device) -> int:
-    """How many processes help: one where the device, the models or the work are not for more."""
-    small = all(math.prod(model.shape) <= SMALL for model in plan.models)
-    busy = [cell for cell in plan.cells if todo[cell.key]]
-    images = sum(len(todo[cell.key]) for cell in busy if cell.task is not None)
-    models = len({cell.model.name for cell in busy})
-    if device.type != "cpu" or not small:
-        return 1
-    return max(1, min(usable_cores(), models, images // WORTH))
+class Processes(Executor):
+    """See `Executor`: a process that dies is replaced."""
 
+    def __init__(self, placement: Placement) -> None:
+        from harness.engine.device import count_gpus
 
-class Processes:
-    """See `Executor`: ``slots`` processes, each replaced when it dies."""
-
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self._members: dict[Connection, _Member] = {}
-        self._readable: deque[Connection] = deque()
+        super().__init__(placement)
+        self._places = places(placement, gpus=count_gpus(), cores=usable_cores())
+        self._members: dict[int, _Member] = {}
         self._numbers = itertools.count()
-        self._packed = b""
+        self._selector = DefaultSelector()
+        self._reports = deque[Report]()
+        self._folder: TemporaryDirectory[str] | None = None
+        self._program, self._environment = b"", dict[str, str]()
+        self._end = "none was started"
 
-    @property
-    def resident(self) -> tuple[str, ...]:
-        return tuple(member.model for member in self._members.values() if member.model)
-
-    def start(self, settings: WorkerSettings) -> None:
-        share = max(1, torch.get_num_threads() // self.slots)
+    def start(self, program: Program, source: Source) -> Started:
         try:
-            self._packed = pickle.dumps(replace(settings, threads=share, fits=1))
+            self._program = pickle.dumps((program, source))
         except Exception as error:
             raise TypeError(f"{type(error).__name__}: {error}") from error
-        for _ in range(self.slots):
-            self._hire()
-
-    def submit(self, shard: Shard) -> None:
-        free = [member for member in self._members.values() if member.shard is None]
-        # Else the one that has nothing in memory, or what was needed longest ago.
-        free.sort(key=lambda member: (member.model != shard.model, member.model is not None))
-        member = free[0] if free else self._hire()
-        member.shard, member.model = shard, shard.model
-        if member.ready:
-            member.send(shard)
-
-    def next(self) -> tuple[int, Report]:
-        while True:
-            while not self._readable:
-                busy = [each for each, member in self._members.items() if member.shard]
-                self._readable.extend(cast("list[Connection]", wait(busy)))
-            connection = self._readable.popleft()
-            member = self._members[connection]
-            shard = member.shard
-            assert shard is not None
-            report = self._heard(connection, member, shard)
-            if report is not None:
-                return shard.number, report
-
-    def _heard(self, connection: Connection, member: _Member, shard: Shard) -> Report | None:
-        """One message, or the end, of a process at work."""
-        try:
-            message = connection.recv()
-        except (EOFError, OSError):
-            del self._members[connection]
-            ended = member.child.kill()
-            if call := Journal(member.journal).last_call:
-                ended = f"{ended} in {call}"
-            return Lost(ended)
-        if isinstance(message, Exception):
-            raise message
-        if message is None:
-            member.ready = True
-            member.send((self._packed, member.journal))
-            member.send(shard)
-            return None
-        if isinstance(message, Done):
-            member.shard = None
-        report: Report = message
-        return report
-
-    def _hire(self) -> _Member:
-        journal = Path(self._folder.name, str(next(self._numbers)))
-        child = Child(_work, name="models")
-        self._members[child.connection] = member = _Member(child, journal)
-        return member
-
-    def __enter__(self) -> Processes:
+        self._environment = dict(program.environment)
         self._folder = TemporaryDirectory(prefix="harness-")
-        return self
+        for place in self._places:
+            self._hire(_Seat(place))
+        return Started(len(self._places))
 
-    def __exit__(self, *raised: object) -> None:
-        """What they hold is stored, or is to be dropped."""
+    def submit(self, worker: int, shard: Any) -> None:
+        member = self._members.get(worker)
+        if member is not None:  # else it is reported as lost
+            member.send(pickle.dumps(shard))
+            self._listen(member)
+
+    def next(self, timeout: float) -> Report | None:
+        until = time.monotonic() + timeout
+        while not self._reports:
+            if not self._members:
+                raise HarnessError(f"no worker is left: {self._end}")
+            ready = self._selector.select(max(0.0, until - time.monotonic()))
+            for key, events in ready:
+                member: _Member = key.data
+                if events & EVENT_WRITE:
+                    member.channel.flush()
+                    self._listen(member)
+                if events & EVENT_READ:
+                    self._hear(member)
+            if not self._reports and time.monotonic() >= until:
+                return None
+        return self._reports.popleft()
+
+    def dismiss(self, worker: int, reason: str) -> None:
+        member = self._members.get(worker)
+        if member is not None:
+            member.dismissed = reason
+            member.child.kill()  # works on a stopped process too
+
+    def close(self) -> None:
+        for member in self._members.values():
+            member.child.end()  # all of them before the first is waited for
         for member in self._members.values():
             member.child.kill()
+            self._selector.unregister(member.child.connection)
         self._members.clear()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _hire(self, seat: _Seat) -> None:
+        assert self._folder is not None
+        number = next(self._numbers)
+        orders = Orders(
+            worker=number,
+            device=seat.place.device,
+            threads=seat.place.threads,
+            journal=Path(self._folder.name, str(number)),
+        )
+        child = Child(work, name=f"worker {number}", environment=self._environment)
+        member = self._members[number] = _Member(number, seat, child, orders.journal)
+        self._selector.register(child.connection, EVENT_READ, member)
+        member.send(pickle.dumps(orders))
+        member.send(self._program)
+        self._listen(member)
+
+    def _listen(self, member: _Member) -> None:
+        wanted = EVENT_READ | EVENT_WRITE if member.channel.unsent else EVENT_READ
+        self._selector.modify(member.child.connection, wanted, member)
+
+    def _hear(self, member: _Member) -> None:
+        """Up to one message, or the end, of a process."""
+        try:
+            message = member.channel.receive()
+        except EOFError:
+            self._ended(member)
+            return
+        if message is None:
+            return
+        report = pickle.loads(message)
+        if isinstance(report, Exception):
+            raise report
+        if isinstance(report, Joined):
+            member.joined, member.seat.early_deaths = True, 0
+        if isinstance(report, Refused):
+            self._end = report.why
+            self._leave(member)
+        self._reports.append(report)
+
+    def _ended(self, member: _Member) -> None:
+        how = self._leave(member)
+        reason, call = member.ending(how)
+        self._end = reason
+        self._reports.append(Lost(member.number, reason, call))
+        member.seat.early_deaths += not member.joined
+        if member.seat.early_deaths < EARLY_DEATHS:
+            self._hire(member.seat)
+
+    def _leave(self, member: _Member) -> str:
+        """It is no longer one of us; how its process ended."""
+        del self._members[member.number]
+        self._selector.unregister(member.child.connection)
+        return member.child.kill()
+
+
+class _Seat:
+    """A place, and how many workers in a row have died there before they had joined."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.early_deaths = 0
 
 
 class _Member:
-    """A process, the shard that it is at, the model in its memory, and whether it is `ready`.
+    """A process that works, or will.
 
-    Before that it is sent nothing: what it never reads would block the sender for ever.
+    Attributes:
+        dismissed: why it was killed, if it was.
     """
 
-    def __init__(self, child: Child, journal: Path) -> None:
-        self.child, self.journal = child, journal
-        self.shard: Shard | None = None
-        self.model: str | None = None
-        self.ready = False
+    def __init__(self, number: int, seat: _Seat, child: Child, journal: Path) -> None:
+        self.number, self.seat, self.child, self._journal = number, seat, child, journal
+        self.channel = Channel(child.connection.fileno())
+        self.send = self.channel.send
+        self.joined = False
+        self.dismissed: str | None = None
 
-    def send(self, what: object) -> None:
-        with suppress(OSError):  # it has just died, which is seen where its reports are read
-            self.child.connection.send(what)
-
-
-class _Watch:
-    """In a process: its journal, and the beats that it sends."""
-
-    def __init__(self, connection: Connection, journal: Journal) -> None:
-        self._connection, self._journal = connection, journal
-
-    def call(self, what: str, images: Sequence[Image] = ()) -> None:
-        self._journal.call(what, images)
-
-    def idle(self) -> None:
-        self._journal.idle()
-
-    def beat(self) -> None:
-        self._connection.send(Beat())
-
-
-def _work(connection: Connection) -> None:
-    """In a process: one shard after the other, until the pipe closes."""
-    try:
-        connection.send(None)  # it is ready
-        packed, path = connection.recv()
-        with Journal(path) as journal:
-            _work_on(connection, pickle.loads(packed), _Watch(connection, journal))
-    except (EOFError, BrokenPipeError):
-        return  # nobody is left to work for
-    except Exception as error:
-        connection.send(_portable(error))
-    except BaseException:  # what a plugin raises to end the process ends it
-        os._exit(1)
-
-
-def _portable(error: Exception) -> Exception:
-    """The error if it can travel to another process, else one that says the same."""
-    try:
-        copy = pickle.loads(pickle.dumps(error))
-    except Exception:
-        copy = None
-    return error if type(copy) is type(error) else RuntimeError(f"{type(error).__name__}: {error}")
-
-
-def _work_on(connection: Connection, settings: WorkerSettings, watch: _Watch) -> None:
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    be_exact()
-    if settings.policy.rows is not None:
-        exact.prepare()
-    with Worker(settings, watch) as worker:
-        while True:
-            shard = connection.recv()
-            for event in worker.work(shard):
-                connection.send(event)
-            connection.send(Done())
+    def ending(self, how: str) -> tuple[str, Call | None]:
+        """Why it is gone, and the plugin's call that is to blame for it."""
+        call, word = last_words(self._journal)
+        if self.dismissed is not None:
+            return self.dismissed, call
+        if self.child.exit_code in KILLED:
+            return how, None
+        return f"{how}: {word}" if word and not word.startswith("os._exit") else how, call
