@@ -117,7 +117,10 @@ def _priced(
         return calibration.costs.get(model.name, PassCosts())
 
     found = [
-        _Priced(cell, cell_cost(cell, cells[cell.key], _passes(resolved, cell), costs(cell.model)))
+        _Priced(
+            cell,
+            cell_cost(cell, cells[cell.key], declared_passes(resolved, cell), costs(cell.model)),
+        )
         for cell in resolved.plan.cells
     ]
     return found + [
@@ -126,7 +129,7 @@ def _priced(
     ]
 
 
-def _passes(resolved: Resolved, cell: Cell) -> Passes | None:
+def declared_passes(resolved: Resolved, cell: Cell) -> Passes | None:
     """The most that an image of the cell takes; None where that is not declared."""
     if cell.attack is not None:
         return resolved.attacks[cell.attack.label].passes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from harness.engine.device import describe
 from harness.execute.session import Session
 from harness.planning import Cell
 
@@ -15,17 +14,22 @@ class Attempts:
 
     An error that is a cell's own marks that cell's attempt, any other one marks them all.
 
+    Args:
+        device: what computes, in words.
+
     Attributes:
         cells: those that it is about.
     """
 
-    def __init__(self, session: Session, cells: Sequence[Cell], *, batch_size: int) -> None:
+    def __init__(
+        self, session: Session, cells: Sequence[Cell], *, device: str, batch_size: int
+    ) -> None:
         self.cells = cells
         self._writer, self._progress = session.writer, session.progress
-        self._started = time.monotonic()
-        self._halvings = 0
+        self._seconds, self._since = 0.0, time.monotonic()
+        self.working = True
+        self._halvings, self._told = 0, False
         self._errors: dict[str, str] = {}
-        device = describe(session.settings.device)
         self._numbers = {
             cell.key: self._writer.begin_attempt(
                 cell.key, session.run, device=device, batch_size=batch_size
@@ -37,6 +41,22 @@ class Attempts:
     def error(self) -> str | None:
         """The first thing that went wrong, in one line."""
         return next(iter(self._errors.values()), None)
+
+    def complaint(self) -> str | None:
+        """The `error`, once."""
+        told, self._told = self._told, self._told or bool(self._errors)
+        return None if told else self.error
+
+    def pause(self) -> None:
+        """Their worker does something else, or nothing."""
+        if self.working:
+            self._seconds += time.monotonic() - self._since
+        self.working = False
+
+    def resume(self) -> None:
+        """Their worker is at them again."""
+        if not self.working:
+            self._since, self.working = time.monotonic(), True
 
     def of(self, cell_key: str) -> int:
         """The number of the cell's attempt."""
@@ -59,12 +79,13 @@ class Attempts:
         Args:
             status: of all of them, where the work was broken off; ``error``: why.
         """
+        self.pause()
         for key, number in self._numbers.items():
             wrong = error or self._errors.get(key)
             self._writer.finish_attempt(
                 number,
                 status=status or ("failed" if wrong else "done"),
-                seconds=time.monotonic() - self._started,
+                seconds=self._seconds,
                 halvings=self._halvings,
                 error=wrong,
             )

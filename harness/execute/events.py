@@ -23,9 +23,14 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The model is ready: the work begins, with batches of this size."""
+    """The model is ready: the work begins, with batches of this size.
+
+    Attributes:
+        resident: the models in the worker's memory.
+    """
 
     batch_size: int
+    resident: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

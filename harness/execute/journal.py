@@ -93,6 +93,13 @@ class Journal:
         count, why = self._deaths.get(image, (0, ""))
         return None if count < DEATHS else f"left out, for {count} processes died on it: {why}"
 
+    def died(self, images: Sequence[Image], why: str) -> None:
+        """Another process has died on these images, and on no others."""
+        for image in images:
+            count, _ = self._deaths.get(image, (0, ""))
+            self._deaths[image] = (count + 1, why)
+        self._write(self._call)
+
     def suspects(self) -> Set[Image]:
         """The images that a process died with and whose result is not stored yet."""
         return self._deaths.keys()

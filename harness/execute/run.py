@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import zip_longest
+from typing import Any
 
 from harness.errors import ExitCode, HarnessError
+from harness.estimate.calibrate import calibrate
+from harness.execute.cell_group import CellGroup
 from harness.execute.completed import model_row
-from harness.execute.driver import FailFast, drive
+from harness.execute.costs import Costs, estimated_costs
+from harness.execute.crew import Crew, Member
+from harness.execute.driver import Driver, FailFast
 from harness.execute.environment import environment
-from harness.execute.executors.executor import Executor
 from harness.execute.executors.inline import Inline
-from harness.execute.executors.processes import Processes, sensible
 from harness.execute.images import Images
 from harness.execute.journal import Journal, path_beside
 from harness.execute.model_cache import Loadable
-from harness.execute.model_turn import ModelTurn
-from harness.execute.pending import pending, plan_images
+from harness.execute.model_work import ModelWork
+from harness.execute.pending import Pending, everything, pending, plan_images
 from harness.execute.progress import RunProgress
+from harness.execute.queues import queues_of
+from harness.execute.scheduler import Scheduler
 from harness.execute.scoring import masked, score
 from harness.execute.session import Session, Settings
+from harness.execute.target_group import TargetGroup
 from harness.execute.transfer import Transfers
-from harness.execute.transfer_turn import TransferTurn
-from harness.execute.turn import Turn
 from harness.execute.worker import WorkerSettings
-from harness.planning import Component, NumericPolicy
+from harness.planning import NumericPolicy
 from harness.plugins import Catalog
 from harness.resolve.prepare import Resolved
 from harness.signals import asked
@@ -73,7 +75,7 @@ def run(
     Outcomes are committed as images finish. An interrupted run can be resumed: the same call
     computes the rest.
     """
-    path = path_of(writer.db)
+    path, plan = path_of(writer.db), resolved.plan
     with ExitStack() as stack:
         with file_errors(path):
             journal = stack.enter_context(Journal(path_beside(path)))
@@ -81,17 +83,26 @@ def run(
             progress.say(journal.last)
         journal.call(f"dataset {resolved.dataset.spec.name}")
         images = Images(resolved.dataset)
-        images.identify(plan_images(resolved.plan), progress.say)
+        images.identify(plan_images(plan), progress.say)
         journal.idle()
+        left = everything(plan)
+        if not settings.fresh:
+            keys, retry = images.keys, settings.retry_errors
+            left = pending(plan, keys, writer.db, retry_errors=retry)
+        crew = None
+        if left.images or any(count for _, count in left.transfers):
+            # Before anything is stored: what a worker lacks ends the run without a trace.
+            watch = _Watch(journal, progress)
+            crew = stack.enter_context(_crew(resolved, catalog, left, settings, images, watch))
         number = writer.begin_run(
-            resolved.plan,
+            plan,
             environment=environment(catalog),
             command=command,
             images=list(images.keys.values()),
         )
         writer.record_plugin_errors(number, catalog.broken)
         if settings.fresh:
-            writer.forget(cell.key for cell in resolved.plan.cells)
+            writer.forget(cell.key for cell in plan.cells)
         session = Session(
             resolved=resolved,
             images=images,
@@ -101,20 +112,18 @@ def run(
             settings=settings,
             run=number,
         )
-        return _finished(session, catalog, _computed(session))
+        return _finished(session, catalog, _computed(session, left, crew))
 
 
-def _computed(session: Session) -> _Done:
+def _computed(session: Session, left: Pending, crew: Crew | None) -> _Done:
     """Do the work; where it is broken off, the run's end is stored."""
-    # Before loads and workers that have begun are waited for.
-    with Inline(_Watch(session), session.images) as here:
-        try:
-            return _Work(session, here).do()
-        except BaseException as error:
-            code = _code_of(error)
-            status = "interrupted" if code == ExitCode.INTERRUPTED else "failed"
-            session.writer.finish_run(session.run, status=status, exit_code=code)
-            raise
+    try:
+        return _Work(session, left).do(crew)
+    except BaseException as error:
+        code = _code_of(error)
+        status = "interrupted" if code == ExitCode.INTERRUPTED else "failed"
+        session.writer.finish_run(session.run, status=status, exit_code=code)
+        raise
 
 
 def _finished(session: Session, catalog: Catalog, done: _Done) -> Summary:
@@ -153,49 +162,56 @@ class _Done:
 class _Watch:
     """What the worker of this process says at once."""
 
-    def __init__(self, session: Session) -> None:
-        self.call, self.idle = session.journal.call, session.journal.idle
-        self.beat = session.progress.advance
+    def __init__(self, journal: Journal, progress: RunProgress) -> None:
+        self.call, self.idle = journal.call, journal.idle
+        self.beat, self.say = progress.advance, progress.say
+
+    def ask(self, request: Any) -> Any:
+        raise AssertionError("an executor answers")
 
 
 class _Work:
-    """All that is computed in a run: the models' cells, then the transfers.
+    """All that is computed in a run: the models' cells, and the transfers."""
 
-    Args:
-        here: the executor of this process.
-    """
-
-    def __init__(self, session: Session, here: Executor) -> None:
-        self._session, self._plan, self._here = session, session.resolved.plan, here
-        self._left = left = pending(
-            self._plan,
-            session.images.keys,
-            session.writer.db,
-            retry_errors=session.settings.retry_errors,
+    def __init__(self, session: Session, left: Pending) -> None:
+        self._session, self._plan, self._left = session, session.resolved.plan, left
+        self._costs = _costs(session.resolved, session.settings)
+        self._queues = queues_of(self._plan, left, self._costs)
+        self._models = [
+            ModelWork(
+                session,
+                self._plan.of(model),
+                left.cells,
+                self._queues.cells[model.name],
+                on_group=self._attacked,
+                on_end=self._ended,
+            )
+            for model in self._plan.models
+        ]
+        self._transfers = Transfers(
+            session, left.transfers, self._queues.targets, ended=self._shown_to
         )
-        self._shown = sum(count for _, count in left.transfers)
-        # Where sets are not kept, other models see a model's candidates right after its cells.
-        self._streaming = self._plan.transfer is not None and not self._plan.transfer.keep_sets
-        self._transfers = Transfers(session, left.transfers, self._shown_to)
+        self._busy = len(self._models)
+        # Where sets are not kept, other models see a model's examples right after its cells.
+        self._streams = self._plan.transfer is not None and not self._plan.transfer.keep_sets
         self._done = _Done(sum(len(cell.images) for cell in self._plan.cells) - left.images)
 
-    def do(self) -> _Done:
+    def do(self, crew: Crew | None) -> _Done:
         done, transfers, left = self._done, self._transfers, self._left
         self._session.progress.start(
             cells=sum(1 for ids in left.cells.values() if ids),
-            images=left.images + (self._shown if self._streaming else 0),
+            images=left.images + (transfers.left if self._streams else 0),
         )
-        self._here.start(worker_settings(self._session.resolved, self._session.settings))
         try:
-            if self._streaming:
-                self._stream()
-            else:
-                with self._executor() as executor:
-                    self._do_models(executor)
-                    if self._shown:
-                        # Apart: a thousand transfers take as long as one image of a cell.
-                        self._session.progress.start(cells=0, images=self._shown)
-                        transfers.do(self._plan.sources, executor)
+            for model in self._models:
+                model.begin()
+            if crew is not None:
+                own = [group for model in self._models for group in model.groups]
+                is_inline = isinstance(crew.executor, Inline)
+                scheduler = Scheduler(
+                    self._queues.all, loading=self._costs.loading, whole=is_inline
+                )
+                Driver(crew, scheduler, [*own, *transfers.groups], self._watch).drive()
         except FailFast as error:
             done.failures.append(f"stopped at {error}: --fail-fast")
         transfers.say_dropped()
@@ -203,62 +219,62 @@ class _Work:
         done.failures += transfers.problems()
         return done
 
-    @contextmanager
-    def _executor(self) -> Iterator[Executor]:
-        """Where models are worked on: several processes if they help, else this one."""
-        settings = self._session.settings
-        count = settings.workers or sensible(self._plan, self._left.cells, settings.device)
-        count = min(count, len(self._busy))
-        if count > 1:
-            with Processes(count) as processes:
-                try:
-                    processes.start(worker_settings(self._session.resolved, settings))
-                except TypeError as error:
-                    self._session.progress.say(
-                        f"one model at a time: worker processes cannot receive it: {error}"
-                    )
-                else:
-                    yield processes
-                    return
-        yield self._here
+    def _attacked(self, group: CellGroup) -> None:
+        """An attack, or a measurement, is over: its saved examples can be shown."""
+        if not self._streams:
+            self._transfers.open(group.cells)
 
-    @cached_property
-    def _busy(self) -> list[Component]:
-        return [model for model in self._plan.models if self._left.is_busy(self._plan.of(model))]
-
-    def _do_models(self, executor: Executor) -> None:
-        """Each model's cells; a single worker loads the next model ahead."""
-        following = [model.name for model in self._busy[1:]] if executor.slots == 1 else []
-        turns = [self._turn(model, then) for model, then in zip_longest(self._busy, following)]
-        drive(turns, executor, self._ended)
-
-    def _stream(self) -> None:
-        """Each model's cells, then its candidates on all models."""
-        for model in self._plan.models:
-            if self._left.is_busy(self._plan.of(model)):
-                drive([self._turn(model)], self._here, self._ended)
-            sources = [cell for cell in self._plan.sources if cell.model is model]
-            self._transfers.stream(sources, self._here)
-
-    def _turn(self, model: Component, after: str | None = None) -> ModelTurn:
-        return ModelTurn(self._session, self._plan.of(model), self._left.cells, after)
-
-    def _ended(self, turn: ModelTurn) -> None:
+    def _ended(self, model: ModelWork) -> None:
         """A model's cells are computed, or failed."""
-        self._done.computed += turn.computed
-        row = model_row(self._session.writer.db.conn, self._plan.suite, turn.model)
-        if row:
-            self._session.progress.completed(row)
-        self._check(turn, turn.model)
+        self._busy -= 1
+        if model.computed or model.failed:
+            self._done.computed += model.computed
+            row = model_row(self._session.writer.db.conn, self._plan.suite, model.model)
+            if row:
+                self._session.progress.completed(row)
+        if self._streams:
+            sources = [cell for cell in self._plan.sources if cell.model.name == model.model]
+            self._transfers.open(sources)
+        if not self._busy:
+            self._transfers.announce()
+        self._check(model, model.model)
 
-    def _shown_to(self, turn: TransferTurn) -> None:
-        self._check(turn, f"{turn.model}: transfers")
+    def _shown_to(self, group: TargetGroup) -> None:
+        self._check(group, group.label)
 
-    def _check(self, turn: Turn, label: str) -> None:
-        if turn.reason:
-            self._done.failures.append(f"{label}: {turn.reason}")
-        if turn.failed and self._session.settings.fail_fast:
-            raise FailFast(turn.model)
+    def _check(self, work: ModelWork | TargetGroup, label: str) -> None:
+        if work.reason:
+            self._done.failures.append(f"{label}: {work.reason}")
+        if work.failed and self._session.settings.fail_fast:
+            raise FailFast(work.model)
+
+    def _watch(self, members: Sequence[Member]) -> None:
+        """Every second or so."""
+
+
+@contextmanager
+def _crew(
+    resolved: Resolved,
+    catalog: Catalog,
+    left: Pending,
+    settings: Settings,
+    images: Images,
+    watch: _Watch,
+) -> Iterator[Crew]:
+    """The workers of the run, ready for work."""
+    from harness.api import Devices, Placement
+    from harness.execute.executors.processes import Processes
+    from harness.execute.passport import Passport
+    from harness.execute.program import Program
+
+    program = Program(worker_settings(resolved, settings), Passport.of(catalog), images)
+    if (settings.workers or 1) > 1:
+        executor = Processes(Placement(devices=Devices("cpu", workers=settings.workers)))
+    else:
+        executor = Inline(Placement(devices=Devices("cpu")), watch)
+    with executor:
+        expected = executor.start(program, None).workers
+        yield Crew(executor, expected, watch.say)
 
 
 def worker_settings(resolved: Resolved, settings: Settings) -> WorkerSettings:
@@ -273,9 +289,16 @@ def worker_settings(resolved: Resolved, settings: Settings) -> WorkerSettings:
         attacks=resolved.attacks,
         measurements=resolved.measurements,
         policy=cells[0].policy if cells else NumericPolicy(),
-        device=settings.device,
         batch_size=settings.batch_size,
     )
+
+
+def _costs(resolved: Resolved, settings: Settings) -> Costs:
+    """What the work takes, by what earlier measurements of passes say; none are made now."""
+    models = [model.name for model in resolved.plan.models]
+    device = str(settings.device)
+    known = calibrate(resolved, models, device, measure=False, say=lambda line: None)
+    return estimated_costs(resolved, known.costs)
 
 
 def _code_of(error: BaseException) -> ExitCode:

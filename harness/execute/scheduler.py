@@ -137,6 +137,11 @@ class Scheduler:
         """Whether there is anything that a worker could be given."""
         return any(queue.is_ready for queues in self._queues.values() for queue in queues)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any worker is at work."""
+        return any(worker.lease is not None for worker in self._workers.values())
+
     def join(self, worker: int) -> None:
         """There is a new worker."""
         self._workers[worker] = _Worker()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -37,6 +37,7 @@ class Session:
     Attributes:
         images: those of the plan, identified.
         run: its number in the database.
+        tried: the models whose trial is stored.
     """
 
     resolved: Resolved
@@ -46,3 +47,4 @@ class Session:
     journal: Journal
     settings: Settings
     run: int
+    tried: set[str] = field(default_factory=set)

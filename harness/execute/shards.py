@@ -7,16 +7,13 @@ or saved adversarial examples to predict. It is frozen, picklable and small: ima
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.api import CleanPrediction, ImageKey, Status
-from harness.execute.targets import Skipped, assign_targets
+from harness.api import ImageKey
 from harness.identity import image_seed
 from harness.planning import Adaptation, Cell
 from harness.sealed import SavedRow
-
-RUN_FIRST = "run the attack with keep: true, then this with --retry-errors"
 
 _numbers = itertools.count()
 
@@ -55,24 +52,21 @@ class AttackTask:
     Attributes:
         attack: its label.
         keep: whether the candidates are to be saved.
-        suspects: images that a process died with: they come last and alone.
     """
 
     attack: str
     eight_bit: bool
     keep: bool
     images: tuple[Assigned, ...]
-    suspects: tuple[Assigned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementTask:
-    """Measure images; see `AttackTask`."""
+    """Measure images."""
 
     cell: str
     measurement: str
     images: tuple[Assigned, ...]
-    suspects: tuple[Assigned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,28 +139,8 @@ class Shard:
     number: int = field(default_factory=_numbers.__next__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known of a model's images when its work is cut into shards.
-
-    Attributes:
-        keys: of the images, by id.
-        clean: the model's clean predictions.
-        deadly: images that have killed too many processes, and why each is left out.
-        suspects: images that a process died with.
-        start: the attack that a measurement starts from; ``starts``: its saved examples.
-    """
-
-    keys: Mapping[str, ImageKey]
-    clean: Mapping[ImageKey, CleanPrediction] = field(default_factory=dict)
-    deadly: Mapping[CellImage, str] = field(default_factory=dict)
-    suspects: Collection[CellImage] = ()
-    start: str | None = None
-    starts: Mapping[ImageKey, SavedRow] = field(default_factory=dict)
-
-
 def task_groups(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
-    """A model's cells, the clean one first, in groups of one shard each, in their order."""
+    """A model's cells, the clean one first, in task groups, in their order."""
     clean, *tasks = cells
     # Goals of one attack share batches; measurements are done one by one.
     groups = itertools.groupby(tasks, key=lambda cell: (cell.attack or cell).label)
@@ -181,63 +155,39 @@ def speaker(cell: Cell) -> str:
 
 
 def cut(
-    cells: Sequence[Cell], left: Mapping[str, Collection[str]], facts: Facts
-) -> tuple[Task, Mapping[str, Sequence[Skipped]]]:
-    """The task of a group of cells, and the images that need no work, by cell.
+    cells: Sequence[Cell],
+    images: Sequence[ImageKey],
+    targets: Mapping[CellImage, int | None],
+    starts: Mapping[ImageKey, SavedRow],
+) -> Task:
+    """The task of some images of a task group; image by image, each is decoded once for all goals.
 
     Args:
-        cells: one of `task_groups`, or those of its cells that are not complete.
-        left: the ids of the cells' images to compute.
+        cells: one of `task_groups`.
+        targets: the class to reach, where an image is to be done for a cell's goal.
+        starts: the adversarial examples that a measurement starts from.
     """
     first = cells[0]
     if first.task is None:
-        return CleanTask(tuple(facts.keys[image] for image in left[first.key])), {}
-    wanted: list[Assigned] = []
-    skipped: dict[str, Sequence[Skipped]] = {}
-    for cell in cells:
-        found, skipped[cell.key] = _assigned(cell, left[cell.key], facts)
-        wanted += found
-    # Image by image: each is decoded once for all goals.
-    place = {image.id: number for number, image in enumerate(first.images)}
-    wanted.sort(key=lambda each: place[each.image])
-    images = tuple(each for each in wanted if (each.cell, each.image) not in facts.suspects)
-    suspects = tuple(each for each in wanted if (each.cell, each.image) in facts.suspects)
-    if first.attack:
-        task: Task = AttackTask(
-            attack=first.attack.label,
-            eight_bit=first.attack.eight_bit,
-            keep=first.attack.keep,
-            images=images,
-            suspects=suspects,
+        return CleanTask(tuple(images))
+    wanted = tuple(
+        Assigned(
+            cell=cell.key,
+            image=image.name,
+            label=image.label,
+            target=targets[cell.key, image.name],
+            seed=image_seed(cell_key=cell.key, seed=cell.seed, image_id=image.name),
+            start=starts.get(image),
         )
-    else:
-        task = MeasurementTask(
-            cell=first.key, measurement=first.task.label, images=images, suspects=suspects
-        )
-    return task, skipped
-
-
-def _assigned(
-    cell: Cell, ids: Collection[str], facts: Facts
-) -> tuple[list[Assigned], list[Skipped]]:
-    assert cell.seed is not None
-    targets, skipped = assign_targets(cell, ids, facts.keys, facts.clean)
-    wanted: list[Assigned] = []
-    for image, target in targets.items():
-        start = facts.starts.get(facts.keys[image])
-        if why := facts.deadly.get((cell.key, image)):
-            skipped.append((image, Status.ERROR, why))
-        elif facts.start is not None and start is None:
-            skipped.append((image, Status.ERROR, f"no saved example of {facts.start}; {RUN_FIRST}"))
-        else:
-            wanted.append(
-                Assigned(
-                    cell=cell.key,
-                    image=image,
-                    label=facts.keys[image].label,
-                    target=target,
-                    seed=image_seed(cell_key=cell.key, seed=cell.seed, image_id=image),
-                    start=start,
-                )
-            )
-    return wanted, skipped
+        for image in images
+        for cell in cells
+        if cell.seed is not None and (cell.key, image.name) in targets
+    )
+    if first.attack is None:
+        return MeasurementTask(cell=first.key, measurement=first.task.label, images=wanted)
+    return AttackTask(
+        attack=first.attack.label,
+        eight_bit=first.attack.eight_bit,
+        keep=first.attack.keep,
+        images=wanted,
+    )

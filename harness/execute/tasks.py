@@ -135,21 +135,20 @@ def attacked(
     """Attack the task's images, which differ in their goals."""
     unreadable: _Unreadable = []
     try:
-        for images, size in _by_danger(task, present.size):
-            with closing(_jobs(images, present, unreadable)) as stream:
-                for judged in attack_images(
-                    attack,
-                    present.model,
-                    stream,
-                    batch_size=size,
-                    on_halving=present.halve,
-                    on_call=on_call,
-                    eight_bit=task.eight_bit,
-                ):
-                    for cell in dict.fromkeys(row.job.cell for row in judged):
-                        rows = [row for row in judged if row.job.cell == cell]
-                        yield _outcomes(cell, rows, keep=task.keep)
-                    yield Beat()
+        with closing(_jobs(task.images, present, unreadable)) as stream:
+            for judged in attack_images(
+                attack,
+                present.model,
+                stream,
+                batch_size=present.size,
+                on_halving=present.halve,
+                on_call=on_call,
+                eight_bit=task.eight_bit,
+            ):
+                for cell in dict.fromkeys(row.job.cell for row in judged):
+                    rows = [row for row in judged if row.job.cell == cell]
+                    yield _outcomes(cell, rows, keep=task.keep)
+                yield Beat()
     except Exception as error:
         yield Failed(failure(error))
     for each, why in unreadable:
@@ -168,33 +167,24 @@ def measured(
     """Measure the task's images; ``fits`` does what needs no model."""
     unreadable: _Unreadable = []
     try:
-        for images, size in _by_danger(task, present.size):
-            with closing(_jobs(images, present, unreadable)) as stream:
-                for rows in measure_images(
-                    measurement,
-                    present.model,
-                    stream,
-                    fits,
-                    batch_size=size,
-                    on_halving=present.halve,
-                    on_pass=present.watch.beat,
-                    on_call=on_call,
-                ):
-                    faults = frozenset(row.image_id for row in rows)
-                    yield MeasuredRows(task.cell, rows, faults)
+        with closing(_jobs(task.images, present, unreadable)) as stream:
+            for rows in measure_images(
+                measurement,
+                present.model,
+                stream,
+                fits,
+                batch_size=present.size,
+                on_halving=present.halve,
+                on_pass=present.watch.beat,
+                on_call=on_call,
+            ):
+                faults = frozenset(row.image_id for row in rows)
+                yield MeasuredRows(task.cell, rows, faults)
     except Exception as error:
         yield Failed(failure(error))
     for each, why in unreadable:
         row = Measured(image_id=each.image, status=Status.ERROR, error=why)
         yield MeasuredRows(each.cell, [row])
-
-
-def _by_danger(
-    task: AttackTask | MeasurementTask, size: int
-) -> list[tuple[tuple[Assigned, ...], int]]:
-    """The images with their batch size."""
-    parts = ((task.images, size), (task.suspects, 1))
-    return [(images, count) for images, count in parts if images]
 
 
 def _jobs(

@@ -1,73 +1,95 @@
-"""Transfers: the saved examples of every model on every model of the plan, target by target."""
+"""Transfers: the saved examples of every model on every model of the plan."""
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from harness.execute.driver import drive
-from harness.execute.executors.executor import Executor
 from harness.execute.pending import AdaptedClean, Forwards, adapted_clean
+from harness.execute.scheduler import Queue
 from harness.execute.session import Session
-from harness.execute.transfer_turn import Showing, TransferTurn
+from harness.execute.target_group import TargetGroup
 from harness.planning import Cell, Pair
 from harness.store.read.candidates import Candidate, candidates
 from harness.store.read.pending import done_adapted, done_transfers, failed_transfers
 
 
 class Transfers:
-    """Finds out what targets have yet to see, and has them see it.
+    """Finds out what targets have yet to see, as soon as it is there, and counts what they saw.
 
     Args:
         announced: the plan's transfers, with the images of each part as they were announced.
-        ended: called with each target's turn that is over.
+        queues: one for each target, by the keys of their clean cells.
+        ended: called with each target's group that is over.
 
     Attributes:
+        groups: the targets', in the order of the plan.
         computed: predictions that were stored.
+        left: images of those that were announced and that are not settled yet.
     """
 
     def __init__(
         self,
         session: Session,
         announced: Sequence[tuple[Forwards, int]],
-        ended: Callable[[TransferTurn], None],
+        queues: Mapping[str, Queue],
+        *,
+        ended: Callable[[TargetGroup], None],
     ) -> None:
         self._session, self._plan = session, session.resolved.plan
-        self._ended = ended
-        self._db, self._announced = session.writer.db, announced
-        self._retry = session.settings.retry_errors
+        self._db, self._retry = session.writer.db, session.settings.retry_errors
+        self._announced = announced
+        self._drops = self._plan.transfer is not None and not self._plan.transfer.keep_sets
+        targets = [cell for cell in self._plan.cells if cell.key in queues and cell.task is None]
+        self._groups = {
+            cell.key: TargetGroup(session, cell, queues[cell.key], on_seen=self._seen, on_end=ended)
+            for cell in targets
+        }
+        self._waiting = [cell.key for cell in self._plan.sources]
+        """The sources that are not open yet."""
+        self._adapted: dict[tuple[str, str], set[int]] = {}
         self._missing: Counter[str] = Counter()
+        self._unseen: Counter[str] = Counter()
         self._dropped: list[int] = []
         self.computed = 0
+        self.left = sum(count for _, count in announced)
+        self._is_shown = self._drops
 
-    def do(self, sources: Sequence[Cell], executor: Executor) -> None:
-        """Show the candidates of ``sources``, attack cells, to every model of the plan."""
-        tasks = self._tasks(sources)
-        self._count_settled(sources, tasks)
-        tasks = _by_residency([task for task in tasks if task.images], executor.resident)
-        for task in tasks:
-            self._missing[task.target.model.name] += task.images
-        busy = [readable for task in tasks if (readable := task.readable).images]
-        following = [task.target.model.name for task in busy[1:]] if executor.slots == 1 else []
-        turns = [
-            TransferTurn(self._session, task, after)
-            for task, after in itertools.zip_longest(busy, following)
-        ]
-        drive(turns, executor, self._count)
+    @property
+    def groups(self) -> list[TargetGroup]:
+        return list(self._groups.values())
 
-    def _count(self, turn: TransferTurn) -> None:
-        self.computed += turn.computed
-        self._missing[turn.model] -= turn.computed
-        self._ended(turn)
+    def announce(self) -> None:
+        """From now on they are what the run does.
 
-    def stream(self, sources: Sequence[Cell], executor: Executor) -> None:
-        """As `do`; then the sets of ``sources`` are dropped."""
-        self.do(sources, executor)
+        Apart from its cells: a thousand transfers take as long as one image of a cell.
+        """
+        if self.left and not self._is_shown:
+            self._session.progress.start(cells=0, images=self.left)
+        self._is_shown = True
+
+    def open(self, sources: Sequence[Cell]) -> None:
+        """Show the candidates of ``sources``, attack cells that are over, to every model."""
+        sources = [cell for cell in sources if cell.key in self._waiting]
+        if not sources:
+            return
         for cell in sources:
-            kept = sum(row.file is not None for row in candidates(self._db, cell.key))
-            self._dropped += [kept] if kept else []
-        self._session.writer.drop_sets(cell.key for cell in sources)
+            self._waiting.remove(cell.key)
+        found = {cell.key: self._candidates(cell) for cell in sources}
+        parts = [*self._pairs(sources, found), *self._clean(sources, found)]
+        self._count_settled(sources, sum(len(rows) for _, rows in parts))
+        for part, rows in parts:
+            readable = [row for row in rows if row.saved] if isinstance(part, Pair) else rows
+            self._missing[part.model.name] += len(rows)
+            self._unseen[_source(part).key] += len(readable)
+            if readable and (group := self._groups.get(part.target.key)):
+                group.open(part, readable)
+        for cell in sources:
+            self._drop_if_seen(cell)
+        if not self._waiting:
+            for group in self._groups.values():
+                group.queue.expected, group.is_complete = 0, True
+                group.close_if_over()
 
     def say_dropped(self) -> None:
         """Say what a model that comes later will cost."""
@@ -90,26 +112,58 @@ class Transfers:
                 lines.append(f"{model.name}: transfers: {', '.join(parts)}")
         return lines
 
-    def _tasks(self, sources: Sequence[Cell]) -> list[Showing]:
-        """What each model has yet to see of ``sources``."""
-        found = {cell.key: self._candidates(cell) for cell in sources}
-        pairs = [pair for key in found for pair in self._plan.pairs_by_source.get(key, ())]
-        shown: dict[str, list[tuple[Pair, list[Candidate]]]] = {}
-        for pair in pairs:
-            done = done_transfers(self._db, pair, retry_errors=self._retry)
-            rows = [row for row in found[pair.source.key] if row.key not in done]
-            shown.setdefault(pair.target.key, []).append((pair, rows))
-        clean: dict[str, list[tuple[AdaptedClean, list[Candidate]]]] = {}
+    def _seen(self, part: Forwards, count: int) -> None:
+        """Predictions of a part are stored."""
+        self.computed += count
+        self._missing[part.model.name] -= count
+        source = _source(part)
+        self._unseen[source.key] -= count
+        self._settle(count, forwards=count)
+        self._drop_if_seen(source)
+
+    def _settle(self, count: int, *, forwards: int = 0) -> None:
+        self.left -= count
+        if self._is_shown:
+            self._session.progress.advance(images=count, forwards=forwards)
+
+    def _drop_if_seen(self, source: Cell) -> None:
+        """Where sets are not kept, delete one that every model has seen."""
+        if not self._drops or self._unseen[source.key] or source.key in self._waiting:
+            return
+        kept = sum(row.file is not None for row in candidates(self._db, source.key))
+        self._dropped += [kept] if kept else []
+        self._session.writer.drop_sets([source.key])
+
+    def _pairs(
+        self, sources: Sequence[Cell], found: Mapping[str, Sequence[Candidate]]
+    ) -> list[tuple[Forwards, list[Candidate]]]:
+        """What each model has yet to see of the candidates."""
+        parts: list[tuple[Forwards, list[Candidate]]] = []
+        for cell in sources:
+            for pair in self._plan.pairs_by_source.get(cell.key, ()):
+                done = done_transfers(self._db, pair, retry_errors=self._retry)
+                parts.append((pair, [row for row in found[cell.key] if row.key not in done]))
+        return parts
+
+    def _clean(
+        self, sources: Sequence[Cell], found: Mapping[str, Sequence[Candidate]]
+    ) -> list[tuple[Forwards, list[Candidate]]]:
+        """The clean images that targets have to see next to them, each once."""
+        pairs = [pair for cell in sources for pair in self._plan.pairs_by_source.get(cell.key, ())]
+        parts: list[tuple[Forwards, list[Candidate]]] = []
         for each in adapted_clean(pairs):
-            key = each.target.key
-            done = done_adapted(self._db, key, each.adaptation, retry_errors=self._retry)
+            how = (each.target.key, repr(each.adaptation))
+            known = self._adapted.setdefault(how, set())
+            done = done_adapted(
+                self._db, each.target.key, each.adaptation, retry_errors=self._retry
+            )
             attacked = {row.image: row for cell in each.sources for row in found[cell.key]}
-            rows = [row for row in attacked.values() if row.key not in done]
-            clean.setdefault(key, []).append((each, rows))
-        return [
-            Showing(members[0][0].target, members, clean.get(key, []))
-            for key, members in shown.items()
-        ]
+            rows = [
+                row for row in attacked.values() if row.key not in done and row.image not in known
+            ]
+            known.update(row.image for row in rows)
+            parts.append((each, rows))
+        return parts
 
     def _candidates(self, cell: Cell) -> list[Candidate]:
         """The candidates of the plan's images."""
@@ -117,18 +171,13 @@ class Transfers:
         found = candidates(self._db, cell.key)
         return [row for row in found if row.key in wanted]
 
-    def _count_settled(self, sources: Sequence[Cell], tasks: Sequence[Showing]) -> None:
+    def _count_settled(self, sources: Sequence[Cell], found: int) -> None:
         """What was announced and turned out to be nothing to do counts as done."""
         chosen = {cell.key for cell in sources}
-        most = sum(
-            count
-            for each, count in self._announced
-            if (each.source if isinstance(each, Pair) else each.sources[0]).key in chosen
-        )
-        self._session.progress.advance(images=max(0, most - sum(task.images for task in tasks)))
+        most = sum(count for each, count in self._announced if _source(each).key in chosen)
+        self._settle(max(0, most - found))
 
 
-def _by_residency(tasks: list[Showing], models: Sequence[str]) -> list[Showing]:
-    """Models in memory first, the last used one before all."""
-    resident = {name: place for place, name in enumerate(models)}
-    return sorted(tasks, key=lambda task: -resident.get(task.target.model.name, -1))
+def _source(part: Forwards) -> Cell:
+    """The first of the attack cells that a part of the transfers is about."""
+    return part.sources[0] if isinstance(part, AdaptedClean) else part.source

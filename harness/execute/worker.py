@@ -89,7 +89,7 @@ class Worker(Work):
             self._watch.idle()
             yield Unusable(failure(error))
             return
-        yield Began(present.size)
+        yield Began(present.size, self._models.resident)
         with named(shard.speaker):
             try:
                 for event in self._do(shard, present):

@@ -1,0 +1,57 @@
+"""The queues of a run: one for each task group of each model, and one for each target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.execute.costs import CHUNK, Costs
+from harness.execute.pending import Pending
+from harness.execute.scheduler import Queue
+from harness.execute.shards import task_groups
+from harness.planning import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """Queues with nothing in them yet, and what is expected.
+
+    Attributes:
+        cells: by model, those of its task groups in their order.
+        targets: of what models have yet to see of others, by the keys of their clean cells.
+    """
+
+    cells: Mapping[str, Sequence[Queue]]
+    targets: Mapping[str, Queue]
+
+    @property
+    def all(self) -> list[Queue]:
+        """In the order of the plan."""
+        own = [queue for queues in self.cells.values() for queue in queues]
+        return [*own, *self.targets.values()]
+
+
+def queues_of(plan: Plan, left: Pending, costs: Costs) -> Queues:
+    """The queues of what is ``left`` of a plan.
+
+    Where saved examples are not kept for long, showing them comes before anything else.
+    """
+    cells: dict[str, list[Queue]] = {}
+    for model in plan.models:
+        for group in task_groups(plan.of(model)):
+            pending = [cell for cell in group if left.cells[cell.key]] or group
+            images = {image for cell in group for image in left.cells[cell.key]}
+            cells.setdefault(model.name, []).append(costs.queue(pending, len(images)))
+    expected = Counter[str]()
+    for part, count in left.transfers:
+        expected[part.target.key] += -(-count // CHUNK)
+    streams = plan.transfer is not None and not plan.transfer.keep_sets
+    targets = {
+        cell.key: costs.transfer_queue(cell.model.name, expected[cell.key])
+        for cell in plan.cells
+        if expected[cell.key]
+    }
+    for queue in targets.values():
+        queue.stage = -1 if streams else queue.stage
+    return Queues(cells, targets)
