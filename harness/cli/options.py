@@ -56,10 +56,10 @@ def strict() -> Decorator:
 
 
 class _Place(click.types.StringParamType):
-    """NAME=PATH. In the variable spaces separate several; a path may contain spaces."""
+    """NAME[@HOST]=PATH. In the variable spaces separate several; a path may contain spaces."""
 
     def split_envvar_value(self, rv: str) -> list[str]:
-        return re.split(r"\s+(?=[A-Za-z0-9][A-Za-z0-9._+-]*=)", rv.strip())
+        return re.split(r"\s+(?=[A-Za-z0-9][A-Za-z0-9._+-]*(?:@[^\s=/]+)?=)", rv.strip())
 
 
 def data_places(text: str) -> Decorator:

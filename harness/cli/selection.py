@@ -43,7 +43,10 @@ def needs(command: Any) -> Any:
             help="Source of the weights, for all models that have this source or for those that the"
             " glob matches; may be repeated.",
         ),
-        data_places("Path of a dataset; may be repeated."),
+        data_places(
+            "Path of a dataset; NAME@HOST=PATH on worker hosts whose name or address the glob HOST"
+            " matches; may be repeated."
+        ),
         registries(),
     )
 
@@ -101,8 +104,9 @@ def request(
     Raises:
         ConfigError: a goal, a NAME=PATH, a GLOB=SOURCE or --exact's number is malformed.
     """
-    from harness.resolve.request import Request, named_goals, with_stored_names
+    from harness.resolve.request import Request, named_goals, split_places, with_stored_names
 
+    here, elsewhere = split_places(_places(data))
     asked = Request(
         suite=suite,
         models=listed(models),
@@ -110,25 +114,33 @@ def request(
         attacks=listed(attacks),
         goals=named_goals(listed(goals)),
         images=listed(images),
-        data=places(data),
+        data=here,
+        data_on=elsewhere,
         **others,
     )
     return asked if db is None else with_stored_names(asked, db)
 
 
 def places(data: Sequence[str]) -> dict[str, Path]:
-    """The paths of datasets that --data gives.
+    """The paths of datasets that --data gives for this host.
 
     Raises:
-        ConfigError: an item is not NAME=PATH.
+        ConfigError: an item is malformed.
     """
-    found: dict[str, Path] = {}
+    from harness.resolve.request import split_places
+
+    return split_places(_places(data))[0]
+
+
+def _places(data: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """NAME or NAME@HOST, and the path, of each item of --data."""
+    from harness.resolve.request import PLACE
+
     for item in data:
-        name, equals, path = item.partition("=")
-        if not (name and equals and path):
-            raise ConfigError(f"{item!r} is not NAME=PATH", where="--data")
-        found[name] = Path(path)
-    return found
+        place, equals, path = item.partition("=")
+        if not (equals and path):
+            raise ConfigError(f"{item!r} gives no path", where="--data", hint=f"say {PLACE}")
+        yield place, Path(path)
 
 
 def _source(item: str) -> tuple[str | None, str]:

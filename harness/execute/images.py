@@ -8,14 +8,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from harness.api import Cut, DataError, Dataset, ImageKey
 from harness.cores import usable_cores
+from harness.execute.pixels import packed, unpacked
 from harness.planning import PlannedImage
 
 CACHE_BYTES = 512 * 1024**2
@@ -26,10 +26,7 @@ SECONDS_BETWEEN_LINES = 5.0
 """While images are hashed, which takes long where there are many."""
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    _Packed = NDArray[Any]
-    """Pixels as the cache has them: see `_packed`."""
+    from harness.execute.pixels import Packed
 
 _Key = tuple[str, tuple[int, int], Cut | None]
 
@@ -57,7 +54,7 @@ class Images:
         self._dataset = dataset
         self._samples = {sample.id: sample for sample in dataset.samples()}
         self.keys: dict[str, ImageKey] = {}
-        self._cache: OrderedDict[_Key, _Packed] = OrderedDict()
+        self._cache: OrderedDict[_Key, Packed] = OrderedDict()
         self._bytes = 0
 
     def digest(self, image_id: str) -> str:
@@ -106,14 +103,14 @@ class Images:
         They end with the generator: close it when leaving early.
         """
         left, most = iter(ids), look_ahead(size)
-        ahead: deque[tuple[_Key, Tensor | Future[_Packed]]] = deque()
-        reading: dict[_Key, Future[_Packed]] = {}  # so that no image is read twice at a time
+        ahead: deque[tuple[_Key, Tensor | Future[Packed]]] = deque()
+        reading: dict[_Key, Future[Packed]] = {}  # so that no image is read twice at a time
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         try:
             while True:
                 for image_id in itertools.islice(left, most - len(ahead)):
                     key = (image_id, size, cut)
-                    found: Tensor | Future[_Packed] | None = self._cached(key)
+                    found: Tensor | Future[Packed] | None = self._cached(key)
                     if found is None:
                         found = reading.get(key) or pool.submit(self._decoded, key)
                         reading[key] = found
@@ -126,7 +123,7 @@ class Images:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _arrived(self, key: _Key, image: Tensor | Future[_Packed]) -> Tensor | DataError:
+    def _arrived(self, key: _Key, image: Tensor | Future[Packed]) -> Tensor | DataError:
         if isinstance(image, Tensor):
             return image
         try:
@@ -138,9 +135,9 @@ class Images:
         if key not in self._cache:
             return None
         self._cache.move_to_end(key)
-        return _unpacked(self._cache[key])
+        return torch.from_numpy(unpacked(self._cache[key]))
 
-    def _keep(self, key: _Key, image: _Packed) -> Tensor:
+    def _keep(self, key: _Key, image: Packed) -> Tensor:
         """The image, cached if there is room or if images of other sizes can be dropped for it.
 
         Those of its own size stay: a run reads them in the same order again and again, and
@@ -155,24 +152,8 @@ class Images:
             if oldest is None or oldest[1:] == key[1:]:
                 break
             self._bytes -= self._cache.pop(oldest).nbytes
-        return _unpacked(image)
+        return torch.from_numpy(unpacked(image))
 
-    def _decoded(self, key: _Key) -> _Packed:
+    def _decoded(self, key: _Key) -> Packed:
         image_id, size, cut = key
-        return _packed(self._dataset.read(self._samples[image_id], size, cut))
-
-
-def _packed(pixels: NDArray[np.float32]) -> _Packed:
-    """``pixels`` in a quarter of their bytes, where they are 8-bit ones."""
-    small = np.rint(pixels * np.float32(255)).astype(np.uint8)
-    return small if np.array_equal(_floats(small), pixels) else pixels
-
-
-def _unpacked(image: _Packed) -> Tensor:
-    """The very pixels that were packed, as a tensor of the caller's own."""
-    return torch.from_numpy(_floats(image) if image.dtype == np.uint8 else image.copy())
-
-
-def _floats(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """8-bit pixels in [0, 1], as every reader makes them."""
-    return np.divide(image, np.float32(255), dtype=np.float32)
+        return packed(self._dataset.read(self._samples[image_id], size, cut))

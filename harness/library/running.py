@@ -13,7 +13,7 @@ from harness.plugins import installed
 from harness.registry.load import load
 from harness.report.presentation import Field, present
 from harness.resolve.prepare import draft, prepare
-from harness.resolve.request import Request, named_goals, with_stored_names
+from harness.resolve.request import Request, named_goals, split_places, with_stored_names
 
 if TYPE_CHECKING:
     from harness.display import DisplayKind
@@ -124,11 +124,12 @@ def selection(
         goals: such as ``untargeted`` and ``random``.
         limit: the maximum number of images per cell.
         seed: instead of the suite's.
-        data: paths of datasets by name.
+        data: paths of datasets by name; by NAME@HOST for the hosts of workers, HOST being a glob.
 
     Raises:
-        ConfigError: there is no such goal.
+        ConfigError: there is no such goal, or a key of ``data`` is malformed.
     """
+    here, elsewhere = split_places((name, Path(path)) for name, path in (data or {}).items())
     return Request(
         suite=suite,
         models=models,
@@ -136,5 +137,6 @@ def selection(
         goals=named_goals(goals),
         limit=limit,
         seed=seed,
-        data={name: Path(place) for name, place in (data or {}).items()},
+        data=here,
+        data_on=elsewhere,
     )

@@ -33,7 +33,7 @@ class CheckedDataset(Dataset):
     Whole numbers of other types, such as NumPy's, become plain ones, and pixels are copied: who
     gets them may write into them. An image that is wrong is an error of that image alone.
 
-    Args:
+    Attributes:
         reader: the reader's class.
         plugin: who offers it, for messages.
 
@@ -44,6 +44,7 @@ class CheckedDataset(Dataset):
 
     def __init__(self, reader: Callable[[DatasetSpec], Dataset], spec: DatasetSpec, plugin: str):
         super().__init__(spec)
+        self.reader, self.plugin = reader, plugin
         self._where = f"dataset {spec.name}, plugin {plugin}"
         self._made = self._called(lambda: reader(spec), "the constructor")
         self.classes = self._checked_classes()

@@ -95,7 +95,7 @@ def choose_dataset(request: Request, suite: SuiteEntry, registry: Registry) -> D
     Raises:
         ConfigError: it does not exist, or another one that the request places.
     """
-    for name in request.data:
+    for name in (*request.data, *request.data_on):
         registry.get_dataset(name, where="--data")
     where = f"{suite.source}: suites.{suite.name}.dataset"
     return registry.get_dataset(suite.dataset, where=where)

@@ -37,7 +37,7 @@ from harness.registry import Registry, SuiteEntry
 from harness.resolve.checked_dataset import CheckedDataset
 from harness.resolve.components import loader_of, metric_instance, model_component
 from harness.resolve.inventory import Inventory, check_requirements
-from harness.resolve.request import Request
+from harness.resolve.request import HostPath, Request
 from harness.resolve.tasks import Tasks, matches, requested, suite_tasks
 from harness.resolve.weights import CheckedWeights, download
 
@@ -53,6 +53,7 @@ class Resolved:
         attacks, measurements: by label.
         models, metrics: by name.
         ad_hoc: the names of the models that no registry names.
+        places: where hosts with workers have the dataset.
     """
 
     plan: Plan
@@ -62,6 +63,7 @@ class Resolved:
     models: Mapping[str, tuple[ModelLoader, ModelSpec]]
     metrics: Mapping[str, Metric]
     ad_hoc: tuple[str, ...] = ()
+    places: tuple[HostPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,7 @@ def _resolved(
         models={component.name: each for component, each in models},
         metrics=metrics,
         ad_hoc=inventory.choice.ad_hoc,
+        places=request.data_on.get(suite.dataset, ()),
     )
 
 

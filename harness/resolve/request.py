@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.api import ConfigError, Goal
 from harness.plugins import unknown
+
+PLACE = "NAME=PATH, or NAME@HOST=PATH for a worker's host"
+
+
+@dataclass(frozen=True, slots=True)
+class HostPath:
+    """Where hosts have a dataset; ``host``: a glob on their names, with and without domain, and
+    addresses."""
+
+    host: str
+    path: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +30,8 @@ class Request:
         attacks: names or labels, or globs, of attacks and measurements.
         images: ids, or globs, of images of the dataset.
         weights: (glob of models, source); without a glob the source is for all that have it.
+        data: where datasets are, by name: here, and wherever ``data_on`` says nothing else.
+        data_on: where hosts with workers have datasets; the last one that fits a host counts first.
         eight_bit: whether every attack's candidates are also judged after rounding to 8 bits.
         known: hashes of the weights that names of models stand for already, in the database.
         exact: how many images every pass has; see `NumericPolicy.rows`.
@@ -36,6 +49,7 @@ class Request:
     limit: int | None = None
     seed: int | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
+    data_on: Mapping[str, tuple[HostPath, ...]] = field(default_factory=dict)
     eight_bit: bool = False
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
     exact: int | None = None
@@ -45,6 +59,35 @@ class Request:
         if self.exact is not None and self.exact != 1 and (self.exact < 32 or self.exact % 32):
             hint = "1, 32, 64, 96, ..."
             raise ConfigError(f"{self.exact} images per pass", where="--exact", hint=hint)
+
+
+def split_places(
+    places: Iterable[tuple[str, Path]],
+) -> tuple[dict[str, Path], dict[str, tuple[HostPath, ...]]]:
+    """`Request.data` and `Request.data_on` of paths by NAME or NAME@HOST.
+
+    Raises:
+        ConfigError: NAME or HOST is empty, or a host's path is relative.
+    """
+    data: dict[str, Path] = {}
+    data_on: dict[str, tuple[HostPath, ...]] = {}
+    for place, path in places:
+        name, at, host = place.partition("@")
+        if not name or (at and not host):
+            raise ConfigError(
+                f"{place!r} names no {'host' if name else 'dataset'}",
+                where="--data",
+                hint=f"say {PLACE}",
+            )
+        if at and not path.is_absolute():
+            raise ConfigError(
+                f"{place!r}: {path} is relative", where="--data", hint="give the path from / on"
+            )
+        if at:
+            data_on[name] = (*data_on.get(name, ()), HostPath(host, path))
+        else:
+            data[name] = path
+    return data, data_on
 
 
 def named_goals(names: Sequence[str]) -> list[Goal]:

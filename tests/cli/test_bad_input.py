@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from harness.resolve.request import HostPath
+
 WEIGHTS = Path(__import__("harness_digits").__file__).parent / "weights"
 
 MODEL = """\
@@ -389,10 +391,10 @@ def test_lack_of_memory_halves_the_batch_is_said_and_recorded(harness, overlay, 
 
 @pytest.mark.parametrize("spaces", [" ", "  ", "\n", "\t "])
 def test_paths_with_spaces_in_the_environment(spaces, monkeypatch):
-    """`HARNESS_DATA` is split before NAME=, not inside a path."""
+    """`HARNESS_DATA` is split before NAME= or NAME@HOST=, not inside a path."""
     from harness.cli import run, selection
 
-    items = ["mine=/a b/c=d", "my-own.2=relative  path", "x=/y"]
+    items = ["mine=/a b/c=d", "mine@gpu-[0-9]*=/e f", "my-own.2=relative  path", "x=/y"]
     monkeypatch.setenv("HARNESS_DATA", f" {spaces.join(items)} ")
     context = run.run.make_context("run", ["--suite", "x"])
     assert list(context.params["data"]) == items
@@ -401,3 +403,34 @@ def test_paths_with_spaces_in_the_environment(spaces, monkeypatch):
     }  # fmt: skip
     context = run.run.make_context("run", ["--suite", "x", "--data", "n=a b=c"])
     assert list(context.params["data"]) == ["n=a b=c"]
+
+
+def test_paths_on_other_hosts():
+    from harness.cli import selection
+
+    data = ["digits=here", "digits@*=/everywhere", "digits@GPU-1=/there=x"]
+    asked = selection.request(suite="x", models=None, data=data, attacks=None, goals=None,
+                              images=None)  # fmt: skip
+    assert asked.data == {"digits": Path("here")}
+    assert asked.data_on == {
+        "digits": (HostPath("*", Path("/everywhere")), HostPath("GPU-1", Path("/there=x")))
+    }
+
+
+@pytest.mark.parametrize(
+    ("item", "line"),
+    [
+        ("digits", "--data: 'digits' gives no path; say NAME=PATH, or NAME@HOST=PATH"),
+        ("digits@host=", "--data: 'digits@host=' gives no path; say"),
+        ("digits@=/x", "--data: 'digits@' names no host; say NAME=PATH, or NAME@HOST=PATH"),
+        ("@host=/x", "--data: '@host' names no dataset; say NAME=PATH, or NAME@HOST=PATH"),
+        ("digits@host=x/y", "--data: 'digits@host': x/y is relative; give the path from / on"),
+        ("digist@host=/x", "--data: unknown dataset 'digist'; did you mean 'digits'?"),
+    ],
+)
+def test_a_malformed_path_of_a_dataset_is_one_line(harness, item, line):
+    result = harness("plan", "--suite", "digits18", "--data", item)
+    assert result.code == 2
+    assert result.out == ""
+    assert line in result.err
+    assert len(result.err.splitlines()) == 1

@@ -1,0 +1,125 @@
+"""The manifest: everything that a run reads, and how one knows that it is the same elsewhere."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from harness.api import DatasetSpec, ImageKey, ModelLoader, ModelSpec
+from harness.planning import Component
+from harness.resolve.checked_dataset import CheckedDataset
+from harness.resolve.request import HostPath
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a host makes the run's dataset; unpickling it imports no plugin.
+
+    Attributes:
+        packed: the reader's class, pickled.
+        plugin: who offers it, for messages.
+        classes: the dataset's.
+    """
+
+    packed: bytes
+    spec: DatasetSpec
+    plugin: str
+    classes: int
+
+    @classmethod
+    def of(cls, dataset: CheckedDataset) -> Self:
+        spec = dataset.spec
+        spec = replace(spec, root=spec.root and spec.root.absolute())
+        return cls(pickle.dumps(dataset.reader), spec, dataset.plugin, dataset.classes)
+
+    def dataset(self, root: Path | None) -> CheckedDataset:
+        """The dataset at ``root``; what its reader warns of was said where the run was prepared.
+
+        Raises:
+            HarnessError: see `CheckedDataset`. Exception: the plugin is not there.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            spec = replace(self.spec, root=root)
+            return CheckedDataset(pickle.loads(self.packed), spec, self.plugin)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """One of the files of a model's weights.
+
+    Attributes:
+        name: relative to the folder of the first one; "" where it lies elsewhere.
+        stamp: (inode, bytes, time of change in ns): what has the same is the same file.
+    """
+
+    path: Path
+    name: str
+    stamp: tuple[int, int, int]
+
+    @property
+    def bytes(self) -> int:
+        return self.stamp[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model's weight file, and after it those that it needs.
+
+    Attributes:
+        sha256: of the files, one after the other.
+    """
+
+    files: tuple[WeightFile, ...]
+    sha256: str
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a run reads, and nothing else; the same for its workers and for who supplies them.
+
+    Attributes:
+        places: where hosts have the dataset, if not where the driver's host has it.
+        images: of the run, with the hashes that the driver found.
+        weights: by the model's name.
+        artifacts: the folder of saved adversarial examples.
+    """
+
+    reader: Reader
+    places: tuple[HostPath, ...]
+    images: tuple[ImageKey, ...]
+    weights: Mapping[str, Weights]
+    artifacts: Path
+
+
+def weights_of(component: Component, loader: ModelLoader, spec: ModelSpec) -> Weights | None:
+    """The files behind ``spec``, which were checked when the run was prepared; None: it has none.
+
+    Raises:
+        HarnessError, OSError: a file is not there any more.
+    """
+    if spec.weights is None:
+        return None
+    paths = (spec.weights, *loader.files(spec))
+    return Weights(tuple(_files(paths)), component.identity["weights"])
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """See `WeightFile.stamp`."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _files(paths: tuple[Path, ...]) -> Iterable[WeightFile]:
+    home = paths[0].parent
+    for path in paths:
+        name = str(path.relative_to(home)) if path.is_relative_to(home) else ""
+        yield WeightFile(path.absolute(), name, stamp(path))
