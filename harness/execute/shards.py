@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from harness.api import ImageKey
 from harness.identity import image_seed
 from harness.planning import Adaptation, Cell
 from harness.sealed import SavedRow
-
-_numbers = itertools.count()
 
 CellImage = tuple[str, str]
 """(cell key, image id)."""
@@ -127,7 +125,6 @@ class Shard:
         speaker: whose prints the work may hold: a model or a plugin.
         trial: images that the model is tried on when it is loaded.
         next_model: the model that is needed afterwards, if the worker may load it meanwhile.
-        number: its own, among all shards that this process makes.
     """
 
     model: str
@@ -136,7 +133,6 @@ class Shard:
     task: Task
     trial: tuple[str, ...]
     next_model: str | None = None
-    number: int = field(default_factory=_numbers.__next__)
 
 
 def task_groups(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:

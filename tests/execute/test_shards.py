@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.api import CleanPrediction, Goal, ImageKey, Norm, Status
 from harness.execute.shards import (
     AttackTask,
     CleanTask,
-    Facts,
     MeasurementTask,
     Shard,
     cut,
     task_groups,
 )
+from harness.execute.targets import Facts, assign_targets
 from harness.identity import image_seed
 from harness.planning import (
     Component,
@@ -62,6 +64,10 @@ CLEAN, UNTARGETED, LEAST, RANDOM, FLAT = CELLS
 LEFT = {cell.key: [image.id for image in cell.images] for cell in CELLS}
 
 
+def facts(clean, *, deadly=lambda image: None, **start) -> Facts:
+    return Facts(keys=KEYS, clean=clean, deadly=deadly, **start)
+
+
 def predictions(**wrong: int | None) -> dict[ImageKey, CleanPrediction]:
     """Everything is right, but for the named images."""
     return {
@@ -76,18 +82,26 @@ def predictions(**wrong: int | None) -> dict[ImageKey, CleanPrediction]:
     }
 
 
+def shard_task(cells, images=tuple(KEYS), left=LEFT, starts=None):
+    """The task of some images, of which each cell has those of ``left`` to do."""
+    targets = {}
+    for cell in cells:
+        if cell.task is not None:
+            wanted, _ = assign_targets(cell, left[cell.key], facts(predictions()))
+            targets |= {(cell.key, image): target for image, target in wanted.items()}
+    return cut(cells, [KEYS[image] for image in images], targets, starts or {})
+
+
 def test_a_group_is_the_clean_cell_an_attack_with_its_goals_or_a_measurement():
     assert task_groups(CELLS) == [(CLEAN,), (UNTARGETED, LEAST), (RANDOM,), (FLAT,)]
 
 
 def test_clean_predictions_need_labels_alone():
-    task, skipped = cut([CLEAN], {CLEAN.key: ["i1", "i4"]}, Facts(keys=KEYS))
-    assert task == CleanTask((KEYS["i1"], KEYS["i4"]))
-    assert not skipped
+    assert shard_task([CLEAN], ["i1", "i4"]) == CleanTask((KEYS["i1"], KEYS["i4"]))
 
 
 def test_goals_share_a_task_image_by_image_with_targets_and_seeds_of_their_own():
-    task, skipped = cut([UNTARGETED, LEAST], LEFT, Facts(keys=KEYS, clean=predictions()))
+    task = shard_task([UNTARGETED, LEAST])
     assert isinstance(task, AttackTask)
     assert [(each.image, each.cell) for each in task.images] == [
         (f"i{number}", cell.key) for number in range(4) for cell in (UNTARGETED, LEAST)
@@ -99,62 +113,66 @@ def test_goals_share_a_task_image_by_image_with_targets_and_seeds_of_their_own()
         assert each.label == KEYS[each.image].label
         assert each.seed == image_seed(cell_key=each.cell, seed=7, image_id=each.image)
     assert task.keep
-    assert not task.suspects
-    assert not any(skipped.values())
 
 
-def test_what_is_left_is_cut_and_nothing_else():
+def test_the_images_of_a_lease_are_cut_and_nothing_else():
     left = {UNTARGETED.key: ["i3"], LEAST.key: ["i0", "i3"]}
-    whole, _ = cut([UNTARGETED, LEAST], LEFT, Facts(keys=KEYS, clean=predictions()))
-    task, _ = cut([UNTARGETED, LEAST], left, Facts(keys=KEYS, clean=predictions()))
+    whole = shard_task([UNTARGETED, LEAST])
+    task = shard_task([UNTARGETED, LEAST], ["i0", "i1", "i3"], left)
     assert set(task.images) < set(whole.images)
     assert [(each.image, each.cell) for each in task.images] == [
         ("i0", LEAST.key), ("i3", UNTARGETED.key), ("i3", LEAST.key)
     ]  # fmt: skip
 
 
+@given(st.lists(st.sampled_from(sorted(KEYS)), unique=True), st.randoms())
+def test_however_the_images_are_cut_their_work_is_the_same(order, random):
+    whole = shard_task([UNTARGETED, LEAST])
+    found = []
+    while order:
+        count = random.randint(1, len(order))
+        found += shard_task([UNTARGETED, LEAST], order[:count]).images
+        order = order[count:]
+    assert len(set(found)) == len(found)
+    assert set(found) <= set(whole.images)
+
+
 def test_images_that_need_no_work_are_told_apart():
     clean = predictions(i0=2, i1=None)
     del clean[KEYS["i2"]]
-    task, skipped = cut([LEAST], LEFT, Facts(keys=KEYS, clean=clean))
-    assert [each.image for each in task.images] == ["i3"]
-    assert [(image, status) for image, status, _ in skipped[LEAST.key]] == [
+    wanted, skipped = assign_targets(LEAST, LEFT[LEAST.key], facts(clean))
+    assert list(wanted) == ["i3"]
+    assert [(image, status) for image, status, _ in skipped] == [
         ("i0", Status.CLEAN_WRONG), ("i1", Status.ERROR), ("i2", Status.ERROR)
     ]  # fmt: skip
 
 
-def test_suspects_come_apart_and_the_deadly_are_left_out():
-    facts = Facts(
-        keys=KEYS,
-        clean=predictions(),
-        deadly={(RANDOM.key, "i1"): "left out"},
-        suspects={(RANDOM.key, "i1"), (RANDOM.key, "i2"), (LEAST.key, "i0")},
-    )
-    task, skipped = cut([RANDOM], LEFT, facts)
-    assert [each.image for each in task.images] == ["i0", "i3"]
-    assert [each.image for each in task.suspects] == ["i2"]
-    assert skipped[RANDOM.key] == [("i1", Status.ERROR, "left out")]
+def test_the_deadly_are_left_out():
+    deadly = {(RANDOM.key, "i1"): "left out"}.get
+    wanted, skipped = assign_targets(RANDOM, LEFT[RANDOM.key], facts(predictions(), deadly=deadly))
+    assert list(wanted) == ["i0", "i2", "i3"]
+    assert skipped == [("i1", Status.ERROR, "left out")]
 
 
 def test_a_measurement_gets_the_examples_it_starts_from():
     starts = {KEYS["i0"]: SavedRow(Path("a"), 3), KEYS["i2"]: SavedRow(Path("a"), 4)}
-    facts = Facts(keys=KEYS, clean=predictions(), start="fgsm", starts=starts)
-    task, skipped = cut([FLAT], LEFT, facts)
+    known = facts(predictions(), start="fgsm", starts=starts)
+    wanted, skipped = assign_targets(FLAT, LEFT[FLAT.key], known)
+    assert list(wanted) == ["i0", "i2"]
+    ((image, status, why),) = skipped
+    assert (image, status) == ("i1", Status.ERROR)
+    assert why.startswith("no saved example of fgsm; run the attack")
+    task = shard_task([FLAT], wanted, starts=starts)
     assert isinstance(task, MeasurementTask)
     assert {each.image: each.start for each in task.images} == {
         "i0": SavedRow(Path("a"), 3), "i2": SavedRow(Path("a"), 4)
     }  # fmt: skip
-    ((image, status, why),) = skipped[FLAT.key]
-    assert (image, status) == ("i1", Status.ERROR)
-    assert why.startswith("no saved example of fgsm; run the attack")
 
 
 @pytest.mark.parametrize("cells", [[CLEAN], [UNTARGETED, LEAST], [FLAT]])
 def test_a_shard_travels_and_is_small(cells):
-    task, _ = cut(cells, LEFT, Facts(keys=KEYS, clean=predictions()))
+    task = shard_task(cells)
     shard = Shard(model="net", label="net", speaker="model net", task=task, trial=("i0",))
-    other = Shard(model="net", label="net", speaker="model net", task=task, trial=("i0",))
-    assert shard.number != other.number
     packed = pickle.dumps(shard)
     assert pickle.loads(packed) == shard
     assert len(packed) < 4096
