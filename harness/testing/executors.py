@@ -143,13 +143,10 @@ def a_defect_ends_the_run(make: Make, folder: Path) -> None:
     with driven(make) as work:
         (worker,) = work.joined()
         work.submit(worker, "fail", "a defect")
-        try:
-            work.wait(Done, worker)
-        except ValueError as error:
-            assert "a defect" in str(error)
-            assert work.events(worker) == ["before"]
-        else:
-            raise AssertionError("nothing was raised")
+        error = _raised(lambda: work.wait(Done, worker))
+        assert isinstance(error, ValueError)
+        assert "a defect" in str(error)
+        assert work.events(worker) == ["before"]
 
 
 def several_work_at_a_time(make: Make, folder: Path) -> None:
@@ -183,11 +180,8 @@ def variables_are_set_for_the_workers_alone(make: Make, folder: Path) -> None:
 def what_cannot_travel_is_a_type_error(make: Make, folder: Path) -> None:
     """Before anything has begun."""
     with make(Placement(devices=Devices.parse("cpu:1"))) as executor:
-        try:
-            executor.start(unpicklable(), answer)
-        except TypeError:
-            return
-        raise AssertionError("it was taken")
+        error = _raised(lambda: executor.start(unpicklable(), answer))
+        assert isinstance(error, TypeError)
 
 
 def a_killed_worker_is_lost_alone(make: Make, folder: Path) -> None:
@@ -328,15 +322,19 @@ WITH_PROCESSES: Sequence[Check] = (
 CHECKS: Sequence[Check] = (*EVERYWHERE, *WITH_PROCESSES)
 
 
-def _nobody_is_left(work: Driven) -> None:
-    until = time.monotonic() + PATIENCE
+def _raised(call: Callable[[], object]) -> Exception | None:
     try:
-        while time.monotonic() < until:
-            work.listen(0.2)
-    except HarnessError as error:
-        assert "\n" not in str(error)
-    else:
-        raise AssertionError("next() still waits for a worker")
+        call()
+    except Exception as error:
+        return error
+    return None
+
+
+def _nobody_is_left(work: Driven) -> None:
+    """`next` says so in one line, instead of waiting for ever."""
+    error = _raised(lambda: _until(work, lambda: False))
+    assert isinstance(error, HarnessError)
+    assert "\n" not in str(error)
 
 
 def _until(work: Driven, condition: Callable[[], bool]) -> None:

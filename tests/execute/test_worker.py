@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import contextmanager
 
 import pytest
-import torch
 
+from harness.api import Devices, Done, Joined, Placement, Yielded
 from harness.execute.events import Attacked, Beat, Began, Predicted, Tried, Unusable
-from harness.execute.executors.executor import Done
 from harness.execute.executors.inline import Inline
 from harness.execute.executors.processes import Processes
 from harness.execute.images import Images
 from harness.execute.pending import everything, plan_images
-from harness.execute.run import worker_settings
-from harness.execute.session import Settings
+from harness.execute.provision import program_of
 from harness.execute.shards import Facts, Shard, cut, speaker, task_groups
 from harness.plugins import installed
 from harness.registry import load
@@ -55,10 +54,27 @@ def tiny(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(OVERLAY)
     resolved = prepare(Request(suite="tiny"), load([path]), installed())
-    settings = worker_settings(resolved, Settings(device=torch.device("cpu"), batch_size=4))
     images = Images(resolved.dataset)
     images.identify(plan_images(resolved.plan))
-    return resolved.plan, settings, images
+    return resolved, program_of(resolved, installed(), batch_size=4, images=images), images
+
+
+def source(request):
+    raise AssertionError("this host has everything")
+
+
+def here(watch=None):
+    """The executor of this process."""
+    return Inline(Placement(devices=Devices("cpu")), watch or Watch())
+
+
+@contextmanager
+def started(executor, program):
+    with executor:
+        executor.start(program, source)
+        while not isinstance(executor.next(60), Joined):
+            pass
+        yield executor
 
 
 def shards(plan, images, clean):
@@ -77,14 +93,12 @@ def shards(plan, images, clean):
 
 
 def done(executor, shard):
-    """All reports on ``shard``."""
-    executor.submit(shard)
+    """All events of ``shard``."""
+    executor.submit(0, shard)
     found = []
-    while not found or not isinstance(found[-1], Done):
-        number, report = executor.next()
-        assert number == shard.number
-        found.append(report)
-    return found[:-1]
+    while not isinstance(report := executor.next(60), Done):
+        found += [report.event] if isinstance(report, Yielded) else []
+    return found
 
 
 def rows(reports, kind):
@@ -92,18 +106,16 @@ def rows(reports, kind):
 
 
 def test_the_same_rows_here_and_in_another_process(tiny):
-    plan, settings, images = tiny
-    watch, found = Watch(), []
-    for executor in (Inline(watch, images), Processes(1)):
-        with executor:
-            executor.start(settings)
+    resolved, program, images = tiny
+    plan, watch, found = resolved.plan, Watch(), []
+    for executor in (here(watch), Processes(Placement(devices=Devices.parse("cpu:1")))):
+        with started(executor, program):
             (first, _) = shards(plan, images, ())
             clean = done(executor, first)
             assert [type(each) for each in clean[:2]] == [Tried, Began]
             predicted = rows(clean, Predicted)
             (_, second) = shards(plan, images, predicted)
             attacked = done(executor, second)
-            assert executor.resident == ("digits-alexnet",)
             assert attacked[0] == Began(4), "the model is in memory, and was tried"
             found.append((predicted, rows(attacked, Attacked)))
     assert found[0] == found[1]
@@ -117,11 +129,10 @@ def test_the_same_rows_here_and_in_another_process(tiny):
 
 
 def test_candidates_travel_with_the_rows_that_are_to_be_kept(tiny):
-    plan, settings, images = tiny
-    with Inline(Watch(), images) as executor:
-        executor.start(settings)
-        (first, _) = shards(plan, images, ())
-        (_, second) = shards(plan, images, rows(done(executor, first), Predicted))
+    resolved, program, images = tiny
+    with started(here(), program) as executor:
+        (first, _) = shards(resolved.plan, images, ())
+        (_, second) = shards(resolved.plan, images, rows(done(executor, first), Predicted))
         for event in done(executor, second):
             if isinstance(event, Attacked):
                 assert list(event.saved) == [row.image_id for row in event.rows]
@@ -132,22 +143,25 @@ def test_candidates_travel_with_the_rows_that_are_to_be_kept(tiny):
 
 
 def test_a_model_that_cannot_be_loaded_is_an_event_and_the_worker_lives_on(tiny):
-    plan, settings, images = tiny
+    resolved, _, images = tiny
 
-    class Raises:
+    class FailsOnce:
+        def __init__(self, loader):
+            self.loader, self.failed = loader, False
+
         def load(self, spec, device):
+            if self.failed:
+                return self.loader.load(spec, device)
+            self.failed = True
             raise RuntimeError("no such network")
 
-    (name,) = settings.models
-    good = settings.models[name]
-    settings.models["broken"] = type(good)(good.component, Raises(), good.spec)
-    (first, _) = shards(plan, images, ())
-    broken = Shard(
-        model="broken", label="broken", speaker="model broken", task=first.task, trial=()
-    )
-    with Inline(Watch(), images) as executor:
-        executor.start(settings)
-        (only,) = done(executor, broken)
+    (name,) = resolved.models
+    (first, _) = shards(resolved.plan, images, ())
+    loader, spec = resolved.models[name]
+    resolved.models[name] = (FailsOnce(loader), spec)
+    broken = program_of(resolved, installed(), batch_size=4, images=images)
+    with started(here(), broken) as executor:
+        (only,) = done(executor, first)
         assert isinstance(only, Unusable)
         assert "no such network" in only.error
         assert rows(done(executor, first), Predicted)
