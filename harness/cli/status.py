@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.store.workers import WorkerRow
+
 Row = Mapping[str, Any]
 
 CELLS: tuple[Field[Row], ...] = (
@@ -42,30 +44,52 @@ MODELS: tuple[Field[Row], ...] = (
     Field("statuses", "statuses", value=lambda row: counts(row["statuses"])),
 )
 
+WORKERS: tuple[Field[WorkerRow], ...] = (
+    Field("number", "worker", numeric=True),
+    Field("host", "host"),
+    Field("device", "device"),
+    Field("model", "model"),
+    Field("task", "task"),
+    Field("images", "images", numeric=True),
+    Field("images_per_second", "images/s", show=lambda rate: f"{rate:.1f}", numeric=True),
+    Field("heard", "last heard (UTC)"),
+    Field("ended", "lost"),
+)
+
 
 @verb("status")
 @database()
 @option("--run", "number", type=int, metavar="N", help="Run; default: the latest.")
 @click.option("--cells", is_flag=True, help="List all cells, including complete ones.")
+@click.option("--workers", "who", is_flag=True, help="List the run's workers alone.")
 @output_format()
-def status(db: Path, number: int | None, cells: bool, format: Format) -> None:
-    """One row per model, then the cells that are incomplete or had errors.
+def status(db: Path, number: int | None, cells: bool, who: bool, format: Format) -> None:
+    """One row per model, then the cells that are incomplete or had errors, then the workers.
 
-    JSON and CSV always hold all cells.
+    JSON and CSV always hold all cells. Workers are those of a run that goes on; of others those
+    that were lost.
     """
+    from harness.store import workers
     from harness.store.database import reading
     from harness.store.read.runs import find_run, run_cells
 
     with reading(db) as connection:
         run = find_run(connection, number)
         rows = run_cells(connection, run["run"])
+        crew = workers.read(connection, run["run"])
     title = f"run {run['run']} · suite {run['suite']} · {run['status']}"
+    if who:
+        show(present(WORKERS, crew, title=title), format)
+        return
     notes = [total(run, rows)]
     if cells or format in ("json", "csv"):
         show(present(CELLS, rows, title=title, notes=notes, document=rows), format)
         return
     wanting = [row for row in rows if row["error"] or row["done"] < row["images"]]
     parts = [present(CELLS, wanting)] if wanting else []
+    if run["status"] != "running":  # the others are gone, and all is said of them
+        crew = [worker for worker in crew if worker.ended]
+    parts += [present(WORKERS, crew)] if crew else []
     show(present(MODELS, _by_model(rows), title=title, notes=notes, parts=parts), format)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, Self
 
 from harness.execute.progress import ModelRow
+from harness.store.workers import WorkerRow
 
 
 class Display(Protocol):
@@ -28,6 +30,9 @@ class Display(Protocol):
 
     def completed(self, row: ModelRow) -> None:
         """All cells of a model are computed."""
+
+    def workers(self, rows: Sequence[WorkerRow]) -> None:
+        """How the workers are; about every second."""
 
     def download(self, name: str, done: int, total: int | None) -> None:
         """So many bytes of ``name`` are here, of so many where that is known. Before `start`."""

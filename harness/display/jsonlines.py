@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TextIO
@@ -13,13 +14,15 @@ from typing import Any, TextIO
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter
 from harness.execute.progress import ModelRow
+from harness.store.workers import WorkerRow
 
 INTERVAL = 1.0
 """Seconds between two ``progress`` events, at least; a finished cell is told at once."""
 
 
 class JsonDisplay(Display):
-    """Events ``download``, ``start``, ``say``, ``cell``, ``progress``, ``model`` and ``finish``."""
+    """Events ``download``, ``start``, ``say``, ``cell``, ``progress``, ``workers``, ``model`` and
+    ``finish``."""
 
     def __init__(self, stream: TextIO | None = None, clock: Clock = time.monotonic) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -51,6 +54,9 @@ class JsonDisplay(Display):
         if cells or self._clock() - self._told >= INTERVAL:
             self._told = self._clock()
             self._tell("progress", **asdict(self._meter.read()))
+
+    def workers(self, rows: Sequence[WorkerRow]) -> None:
+        self._tell("workers", workers=[asdict(row) for row in rows])
 
     def download(self, name: str, done: int, total: int | None) -> None:
         if done == total or name != self._file or self._clock() - self._told >= INTERVAL:

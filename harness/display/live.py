@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,18 +14,23 @@ from rich.text import Text
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter, Progress
-from harness.display.text import counts, duration, left, model_row, speed, transfer
+from harness.display.text import counts, duration, left, model_row, speed, transfer, worker
 from harness.execute.progress import ModelRow
+from harness.store.workers import WorkerRow
 from harness.terminal import one_line
+
+WORKERS = 8
+"""Workers that have a line of their own, at most."""
 
 
 class LiveDisplay(Display):
-    """Two lines that stay at the bottom: bar and cell at work; counts, rates, time left."""
+    """Lines that stay at the bottom: bar and cell at work; counts, rates, time left; workers."""
 
     def __init__(self, console: Console | None = None, clock: Clock = time.monotonic) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         self._meter = Meter(clock)
         self._label = ""
+        self._workers: list[str] = []
         # The live thread reads this; it is replaced, never changed.
         self._progress = Progress()
         self._live: Live | None = None
@@ -67,11 +74,19 @@ class LiveDisplay(Display):
         self._meter.advance(images=images, cells=cells, forwards=forwards)
         self._progress = self._meter.read()
 
+    def workers(self, rows: Sequence[WorkerRow]) -> None:
+        now = datetime.now(UTC)
+        lines = [worker(row, now) for row in rows[:WORKERS]] if len(rows) > 1 else []
+        more = len(rows) - len(lines) if lines else 0
+        self._workers = [*lines, *([f"and {more} more workers"] if more else [])]
+        self._redraw()
+
     def finish(self) -> None:
         self._end_downloads()
         if self._live is not None:
             live, self._live = self._live, None
             self._progress = self._meter.read()
+            self._workers = []
             self._label = f"in {duration(self._progress.elapsed)}"
             live.stop()
 
@@ -89,7 +104,8 @@ class LiveDisplay(Display):
         top = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(now.images, 1), completed=now.images_done, width=24)
         top.add_row(bar, _cut(self._label))
-        return Group(top, _cut(f"{counts(now)}, {speed(now)}, {left(now)} left"))
+        bottom = f"{counts(now)}, {speed(now)}, {left(now)} left"
+        return Group(top, _cut(bottom), *map(_cut, self._workers))
 
     def _transfer_view(self) -> RenderableType:
         name, done, total = self._transfer

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TextIO
 
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter
-from harness.display.text import counts, duration, left, model_row, speed, to_do, transfer
+from harness.display.text import (
+    counts,
+    duration,
+    left,
+    model_row,
+    speed,
+    to_do,
+    transfer,
+    worker,
+)
 from harness.execute.progress import ModelRow
+from harness.store.workers import WorkerRow
 from harness.terminal import one_line
 
 INTERVAL = 10.0
@@ -26,6 +38,7 @@ class PlainDisplay(Display):
         self._meter = Meter(clock)
         self._running = False
         self._label = ""
+        self._workers: Sequence[WorkerRow] = ()
         self._shown = 0.0
 
     def start(self, *, cells: int, images: int) -> None:
@@ -47,6 +60,11 @@ class PlainDisplay(Display):
         self._shown = self._clock()
         now = self._meter.read()
         self._print(f"{counts(now)}, {speed(now)}, {left(now)} left: {self._label}")
+        for row in self._workers if len(self._workers) > 1 else ():
+            self._print(f"  worker {worker(row, datetime.now(UTC))}")
+
+    def workers(self, rows: Sequence[WorkerRow]) -> None:
+        self._workers = rows
 
     def completed(self, row: ModelRow) -> None:
         self._print(model_row(row))

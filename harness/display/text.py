@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from harness.display.meter import Progress
 from harness.execute.progress import ModelRow
+from harness.store.workers import WorkerRow
 from harness.terminal import one_line
+
+SILENT = 5.0
+"""Seconds without a word from a worker that are worth mentioning."""
 
 
 def duration(seconds: float) -> str:
@@ -51,6 +57,19 @@ def model_row(row: ModelRow) -> str:
         *([] if row.complete else ["incomplete"]),
     ]
     return "  ".join(columns)
+
+
+def worker(row: WorkerRow, now: datetime) -> str:
+    """A worker: where it is, what it is at, how fast, and for how long it has said nothing."""
+    at = "waits" if row.model is None else one_line(f"{row.model} {row.task}")
+    silent = row.silent(now)
+    return ", ".join(
+        [
+            f"{row.number} {one_line(row.host)} {one_line(row.device)}: {at}",
+            f"{_rate(row.images_per_second)} images/s",
+            *([f"silent for {silent:.0f} s"] if silent >= SILENT else []),
+        ]
+    )
 
 
 def transfer(done: int, total: int | None) -> str:

@@ -21,8 +21,9 @@ class Member:
         number: its own within the run; ``host`` and ``device``: where it is.
         model, task: what it is at; None: it waits. ``ready``: the model is loaded.
         images: how many it has done.
-        heard: when it last said anything, in seconds of `time.time`.
+        joined, heard: when it did, and when it last said anything, in seconds of `time.time`.
         call: the plugin's call that it is in, as far as it is known.
+        ended: how it was lost; None: it was not.
     """
 
     number: int
@@ -32,8 +33,10 @@ class Member:
     task: str | None = None
     ready: bool = False
     images: int = 0
+    joined: float = field(default_factory=time.time)
     heard: float = field(default_factory=time.time)
     call: Call | None = None
+    ended: str | None = None
 
 
 class Crew:
@@ -44,6 +47,9 @@ class Crew:
         expected: the workers that it has begun to make.
         say: called with each line that people should read.
 
+    Attributes:
+        members: by number; ``gone``: those that were lost.
+
     Raises (constructor): HarnessError, if one of these workers cannot work, say because versions
     differ, or if none joins.
     """
@@ -51,6 +57,7 @@ class Crew:
     def __init__(self, executor: Executor, expected: int, say: Callable[[str], None]) -> None:
         self.executor, self._say = executor, say
         self.members: dict[int, Member] = {}
+        self.gone: list[Member] = []
         self._refused: set[str] = set()
         self._watchdog = Watchdog(executor.placement.silence)
         while len(self.members) < expected:
@@ -85,7 +92,11 @@ class Crew:
     def lose(self, report: Lost) -> Member | None:
         """A worker is gone; None: it had not joined yet."""
         self._watchdog.forget(report.worker)
-        return self.members.pop(report.worker, None)
+        found = self.members.pop(report.worker, None)
+        if found is not None:
+            found.ended, found.model, found.task = report.reason, None, None
+            self.gone.append(found)
+        return found
 
     def heard(self, worker: int, call: Call | None = None) -> None:
         """A worker has said something."""

@@ -24,7 +24,7 @@ class Driver:
 
     Args:
         scheduler: of the groups' queues.
-        watch: called every second or so with all workers.
+        watch: called every second or so with all workers, those that were lost too.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Driver:
                 return
             if lease := self._scheduler.lease(number):
                 group, worker = self._groups[lease.queue], self._crew.members[number]
-                worker.model, worker.task, worker.ready = group.model, group.label, False
+                worker.model, worker.task, worker.ready = group.model, group.task, False
                 self._crew.executor.submit(number, group.shard(lease))
 
     def _take(self, report: Report) -> None:
@@ -137,4 +137,4 @@ class Driver:
         if now - self._looked >= LISTEN:
             self._looked = now
             self._crew.dismiss_silent()
-            self._watch(list(self._crew.members.values()))
+            self._watch([*self._crew.gone, *self._crew.members.values()])

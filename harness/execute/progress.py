@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from harness.store.workers import WorkerRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +54,6 @@ class RunProgress(Progress, Protocol):
 
     def completed(self, row: ModelRow) -> None:
         """All cells of a model are computed."""
+
+    def workers(self, rows: Sequence[WorkerRow]) -> None:
+        """How those who compute are; about every second."""

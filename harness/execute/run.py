@@ -12,7 +12,7 @@ from harness.estimate.calibrate import calibrate
 from harness.execute.cell_group import CellGroup
 from harness.execute.completed import model_row
 from harness.execute.costs import Costs, estimated_costs
-from harness.execute.crew import Crew, Member
+from harness.execute.crew import Crew
 from harness.execute.driver import Driver, FailFast
 from harness.execute.environment import environment
 from harness.execute.executors.inline import Inline
@@ -23,6 +23,7 @@ from harness.execute.model_work import ModelWork
 from harness.execute.pending import Pending, everything, pending, plan_images
 from harness.execute.progress import RunProgress
 from harness.execute.queues import queues_of
+from harness.execute.roster import Roster
 from harness.execute.scheduler import Scheduler
 from harness.execute.scoring import masked, score
 from harness.execute.session import Session, Settings
@@ -211,7 +212,10 @@ class _Work:
                 scheduler = Scheduler(
                     self._queues.all, loading=self._costs.loading, whole=is_inline
                 )
-                Driver(crew, scheduler, [*own, *transfers.groups], self._watch).drive()
+                roster = Roster(self._session)
+                roster.look(list(crew.members.values()))
+                Driver(crew, scheduler, [*own, *transfers.groups], roster.look).drive()
+                roster.look([*crew.gone, *crew.members.values()], last=True)
         except FailFast as error:
             done.failures.append(f"stopped at {error}: --fail-fast")
         transfers.say_dropped()
@@ -247,9 +251,6 @@ class _Work:
             self._done.failures.append(f"{label}: {work.reason}")
         if work.failed and self._session.settings.fail_fast:
             raise FailFast(work.model)
-
-    def _watch(self, members: Sequence[Member]) -> None:
-        """Every second or so."""
 
 
 @contextmanager

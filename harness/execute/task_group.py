@@ -51,6 +51,11 @@ class TaskGroup(ABC):
     def label(self) -> str:
         """For people."""
 
+    @property
+    def task(self) -> str:
+        """What is done on the model, for people."""
+        return self.label.removeprefix(self.model).lstrip(": ")
+
     @abstractmethod
     def _shard(self, lease: Lease) -> Shard:
         """What the worker has to know."""

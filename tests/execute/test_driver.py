@@ -34,7 +34,7 @@ class Group:
     """A task group that keeps what it is given; ``deadly`` items kill whoever is at them."""
 
     def __init__(self, model: str, items: Sequence[str], deadly: Sequence[str] = ()) -> None:
-        self.model = self.label = model
+        self.model = self.task = model
         self.queue = Queue(model=model, cost=10.0)
         self.queue.open(items)
         self.deadly = deadly

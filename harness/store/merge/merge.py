@@ -25,7 +25,7 @@ from harness.store.write.writer import Writer
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-RELATIONS = ("run_images", "run_cells", "scores", "trials")
+RELATIONS = ("run_images", "run_cells", "scores", "trials", "workers")
 """Tables that say what belongs to a run or a cell."""
 EPISODES = ("runs", "attempts", "plugin_errors")
 """Tables of what happened once; their rows have no key."""

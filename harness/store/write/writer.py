@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.api import CleanPrediction, ImageKey, Measured, Outcome
 from harness.errors import ExitCode, StoreError
+from harness.store import workers
 from harness.store.artifacts import Artifacts, KeptRow, folder_of
 from harness.store.columns import JUDGED, finite
 from harness.store.database import (
@@ -23,6 +24,7 @@ from harness.store.database import (
 )
 from harness.store.lock import Lock
 from harness.store.schema import latest
+from harness.store.workers import WorkerRow
 from harness.store.write import incoming, upserts
 from harness.store.write.planned import insert_run
 from harness.store.write.transfers import Transfers
@@ -163,6 +165,11 @@ class Writer:
                     if not item.ok
                 ],
             )
+
+    def write_workers(self, run: int, rows: Iterable[WorkerRow]) -> None:
+        """Store how the workers of a run are, in the place of what was stored before."""
+        with transaction(self.db) as connection:
+            workers.write(connection, run, rows)
 
     def begin_attempt(self, cell_key: str, run: int, *, device: str, batch_size: int) -> int:
         """Start a stretch of work on a cell; returns the attempt's id."""
