@@ -25,7 +25,7 @@ def exhausted(error: BaseException) -> MissingError | None:
     if no_memory or isinstance(error, MemoryError) or any(part in said for part in _MEMORY):
         return MissingError(
             "there is not enough memory",
-            hint="close other programs, raise the limit (`ulimit -v`), or take fewer `--workers`"
+            hint="close other programs, raise the limit (`ulimit -v`), or take `--devices cpu:1`"
             " and a smaller `--batch-size`",
         )
     return None

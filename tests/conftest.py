@@ -22,7 +22,7 @@ settings.load_profile("patient")
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HARNESS_NO_CALIBRATION"] = "1"
-os.environ["HARNESS_WORKERS"] = "1"  # other processes only where a test asks for them
+os.environ["HARNESS_DEVICES"] = "cpu:1"  # other processes only where a test asks for them
 
 # A job of a script or of `nohup` ignores them, and what it starts would do so too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from harness.errors import ConfigError
@@ -46,6 +46,19 @@ class Devices:
         raise ConfigError(
             f"{text!r} is no choice of devices", where="--devices", hint=f"use {FORMS}"
         )
+
+    @property
+    def first(self) -> Self:
+        """A single one, the first of them."""
+        numbers = (*self.numbers, 0)[:1] if self.kind == "cuda" else ()
+        return replace(self, workers=None, numbers=numbers)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is for one worker, as far as one can tell without a look at the machine."""
+        if self.kind == "cuda":
+            return len(self.numbers) == 1
+        return self.workers in (None, 1)
 
     def is_cpu(self, gpus: int) -> bool:
         """Whether it means CPUs, on a machine with so many ``gpus``."""

@@ -133,7 +133,10 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The worker cannot work: `Program.open` raised, or the device is not there."""
+    """The worker cannot work, and no other one joins in its place.
+
+    `Program.open` raised, or the device is not there, or workers die before they have joined.
+    """
 
     worker: int
     host: str

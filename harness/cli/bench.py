@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from harness.cli.options import device, option, output_format, registries
+from harness.cli.options import option, output_format, registries
 from harness.cli.printing import show
 from harness.cli.selection import auto_or_number, request
 from harness.cli.verbs import verb
+from harness.cli.workers import devices, one_device
 from harness.errors import ExitCode
 from harness.report.presentation import Field, Format, Presentation, present
 from harness.report.quantities import si
@@ -58,7 +59,7 @@ _MACHINE: tuple[Field[_Row], ...] = (
     metavar="NAME",
     help="Suite whose models and attacks to measure; each attack in its first configuration.",
 )
-@device()
+@devices()
 @option("--batch-size", default="auto", metavar="auto|N", help="Images per pass.")
 @option(
     "--seconds",
@@ -78,7 +79,7 @@ _MACHINE: tuple[Field[_Row], ...] = (
 def bench(
     models: str | None,
     suite: str,
-    device: str,
+    devices: str,
     batch_size: str,
     seconds: float,
     precision: Literal["fp32", "tf32"],
@@ -91,6 +92,7 @@ def bench(
     built, 1 if one failed while it was measured.
     """
     size = auto_or_number(batch_size, "--batch-size", "batch size")
+    device = one_device(devices, "bench")
 
     from harness.engine.device import precision as arithmetic
     from harness.engine.device import resolve_device

@@ -43,8 +43,11 @@ def registries() -> Decorator:
     )
 
 
-def device(text: str = "Device to compute on.") -> Decorator:
-    return option("--device", default="auto", metavar="auto|cpu|cuda:0", help=text)
+def decorated(command: Any, *options: Decorator) -> Any:
+    """``command`` with ``options``, which its help shows in this order."""
+    for decorate in reversed(options):
+        command = decorate(command)
+    return command
 
 
 def strict() -> Decorator:

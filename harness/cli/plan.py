@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.options import device, option, output_format
+from harness.api import Devices
+from harness.cli.options import option, output_format
 from harness.cli.printing import show
 from harness.cli.selection import missing_listed, request, selection
 from harness.cli.verbs import verb
+from harness.cli.workers import devices
 from harness.report.presentation import Field, Format, Presentation, present
 from harness.report.quantities import flop, si, size, span
 from harness.terminal import echo
@@ -50,7 +52,7 @@ MODELS: tuple[Field[_Row], ...] = (
 
 @verb("plan")
 @selection
-@device("Device that would compute.")
+@devices("Devices that would compute.")
 @option(
     "--no-calibration",
     is_flag=True,
@@ -60,7 +62,7 @@ MODELS: tuple[Field[_Row], ...] = (
 def plan(
     db: Path,
     registry_files: Sequence[Path],
-    device: str,
+    devices: str,
     no_calibration: bool,
     format: Format,
     **selected: Any,
@@ -71,7 +73,8 @@ def plan(
     and with random weights; the results are kept in the user's cache.
     """
     asked = request(**selected, db=db)
-    show_plan(asked, registry_files, db, format, device=device, measure=not no_calibration)
+    wanted = Devices.parse(devices)
+    show_plan(asked, registry_files, db, format, devices=wanted, measure=not no_calibration)
 
 
 def show_plan(
@@ -80,7 +83,7 @@ def show_plan(
     db: Path | None,
     format: Format = "table",
     *,
-    device: str,
+    devices: Devices,
     retry_errors: bool = False,
     measure: bool = False,
 ) -> None:
@@ -99,7 +102,7 @@ def show_plan(
     cells = {key: len(ids) for key, ids in left.cells.items()}
     busy = busy_models(resolved, cells, left.transfers)
     calibration = calibrate(
-        resolved, busy, device, measure=measure, say=lambda line: echo(line, err=True)
+        resolved, busy, str(devices.first), measure=measure, say=lambda line: echo(line, err=True)
     )
     show(_presented(estimate(resolved, cells, left.transfers, calibration)), format)
     for line in _warnings(drafted):

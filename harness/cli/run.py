@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness import signals
-from harness.cli.options import device, option, strict
+from harness.cli.options import option, strict
 from harness.cli.selection import auto_or_number, missing_listed, request, selection
 from harness.cli.verbs import verb
 from harness.cli.warned import warn_of_broken
+from harness.cli.workers import placement, workers
 from harness.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
@@ -26,15 +27,8 @@ if TYPE_CHECKING:
 
 @verb("run")
 @selection
-@device()
+@workers
 @option("--batch-size", default="auto", metavar="auto|N", help="Images per pass.")
-@option(
-    "--workers",
-    default="auto",
-    metavar="auto|N",
-    help="Models run in parallel, each in a process with its share of the CPU cores. auto: as many"
-    " as speed up small networks; one on a GPU.",
-)
 @option("--retry-errors", is_flag=True, help="Recompute images with status error or invalid.")
 @option("--fresh", is_flag=True, help="Delete the stored results of these cells first.")
 @option(
@@ -55,9 +49,12 @@ if TYPE_CHECKING:
 def run(
     db: Path,
     registry_files: Sequence[Path],
-    device: str,
+    devices: str,
+    executor: str,
+    ray_address: str | None,
+    gpus_per_worker: float | None,
+    cpus_per_worker: int | None,
     batch_size: str,
-    workers: str,
     retry_errors: bool,
     fresh: bool,
     eight_bit: bool,
@@ -73,18 +70,24 @@ def run(
     if size is not None and selected["exact"] is not None:
         hint = "leave --batch-size out"
         raise ConfigError("it sets the number of images per pass", where="--exact", hint=hint)
-    count = auto_or_number(workers, "--workers", "number of workers")
+    where = placement(
+        devices=devices,
+        ray_address=ray_address,
+        gpus_per_worker=gpus_per_worker,
+        cpus_per_worker=cpus_per_worker,
+    )
     asked = request(**selected, eight_bit=eight_bit, db=db)
     if dry_run:
         from harness.cli.plan import show_plan
 
         stored = None if fresh else db
-        show_plan(asked, registry_files, stored, device=device, retry_errors=retry_errors)
+        show_plan(asked, registry_files, stored, devices=where.devices, retry_errors=retry_errors)
         return ExitCode.OK
 
     from harness.display import make_display
     from harness.engine import exact
     from harness.engine.device import resolve_device
+    from harness.execute.executors.choice import check
     from harness.execute.session import Settings
     from harness.plugins import installed
     from harness.registry import load
@@ -94,13 +97,15 @@ def run(
         exact.prepare()
     catalog, registry = installed(), load(registry_files)
     warn_of_broken(catalog)
+    check(executor, where, catalog)
     settings = Settings(
-        device=resolve_device(device),
+        device=resolve_device(str(where.devices.first)),
         batch_size=size,
+        executor=executor,
+        placement=where,
         retry_errors=retry_errors,
         fresh=fresh,
         fail_fast=fail_fast,
-        workers=count,
     )
     with missing_listed(), make_display(progress) as display:
         resolved = prepare(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import Decorator, data_places, database, option, registries
+from harness.cli.options import data_places, database, decorated, option, registries
 from harness.cli.printing import show
 from harness.errors import ConfigError
 from harness.report.requirements import requirements_table
@@ -18,16 +18,9 @@ if TYPE_CHECKING:
     from harness.resolve.request import Request
 
 
-def _decorated(command: Any, *options: Decorator) -> Any:
-    """``command`` with ``options``, which its help shows in this order."""
-    for decorate in reversed(options):
-        command = decorate(command)
-    return command
-
-
 def needs(command: Any) -> Any:
     """The options that select the models and data of a run."""
-    return _decorated(
+    return decorated(
         command,
         option("--suite", required=True, metavar="NAME", help="Suite to run."),
         option(
@@ -54,7 +47,7 @@ def needs(command: Any) -> Any:
 def selection(command: Any) -> Any:
     """The options that select what to run; shared by ``run`` and ``plan``."""
     return needs(
-        _decorated(
+        decorated(
             command,
             option("--attacks", metavar="GLOB,...", help="Only these attacks and measurements."),
             option("--goals", metavar="GOAL,...", help="Only these goals."),

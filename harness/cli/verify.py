@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import data_places, database, device, option, output_format, registries
+from harness.cli.options import data_places, database, option, output_format, registries
 from harness.cli.printing import show
 from harness.cli.verbs import verb
+from harness.cli.workers import devices, one_device
 from harness.errors import ExitCode
 from harness.report.presentation import Field, present
 from harness.terminal import echo
@@ -48,7 +49,7 @@ FIELDS: tuple[Field[Check], ...] = (
 @option("--models", metavar="GLOB,...", help="Only these models.")
 @data_places("Path of a dataset; may be repeated.")
 @registries()
-@device()
+@devices()
 @output_format()
 def verify(
     db: Path,
@@ -58,7 +59,7 @@ def verify(
     models: str | None,
     data: Sequence[str],
     registry_files: Sequence[Path],
-    device: str,
+    devices: str,
     format: Format,
 ) -> int:
     """Nothing is written without --repair.
@@ -81,7 +82,7 @@ def verify(
         sample=sample,
         refit=refit,
         data=places(data),
-        device=resolve_device(device),
+        device=resolve_device(one_device(devices, "verify")),
     )
 
     def say(line: str) -> None:

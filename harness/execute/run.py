@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,13 @@ from harness.execute.crew import Crew
 from harness.execute.driver import Driver, FailFast
 from harness.execute.environment import environment
 from harness.execute.executors.inline import Inline
+from harness.execute.hiring import Hiring
 from harness.execute.images import Images
 from harness.execute.journal import Journal, path_beside
-from harness.execute.model_cache import Loadable
 from harness.execute.model_work import ModelWork
 from harness.execute.pending import Pending, everything, pending, plan_images
 from harness.execute.progress import RunProgress
+from harness.execute.provision import program_of
 from harness.execute.queues import queues_of
 from harness.execute.roster import Roster
 from harness.execute.scheduler import Scheduler
@@ -29,8 +30,6 @@ from harness.execute.scoring import masked, score
 from harness.execute.session import Session, Settings
 from harness.execute.target_group import TargetGroup
 from harness.execute.transfer import Transfers
-from harness.execute.worker import WorkerSettings
-from harness.planning import NumericPolicy
 from harness.plugins import Catalog
 from harness.resolve.prepare import Resolved
 from harness.signals import asked
@@ -93,8 +92,9 @@ def run(
         crew = None
         if left.images or any(count for _, count in left.transfers):
             # Before anything is stored: what a worker lacks ends the run without a trace.
-            watch = _Watch(journal, progress)
-            crew = stack.enter_context(_crew(resolved, catalog, left, settings, images, watch))
+            hiring = Hiring(settings, catalog, _Watch(journal, progress), progress.say)
+            program = program_of(resolved, catalog, batch_size=settings.batch_size, images=images)
+            crew = stack.enter_context(hiring.crew(plan, left, program, None))
         number = writer.begin_run(
             plan,
             environment=environment(catalog),
@@ -165,7 +165,7 @@ class _Watch:
 
     def __init__(self, journal: Journal, progress: RunProgress) -> None:
         self.call, self.idle = journal.call, journal.idle
-        self.beat, self.say = progress.advance, progress.say
+        self.beat = progress.advance
 
     def ask(self, request: Any) -> Any:
         raise AssertionError("an executor answers")
@@ -251,47 +251,6 @@ class _Work:
             self._done.failures.append(f"{label}: {work.reason}")
         if work.failed and self._session.settings.fail_fast:
             raise FailFast(work.model)
-
-
-@contextmanager
-def _crew(
-    resolved: Resolved,
-    catalog: Catalog,
-    left: Pending,
-    settings: Settings,
-    images: Images,
-    watch: _Watch,
-) -> Iterator[Crew]:
-    """The workers of the run, ready for work."""
-    from harness.api import Devices, Placement
-    from harness.execute.executors.processes import Processes
-    from harness.execute.passport import Passport
-    from harness.execute.program import Program
-
-    program = Program(worker_settings(resolved, settings), Passport.of(catalog), images)
-    if (settings.workers or 1) > 1:
-        executor = Processes(Placement(devices=Devices("cpu", workers=settings.workers)))
-    else:
-        executor = Inline(Placement(devices=Devices("cpu")), watch)
-    with executor:
-        expected = executor.start(program, None).workers
-        yield Crew(executor, expected, watch.say)
-
-
-def worker_settings(resolved: Resolved, settings: Settings) -> WorkerSettings:
-    """What the workers of a run need to know."""
-    cells = resolved.plan.cells
-    return WorkerSettings(
-        dataset=resolved.dataset,
-        models={
-            model.name: Loadable(model, *resolved.models[model.name])
-            for model in resolved.plan.models
-        },
-        attacks=resolved.attacks,
-        measurements=resolved.measurements,
-        policy=cells[0].policy if cells else NumericPolicy(),
-        batch_size=settings.batch_size,
-    )
 
 
 def _costs(resolved: Resolved, settings: Settings) -> Costs:

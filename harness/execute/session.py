@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from harness.api import Devices, Placement
 from harness.execute.images import Images
 from harness.execute.journal import Journal
 from harness.execute.progress import RunProgress
@@ -18,16 +19,18 @@ class Settings:
     """How a run does its work; none of it changes results.
 
     Attributes:
+        device: of this process.
         batch_size: None: a default for the device and the image size.
-        workers: models run in parallel, each in a process of its own; None: as many as help.
+        executor: its name, or ``auto``; ``placement``: where it is to work.
     """
 
     device: torch.device
     batch_size: int | None
+    executor: str = "auto"
+    placement: Placement = field(default_factory=lambda: Placement(devices=Devices()))
     retry_errors: bool = False
     fresh: bool = False
     fail_fast: bool = False
-    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import signals
+from harness.api import Devices, Placement
 from harness.library.tables import Table
 from harness.plugins import installed
 from harness.registry.load import load
@@ -24,7 +25,8 @@ def run(
     suite: str,
     *,
     db: str | Path = "harness.db",
-    device: str = "auto",
+    devices: str | Placement = "auto",
+    executor: str = "auto",
     progress: DisplayKind = "auto",
     registry: Sequence[str | Path] = (),
     **selected: Any,
@@ -36,6 +38,8 @@ def run(
     Args:
         suite: a name of the registry, or of a file of ``registry``.
         db: the database; made where there is none.
+        devices: as ``--devices`` of `harness run`; or a `Placement`, which says more.
+        executor: its name; ``auto``: what fits the devices and the work.
         progress: how progress is shown on stderr.
         registry: overlays of the built-in registry.
         **selected: what of the suite; see `selection`.
@@ -46,13 +50,18 @@ def run(
     """
     from harness.display import make_display
     from harness.engine.device import resolve_device
+    from harness.execute.executors.choice import check
     from harness.execute.run import run as run_plan
     from harness.execute.session import Settings
     from harness.store.write.writer import Writer
 
     path, command = Path(db), ["harness.run", suite, *sys.argv]
     asked = with_stored_names(selection(suite, **selected), path)
-    catalog, settings = installed(), Settings(device=resolve_device(device), batch_size=None)
+    where = Placement(devices=Devices.parse(devices)) if isinstance(devices, str) else devices
+    catalog = installed()
+    check(executor, where, catalog)
+    device = resolve_device(str(where.devices.first))
+    settings = Settings(device=device, batch_size=None, executor=executor, placement=where)
     with signals.handled(), make_display(progress) as display:
         resolved = prepare(
             asked,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from harness.execute.executors.executor import Lost
 from transfer_toys import PAIRS, query
 
 from harness.execute import run as execution
 from harness.execute.events import Attacked, CleanSeen, Predicted, SetSeen
-from harness.execute.executors.executor import Lost
 from harness.execute.executors.inline import Inline
 
 OUTCOMES = "SELECT cell_key, image_id, status, target, predicted FROM samples ORDER BY 1, 2"

@@ -13,6 +13,7 @@ from collections import deque
 from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from signal import SIGKILL, SIGTERM
+from socket import gethostname
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -150,11 +151,13 @@ class Processes(Executor):
     def _ended(self, member: _Member) -> None:
         how = self._leave(member)
         reason, call = member.ending(how)
-        self._end = reason
-        self._reports.append(Lost(member.number, reason, call))
         member.seat.early_deaths += not member.joined
         if member.seat.early_deaths < EARLY_DEATHS:
+            self._reports.append(Lost(member.number, reason, call))
             self._hire(member.seat)
+        else:
+            self._end = f"workers die before they are ready: {reason}"
+            self._reports.append(Refused(member.number, gethostname(), self._end))
 
     def _leave(self, member: _Member) -> str:
         """It is no longer one of us; how its process ended."""
