@@ -107,7 +107,7 @@ def verbs(path: Path) -> dict[str, list[str]]:
         "verify": ["verify", "--sample", "2"],
         "merge into": ["merge", "whole.db"],
         "plan": ["plan", *of_suite, "--no-calibration"],
-        "run": ["run", *of_suite, "--workers", "1"],
+        "run": ["run", *of_suite, "--devices", "cpu:1"],
     }
 
 

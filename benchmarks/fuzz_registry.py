@@ -69,7 +69,7 @@ VERBS = (
     ("suites", "show", "own"),
     ("models", "show", "mine"),
     ("datasets", "list"),
-    ("plan", "--suite", "own", "--format", "json", "--device", "cpu"),
+    ("plan", "--suite", "own", "--format", "json", "--devices", "cpu"),
 )
 ODD = (
     "", "~", "-1", "0", "1e400", ".nan", "-.inf", "9" * 400, "0x1f", "1_000", "true", "'true'",

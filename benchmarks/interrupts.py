@@ -165,7 +165,7 @@ class Trial:
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [*command, "--suite", "restless", "--db", db, "--batch-size", "8",
-                 "--workers", str(workers), "--progress", "json"],
+                 "--devices", f"cpu:{workers}", "--progress", "json"],
                 cwd=self.folder, stdout=subprocess.DEVNULL, stderr=stream, start_new_session=True,
                 env={**os.environ, "PYTHONPATH": path}, preexec_fn=_heed,
             )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from harness.errors import ConfigError
 
-FORMS = "auto | cpu | cpu:N | cuda:all | cuda:0,cuda:1"
+FORMS = "auto|cpu|cpu:N|cuda:all|cuda:0,cuda:1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def odd(tmp_path: Path, file: Path, *, loader: str = "digits", sha: str = "") ->
         (["--suite", "digits18", "--goals", "randon"], ["'randon'", "'random'"]),
         (["--suite", "digits18", "--data", "digits"], ["NAME=PATH"]),
         (["--suite", "digits18", "--data", "digit=x"], ["'digit'", "'digits'"]),
-        (["--suite", "digits18", "--device", "tpu"], ["tpu"]),
+        (["--suite", "digits18", "--devices", "tpu"], ["tpu"]),
         (["--suite", "digits18", "--batch-size", "0"], ["--batch-size"]),
         (["--suite", "digits18", "--registry", "none.yaml"], ["none.yaml"]),
         (["--suite", "digits18", "--limit", "0"], ["--limit", "harness run --help"]),

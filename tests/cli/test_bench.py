@@ -130,8 +130,9 @@ def test_a_model_that_no_registry_names(bench):
         (("--batch-size", "0"), "--batch-size"),
         (("--seconds", "0"), "--seconds"),
         (("--precision", "fp16"), "--precision"),
-        (("--precision", "tf32", "--device", "cpu"), "no TF32"),
-        (("--device", "cuda:99"), "cuda:99"),
+        (("--precision", "tf32", "--devices", "cpu"), "no TF32"),
+        (("--devices", "cuda:99"), "cuda:99"),
+        (("--devices", "cpu:2"), "one device, not on cpu:2"),
     ],
 )
 def test_bad_options_end_in_one_line(bench, options, said):

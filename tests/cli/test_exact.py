@@ -70,14 +70,14 @@ def outcomes(path: Path) -> int:
 
 def test_kill_resume_limit_and_workers_change_no_bit(tmp_path):
     tmp_path.joinpath("exact.yaml").write_text(SUITE)
-    straight = start(tmp_path, "straight.db", "--workers", "1")
-    killed = start(tmp_path, "killed.db", "--workers", "2", "--limit", "4")
+    straight = start(tmp_path, "straight.db", "--devices", "cpu:1")
+    killed = start(tmp_path, "killed.db", "--devices", "cpu:2", "--limit", "4")
     while killed.poll() is None and outcomes(tmp_path / "killed.db") < 6:
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     before = outcomes(tmp_path / "killed.db")
-    resumed = start(tmp_path, "killed.db", "--workers", "2")
+    resumed = start(tmp_path, "killed.db", "--devices", "cpu:2")
     assert resumed.wait() == 0, resumed.stderr.read()
     assert straight.wait() == 0, straight.stderr.read()
     whole, pieces = stored(tmp_path / "straight.db"), stored(tmp_path / "killed.db")

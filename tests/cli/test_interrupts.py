@@ -52,15 +52,15 @@ def test_kills_and_signals_at_random_moments_leave_nothing_wrong() -> None:
     assert done.stdout.splitlines()[-1].endswith(" 0 wrong")
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_ctrl_c_twice_ends_a_fit_that_never_ends(tmp_path: Path, gone, workers: str) -> None:
+@pytest.mark.parametrize("devices", ["cpu:1", "cpu:2"])
+def test_ctrl_c_twice_ends_a_fit_that_never_ends(tmp_path: Path, gone, devices: str) -> None:
     info = tmp_path / "endless-1.0.dist-info"
     info.mkdir()
     info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: endless\nVersion: 1.0\n")
     info.joinpath("entry_points.txt").write_text("[harness]\nendless = endless\n")
     (tmp_path / "endless.py").write_text(PLUGIN)
     (tmp_path / "endless.yaml").write_text(SUITE)
-    command = ["run", "--registry", "endless.yaml", "--suite", "endless", "--workers", workers]
+    command = ["run", "--registry", "endless.yaml", "--suite", "endless", "--devices", devices]
     run = subprocess.Popen(
         [sys.executable, "-m", "harness", *command],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -143,7 +143,7 @@ def test_a_cache_that_cannot_be_written_is_said_and_no_hindrance(priced, tmp_pat
 
 
 def test_a_device_that_does_not_exist(priced):
-    done = priced("--device", "tpu")
+    done = priced("--devices", "tpu")
     assert done.code == 2
     assert done.err.splitlines()[-1].startswith("error: ")
     assert "tpu" in done.err

@@ -258,7 +258,7 @@ def test_a_picture_is_decoded_once_for_all_goals(harness, overlay, tmp_path, mon
 @pytest.mark.parametrize("workers", [1, 2])
 def test_leaderboard_rows_while_it_goes(harness, overlay, workers):
     def run():
-        options = ("--limit", 6, "--workers", workers, "--progress", "json")
+        options = ("--limit", 6, "--devices", f"cpu:{workers}", "--progress", "json")
         done = harness("run", "--registry", overlay, "--suite", "small", *options)
         return [json.loads(line) for line in done.err.splitlines()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import signal
 import sqlite3
@@ -10,21 +11,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
 
-from harness.engine import device
-from harness.execute.executors import processes
-from harness.execute.executors.processes import WORTH, Processes, sensible
-from harness.execute.model_cache import Loadable
-from harness.execute.worker import WorkerSettings
-from harness.planning import NumericPolicy
-from harness.plugins import installed
-from harness.registry import load
-from harness.resolve.prepare import prepare
-from harness.resolve.request import Request
+from harness.execute.program import Program
 
 SUITE = """\
 suites:
@@ -67,7 +57,7 @@ def query(db, sql):
 def start(folder: Path, suite: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "harness", "run", "--registry", str(suite), "--suite", "crew"]
     return subprocess.Popen(
-        [*command, "--workers", "2", "--progress", "plain", *more],
+        [*command, "--devices", "cpu:2", "--progress", "plain", *more],
         cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
@@ -103,13 +93,13 @@ def outcomes(db: Path) -> int:
 def test_two_workers_store_what_one_stores(harness, suite):
     run = ("run", "--registry", suite, "--suite", "crew")
     assert harness(*run, "--db", "one.db").code == 0
-    done = harness(*run, "--db", "two.db", "--workers", 2)
+    done = harness(*run, "--db", "two.db", "--devices", "cpu:2")
     assert done.code == 0, done.err
     assert query("one.db", ROWS) == query("two.db", ROWS)
     kept = "SELECT count(*), count(artifact_id) FROM outcomes"
     assert query("one.db", kept) == query("two.db", kept)
     assert query("two.db", "SELECT DISTINCT status FROM attempts") == [("done",)]
-    assert "nothing to do" in harness(*run, "--db", "two.db", "--workers", 2).err
+    assert "nothing to do" in harness(*run, "--db", "two.db", "--devices", "cpu:2").err
 
 
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(suite, tmp_path):
@@ -119,7 +109,8 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(suite, tmp_path
     os.kill(members[0], signal.SIGKILL)
     _, err = run.communicate(timeout=120)
     assert run.returncode == 0, err
-    assert "worker process died (exit code -9); another one computes the rest" in err
+    assert "killed by SIGKILL" in err
+    assert "another worker does the rest" in err
     assert "183 images computed in 12 cells, 0 found" in err
     assert query(tmp_path / "harness.db", "SELECT count(*) FROM outcomes") == [(3 * 18,)]
     assert not query(tmp_path / "harness.db", "SELECT 1 FROM attempts WHERE status = 'running'")
@@ -193,73 +184,48 @@ def test_a_model_that_kills_its_processes_fails_with_the_reason(suite, tmp_path)
     until(kill_all_of_them)
     _, err = run.communicate()
     assert run.returncode == 1
-    assert "digits-vgg16: worker process died twice (exit code -9)" in err
+    assert "digits-vgg16: worker process died twice (killed by SIGKILL)" in err
     assert "Traceback" not in err
     assert query(tmp_path / "harness.db", "SELECT status, exit_code FROM runs") == [("failed", 1)]
     reasons = "SELECT DISTINCT error FROM attempts WHERE status = 'failed'"
     assert query(tmp_path / "harness.db", reasons) == [
-        ("worker process died twice (exit code -9)",)
+        ("worker process died twice (killed by SIGKILL)",)
     ]
 
 
-def resolved(suite):
-    return prepare(Request(suite="crew"), load([suite]), installed())
+def test_what_cannot_travel_is_computed_here_or_refused(harness, suite, monkeypatch):
+    """By the executor that was chosen, or by the one that was asked for."""
 
+    def cannot(self):
+        raise pickle.PicklingError("a plugin's object")
 
-def test_what_cannot_travel_is_a_type_error(suite):
-    whole = resolved(suite)
-    (component, *_), (loader, spec) = whole.plan.models, whole.models["digits-alexnet"]
-    loader.lock = open(os.devnull)  # noqa: SIM115, PTH123
-    settings = WorkerSettings(
-        dataset=whole.dataset,
-        models={component.name: Loadable(component, loader, spec)},
-        attacks=whole.attacks,
-        measurements=whole.measurements,
-        policy=NumericPolicy(),
-        device=torch.device("cpu"),
-        batch_size=None,
-    )
-    with pytest.raises(TypeError, match="cannot pickle"), Processes(2) as executor:
-        executor.start(settings)
-    loader.lock.close()
-
-
-def test_as_many_as_help(suite, monkeypatch):
-    plan = resolved(suite).plan
-    monkeypatch.setattr(processes, "usable_cores", lambda: 8)
-    cpu = torch.device("cpu")
-
-    def many(images: int) -> dict[str, list[str]]:
-        return {cell.key: ["x"] * (0 if cell.task is None else images) for cell in plan.cells}
-
-    tasks = sum(cell.task is not None for cell in plan.cells)
-    assert sensible(plan, many(1), cpu) == 1
-    assert sensible(plan, many(2 * WORTH // tasks + 1), cpu) == 2
-    assert sensible(plan, many(100 * WORTH), cpu) == 3  # no more than models
-    assert sensible(plan, many(100 * WORTH), torch.device("cuda")) == 1
-
-
-def test_threads_are_shared_among_the_processes_that_there_are(harness, suite, monkeypatch):
-    seen = []
-
-    def dumps(settings):
-        seen.append(settings.threads)
-        raise TypeError("as if it could not be pickled")
-
-    monkeypatch.setattr(processes, "pickle", SimpleNamespace(dumps=dumps))
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
-    monkeypatch.setattr(device, "usable_cores", lambda: 8)
-    models = ("--models", "digits-alexnet,digits-mobilenet_v1_025", "--limit", 1)
-    run = ("run", "--registry", suite, "--suite", "crew", "--attacks", "ifgsm")
-    done = harness(*run, *models, "--workers", 8)
+    monkeypatch.setattr(Program, "__getstate__", cannot)
+    run = ("run", "--registry", suite, "--suite", "crew", "--attacks", "ifgsm", "--limit", 1)
+    done = harness(*run, "--devices", "cpu:2", "--executor", "processes")
+    assert done.code == 2
+    assert "cannot be sent to its workers: PicklingError: a plugin's object" in done.err
+    done = harness(*run, "--devices", "cpu:2")
     assert done.code == 0
-    assert "one model at a time: worker processes cannot receive it: TypeError: as if" in done.err
-    assert seen == [3]  # of six, for two models
+    assert "one worker in this process does it" in done.err
 
 
-@pytest.mark.parametrize("wrong", ["0", "-1", "two"])
-def test_wrong_numbers_are_one_line(harness, suite, wrong):
-    done = harness("run", "--registry", suite, "--suite", "crew", f"--workers={wrong}")
+WRONG = {
+    "0": ("--devices=cpu:0",),
+    "-1": ("--devices=cpu:-1",),
+    "two": ("--devices=cpu:two",),
+    "several here": ("--devices=cpu:2", "--executor=inline"),
+    "a share here": ("--cpus-per-worker=1", "--executor=inline"),
+    "unknown": ("--executor=procesess",),
+    "cluster": ("--ray-address=here:1",),
+    "too many cores": ("--cpus-per-worker=9999",),
+    "whole GPUs": ("--devices=cpu", "--gpus-per-worker=.5"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_what_cannot_be_done_is_one_line_and_makes_nothing(harness, suite, tmp_path, wrong):
+    done = harness("run", "--registry", suite, "--suite", "crew", *wrong)
     assert done.code == 2
     assert done.err.count("\n") == 1
-    assert "--workers" in done.err
+    assert wrong[-1].split("=")[0] in done.err or "--devices" in done.err
+    assert not tmp_path.joinpath("harness.db").exists()

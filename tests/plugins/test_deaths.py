@@ -42,7 +42,7 @@ def run(zygote, tmp_path, registry) -> Deadly:
     def run(component: str, rude: str = "", *, models: str = "toy", workers: int = 1):
         path, log = registry(tmp_path / "toy.yaml", component, models=models), tmp_path / "stderr"
         arguments = ["run", "--registry", path, "--suite", "toy", "--images", IMAGES]
-        arguments += ["--db", "toy.db", "--workers", workers]
+        arguments += ["--db", "toy.db", "--devices", f"cpu:{workers}"]
         order = [str(tmp_path.with_name(f"{tmp_path.name}-site"))]
         order = [str(tmp_path), str(log), rude, [str(each) for each in arguments], *order]
         print(json.dumps(order), file=zygote.stdin, flush=True)
