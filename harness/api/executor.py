@@ -17,6 +17,9 @@ from typing import Any, Protocol, Self
 
 from harness.api.devices import Devices
 
+SHOWN = 3
+"""Images that a message names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
@@ -44,6 +47,12 @@ class Call:
 
     what: str
     images: Sequence[tuple[str, str]] = ()
+
+    def __str__(self) -> str:
+        names = [name for _, name in self.images]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        shown = f", image {', '.join(names[:SHOWN])}{more}" if names else ""
+        return f"{self.what}{shown}"
 
 
 class Watch(Protocol):

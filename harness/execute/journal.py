@@ -23,26 +23,16 @@ DEATHS = 2
 """How often a process may die of an image before the image is left out."""
 LONG = 60.0
 """After so many seconds in one call, an interrupt is mentioned by the next run."""
-SHOWN = 3
-"""Images that a message names."""
 
 Image = tuple[str, str]
 """(cell key, image id)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A stretch of work in a plugin: ``what`` it is, and on which images."""
+class Call(api.Call):
+    """A call, and when it began."""
 
-    what: str
-    images: Sequence[Image] = ()
     began: float = field(default_factory=time.time)
-
-    def __str__(self) -> str:
-        names = [name for _, name in self.images]
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        shown = f", image {', '.join(names[:SHOWN])}{more}" if names else ""
-        return f"{self.what}{shown}"
 
 
 class Journal:
