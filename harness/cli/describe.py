@@ -1,4 +1,4 @@
-"""What the class of an attack, measurement or metric declares; this imports the class."""
+"""What the class of an attack, measurement, metric or executor declares; it is imported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.api import AttackParameters, Goal, Measurement, Metric, PluginError
+from harness.api import AttackParameters, Executor, Goal, Measurement, Metric, PluginError
 from harness.plugins import Kind, Registration
 
 _BOUNDS = {
@@ -53,6 +53,7 @@ _DESCRIBED: dict[Kind, tuple[Callable[[Any], dict[str, Any]], type]] = {
     Kind.ATTACK: (_attack_facts, AttackParameters),
     Kind.MEASUREMENT: (_task_facts, Measurement),
     Kind.METRIC: (_metric_facts, Metric),
+    Kind.EXECUTOR: (lambda executor: {}, Executor),
 }
 
 

@@ -172,20 +172,29 @@ def _component(registration: Registration) -> dict[str, Any]:
     }
 
 
-def _provided(name: str) -> click.Group:
-    """The noun of the components whose kind is the singular of ``name``."""
+def _provided(name: str, built_in: Callable[[], Sequence[Row]] = tuple) -> click.Group:
+    """The noun of the components whose kind is the singular of ``name``.
+
+    Args:
+        built_in: those that no plugin offers.
+    """
     word = name.removesuffix("s")
 
     def rows(catalog: Catalog) -> list[Row]:
         from harness.plugins import Kind
 
-        return [_component(each) for each in catalog.all(Kind(word))]
+        return [*built_in(), *(_component(each) for each in catalog.all(Kind(word)))]
 
     def facts(catalog: Catalog, wanted: str) -> Row:
         from harness.cli.describe import described
-        from harness.plugins import Kind
+        from harness.plugins import Kind, unknown
 
-        registration = catalog.get(Kind(word), wanted)
+        others = {row["name"]: row for row in built_in()}
+        if wanted in others:
+            return others[wanted]
+        registration = catalog.find(Kind(word), wanted)
+        if registration is None:
+            raise unknown(word, wanted, [*others, *(each.name for each in catalog.all(Kind(word)))])
         return {**_component(registration), **described(registration)}
 
     fields: list[Field[Row]] = [
@@ -200,6 +209,26 @@ def _provided(name: str) -> click.Group:
 attacks = _provided("attacks")
 measurements = _provided("measurements")
 metrics = _provided("metrics")
+
+
+def _built_in_executors() -> Sequence[Row]:
+    from harness.execute.executors.names import BUILT_IN
+    from harness.plugins import BUNDLED
+    from harness.version import __version__
+
+    return [
+        {
+            "name": name,
+            "version": __version__,
+            "plugin": "(built in)",
+            "distribution": BUNDLED,
+            "summary": summary,
+        }
+        for name, summary in BUILT_IN.items()
+    ]
+
+
+executors = _provided("executors", _built_in_executors)
 
 
 def _plugin(report: PluginReport) -> dict[str, Any]:

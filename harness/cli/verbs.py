@@ -43,6 +43,7 @@ VERBS = {
     "attacks": Verb("harness.cli.nouns", "Attacks that plugins provide."),
     "measurements": Verb("harness.cli.nouns", "Measurements that plugins provide."),
     "metrics": Verb("harness.cli.nouns", "Metrics that plugins provide."),
+    "executors": Verb("harness.cli.nouns", "Executors: where the work of a run is done."),
     "datasets": Verb("harness.cli.nouns", "Datasets in the registry."),
     "suites": Verb("harness.cli.nouns", "Suites in the registry."),
     "plugins": Verb("harness.cli.nouns", "Installed plugins and whether they work."),

@@ -11,6 +11,7 @@ from harness.contained import contained
 from harness.cores import usable_cores
 from harness.engine.device import count_gpus
 from harness.execute.executors.inline import Inline
+from harness.execute.executors.names import AUTO, BUILT_IN
 from harness.execute.executors.places import places, single
 from harness.execute.executors.processes import Processes
 from harness.planning import Plan
@@ -20,13 +21,6 @@ SMALL = 3 * 64 * 64
 """Values of an input up to which a network is one for a core of its own."""
 WORTH = 500
 """Images to attack or measure for each process; below that its start takes longer than it saves."""
-
-AUTO = "auto"
-BUILT_IN: Mapping[str, str] = {
-    "inline": "one worker, in the process of the run",
-    "processes": "a process per GPU, or per share of the CPU's cores",
-}
-"""Executors that need no plugin, with what they are."""
 
 
 def helpful(plan: Plan, todo: Mapping[str, Sequence[str]], cores: int) -> int:
