@@ -100,6 +100,12 @@ def count_gpus() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
+def make_current(device: torch.device) -> None:
+    """In a process of our own: what names no GPU is on this one, and other GPUs are not touched."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
 def be_exact() -> None:
     """Set this process's matrix products and convolutions to IEEE fp32."""
     torch.set_float32_matmul_precision("highest")

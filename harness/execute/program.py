@@ -57,16 +57,19 @@ class Program:
         import torch
 
         from harness.engine import exact
-        from harness.engine.device import resolve_device
+        from harness.engine.device import make_current, resolve_device
         from harness.execute.worker import Worker
 
         if threads is not None:  # OMP_NUM_THREADS may want fewer
             torch.set_num_threads(min(threads, torch.get_num_threads()))
         if self._exact:
             exact.prepare()
+        place = resolve_device(device)
+        if self._settings is None:
+            make_current(place)
         return Worker(
             settings,
-            resolve_device(device),
+            place,
             watch,
             images=self._images,
             fits=None if threads is None else max(1, min(MOST_FITS, threads // 2)),

@@ -76,7 +76,7 @@ def travelled(packed: bytes, passport: Passport) -> Program:
 
 
 def test_versions_are_compared_before_anything_is_unpacked():
-    with pytest.raises(ConfigError, match="acme:one .* not installed here"):
+    with pytest.raises(ConfigError, match=r"acme:one .* not installed here"):
         travelled(b"no pickle", THERE).open("cpu", None)
 
 

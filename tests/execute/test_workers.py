@@ -169,7 +169,7 @@ def test_a_full_disk_ends_the_crew_as_it_ends_one_process(suite, tmp_path):
     assert query(tmp_path / "harness.db", "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_a_model_that_kills_its_processes_fails_with_the_reason(suite, tmp_path):
+def test_workers_that_are_killed_again_and_again_end_the_run(suite, tmp_path):
     run = start(tmp_path, suite)
     until(lambda: outcomes(tmp_path / "harness.db"))
     seen: set[int] = set()
@@ -183,14 +183,15 @@ def test_a_model_that_kills_its_processes_fails_with_the_reason(suite, tmp_path)
 
     until(kill_all_of_them)
     _, err = run.communicate()
-    assert run.returncode == 1
-    assert "digits-vgg16: worker process died twice (killed by SIGKILL)" in err
+    assert run.returncode == 4, err
+    assert "workers die before they are ready: killed by SIGKILL" in err.splitlines()[-1]
     assert "Traceback" not in err
-    assert query(tmp_path / "harness.db", "SELECT status, exit_code FROM runs") == [("failed", 1)]
-    reasons = "SELECT DISTINCT error FROM attempts WHERE status = 'failed'"
-    assert query(tmp_path / "harness.db", reasons) == [
-        ("worker process died twice (killed by SIGKILL)",)
-    ]
+    assert query(tmp_path / "harness.db", "SELECT status, exit_code FROM runs") == [("failed", 4)]
+    assert not query(tmp_path / "harness.db", "SELECT 1 FROM attempts WHERE status = 'running'")
+    again = start(tmp_path, suite)
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
+    assert query(tmp_path / "harness.db", "SELECT count(*) FROM outcomes") == [(3 * 18,)]
 
 
 def test_what_cannot_travel_is_computed_here_or_refused(harness, suite, monkeypatch):
