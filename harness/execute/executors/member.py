@@ -53,13 +53,16 @@ def work(connection: Connection) -> None:
         orders: Orders = pickle.loads(read(descriptor))
         line = _Line(descriptor, orders.worker)
         with Journal(orders.journal) as journal:
-            _work_on(descriptor, orders, line, journal)
+            try:
+                _work_on(descriptor, orders, line, journal)
+            except Exception:
+                raise
+            except BaseException:  # what a plugin raises to end the process ends it
+                os._exit(1)  # and the journal has the call
     except (EOFError, BrokenPipeError):
         return  # nobody is left to work for
     except Exception as error:
         line.send(_portable(error))
-    except BaseException:  # what a plugin raises to end the process ends it
-        os._exit(1)
 
 
 def _work_on(descriptor: int, orders: Orders, line: _Line, journal: Journal) -> None:
