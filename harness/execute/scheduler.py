@@ -266,8 +266,8 @@ class Scheduler:
         return max(1, self._active[model], round(fair))
 
     def _then(self, queue: Queue) -> str | None:
-        """With one worker, the model after this one: where nothing more is to be done on it."""
-        if self.workers > 1 or self._left(queue.model):
+        """With one worker, the model after this one."""
+        if self.workers > 1:
             return None
         others = [
             each
