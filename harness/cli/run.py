@@ -54,6 +54,7 @@ def run(
     ray_address: str | None,
     gpus_per_worker: float | None,
     cpus_per_worker: int | None,
+    worker_timeout: float,
     batch_size: str,
     retry_errors: bool,
     fresh: bool,
@@ -75,6 +76,7 @@ def run(
         ray_address=ray_address,
         gpus_per_worker=gpus_per_worker,
         cpus_per_worker=cpus_per_worker,
+        worker_timeout=worker_timeout,
     )
     asked = request(**selected, eight_bit=eight_bit, db=db)
     if dry_run:

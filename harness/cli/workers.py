@@ -47,6 +47,13 @@ def workers(command: Any) -> Any:
             metavar="N",
             help="CPU cores per worker.",
         ),
+        option(
+            "--worker-timeout",
+            type=click.FloatRange(min=1),
+            default=60.0,
+            metavar="SECONDS",
+            help="A worker process that has given no sign of life for so long is replaced.",
+        ),
     )
 
 
@@ -56,6 +63,7 @@ def placement(
     ray_address: str | None,
     gpus_per_worker: float | None,
     cpus_per_worker: int | None,
+    worker_timeout: float,
 ) -> Placement:
     """The options as they are given to an executor.
 
@@ -69,6 +77,7 @@ def placement(
         address=ray_address,
         gpus_per_worker=gpus_per_worker,
         cpus_per_worker=cpus_per_worker,
+        silence=worker_timeout,
     )
 
 

@@ -134,22 +134,23 @@ class TaskGroup(ABC):
             attempts.pause()
             self._complain(attempts)
 
-    def lost(self, lease: Lease, said: str) -> None:
+    def lost(self, lease: Lease, why: str) -> None:
         """A worker died; after too many in which nothing was stored, all that is left fails."""
         self._out.discard(lease.worker)
         self._losses += 1
         attempts = self._attempts.pop(lease.worker, None)
         if attempts:
             self._complain(attempts)
-            attempts.finish("interrupted", said)
+            attempts.finish("interrupted", f"worker process died ({why})")
         if self._losses >= (AT_WORK if attempts else WHILE_LOADING):
-            self.reason = f"worker process died {self._losses} times in a row ({said})"
+            self.reason = f"worker process died {self._losses} times in a row ({why})"
             if attempts is None:
                 self.give_up(self.reason)
             else:
                 self.fail(self.reason)
         else:
-            self._session.progress.say(f"{self.label}: {said}; another worker does the rest")
+            said = f"{self.label}: worker process died ({why}); another one does the rest"
+            self._session.progress.say(said)
 
     def close_if_over(self) -> None:
         """Where no work is left and no worker is at it, nothing more will be."""
