@@ -64,6 +64,7 @@ from harness.api.records import (
 from harness.api.registration import Register
 from harness.api.success import margin, reached, rivals, succeeded
 from harness.api.target import Target
+from harness.cores import usable_cores
 from harness.errors import (
     ConfigError,
     DataError,
@@ -153,4 +154,5 @@ __all__ = [
     "reached",
     "rivals",
     "succeeded",
+    "usable_cores",
 ]
