@@ -205,6 +205,9 @@ def test_other_commands(words):
         assert extras <= project["optional-dependencies"].keys()
     elif words[0] == "python":
         assert (ROOT / next(word for word in words if word.endswith(".py"))).is_file()
+    elif words[0] == "ray":
+        ray = pytest.importorskip("ray.scripts.scripts", reason="Ray is not installed")
+        assert words[1] in {"job", *ray.cli.commands}  # the former needs ray[default]
     else:
         assert words[0] in {".venv/bin/pre-commit", "cat", "datasette", "sqlite3"}
 

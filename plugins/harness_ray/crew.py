@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
-from socket import gethostname
 from typing import Any
 
 from harness.api import Call
@@ -39,7 +38,7 @@ class Member:
         spare: nobody counts on it: it waits for room.
         early_deaths: of those in whose place it is, before they had joined.
         awaited: what to wait for, by what it is.
-        born: its process; None: it has none yet.
+        born: its process; None: it has none yet. ``here``: whether that is on the driver's host.
         call: what it was at when last heard.
         ending: how it ended, as soon as it has.
     """
@@ -49,15 +48,11 @@ class Member:
         self.spare, self.early_deaths = spare, early_deaths
         self.awaited: dict[Awaited, Any] = {}
         self.born: Any = None
+        self.here = False
         self.joined = False
         self.call: Call | None = None
         self.ending: str | None = None
         self.next_pulse = self.last_words_by = 0.0
-
-    @property
-    def here(self) -> bool:
-        """Whether its process is on this host."""
-        return self.born is not None and self.born.host == gethostname()
 
     def submit(self, shard: bytes) -> None:
         self.awaited[Awaited.EVENT] = self.actor.do.remote(shard)

@@ -30,7 +30,7 @@ from harness.api import (
 from harness_ray import cluster, journal
 from harness_ray.crew import HEARTBEAT, Awaited, Crew, Member
 from harness_ray.reasons import ending, refusal
-from harness_ray.shares import check, is_cpu, share
+from harness_ray.shares import check, share
 
 EARLY_DEATHS = 2
 """Workers in a row that may die before they have joined; then none is made in their place."""
@@ -134,7 +134,7 @@ class RayExecutor(Executor):
         if devices.numbers:
             seen = os.environ.get("CUDA_VISIBLE_DEVICES")
             visible = _chosen(devices.numbers, seen)
-        gpus = 0 if is_cpu(devices, 1) else len(devices.numbers) or None
+        gpus = 0 if devices.is_cpu(1) else len(devices.numbers) or None
         cpus = max(self._cores, (devices.workers or 0) * each)
         return cluster.start(cpus=cpus, gpus=gpus, visible=visible)
 
@@ -183,8 +183,9 @@ class RayExecutor(Executor):
         self._reports.append(Yielded(member.number, event))
 
     def _hear_answer(self, member: Member, what: Awaited, said: Any) -> None:
+        assert self._cluster is not None
         if what is Awaited.BORN:
-            member.born = said
+            member.born, member.here = said, said.node == self._cluster.home
         elif what is Awaited.PULSE:
             member.call = said
             self._reports.append(Alive(member.number, said))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.api import ConfigError, Devices, Placement
+from harness.api import ConfigError, Placement
 
 FINEST = 10_000
 """Ray divides a GPU into so many parts."""
@@ -53,7 +53,7 @@ def share(placement: Placement, nodes: Sequence[Node]) -> Share:
         ConfigError: there is no such device, or no such share of one.
     """
     gpus = sum(int(node.gpus) for node in nodes)
-    if is_cpu(placement.devices, gpus):
+    if placement.devices.is_cpu(gpus):
         return _of_cores(placement, nodes)
     if not gpus:
         raise ConfigError(
@@ -62,11 +62,6 @@ def share(placement: Placement, nodes: Sequence[Node]) -> Share:
             hint="add a host that has one, or use --devices auto or cpu",
         )
     return _of_gpus(placement, nodes, gpus)
-
-
-def is_cpu(devices: Devices, gpus: int) -> bool:
-    """Whether ``devices`` means CPUs where there are so many ``gpus``."""
-    return devices.kind == "cpu" or (devices.kind == "auto" and not gpus)
 
 
 def check(placement: Placement) -> None:
@@ -87,7 +82,7 @@ def check(placement: Placement) -> None:
 
 
 def _of_cores(placement: Placement, nodes: Sequence[Node]) -> Share:
-    cores = sum(int(node.cpus) for node in nodes)
+    cores = max(1, sum(int(node.cpus) for node in nodes))
     most = max(1, min(placement.most, placement.devices.workers or placement.most))
     cpus = placement.cpus_per_worker or max(1, _widest(nodes, min(most, cores)))
     if not _fit(nodes, cpus):
