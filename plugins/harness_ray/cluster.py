@@ -29,6 +29,8 @@ STARTS = 120.0
 """Seconds that a cluster of ours may take to start: on a busy machine, some twenty."""
 ANSWERS = 10.0
 """Seconds within which a cluster has to answer at all."""
+SETTINGS = 4
+"""The type of a frame of HTTP/2."""
 ENDS = 3.0
 """Seconds within which all of a cluster of ours has ended."""
 LONGEST_FOLDER = 25
@@ -55,6 +57,7 @@ def require() -> Any:
         MissingError: it is not installed.
     """
     hook = sys.excepthook
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of what is written to stderr in C++
     try:
         import ray
     except ImportError as error:
@@ -119,8 +122,7 @@ def join(address: str) -> Cluster:
     ray = require()
     if ray.is_initialized():
         return Cluster(leave=False)
-    _reach(address)
-    _connect(address)
+    _connect(_reach(address))
     return Cluster(leave=True)
 
 
@@ -213,11 +215,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _reach(address: str) -> None:
-    """Ray itself tries for a minute.
+def _reach(address: str) -> str:
+    """The address where a cluster answers, for Ray itself would try for minutes.
 
     Raises:
-        HarnessError: nobody listens there.
+        HarnessError: nobody does.
     """
     if "://" in address:
         raise ConfigError(
@@ -226,16 +228,39 @@ def _reach(address: str) -> None:
             hint="run on a host of the cluster, with HOST:6379 or auto; or `ray job submit`",
         )
     if address == "auto":
-        return
+        address = _of_this_host()
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise ConfigError(f"{address!r} is no HOST:PORT", where=FLAG, hint="6379 is Ray's port")
+        raise ConfigError(f"{address!r} is not HOST:PORT", where=FLAG, hint="Ray's port is 6379")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWERS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWERS) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "0" and not _speaks_http2(connection):
+                raise OSError("something else listens there")
     except (OSError, OverflowError) as error:
         raise HarnessError(
             f"no Ray cluster at {address}: {error}", where=FLAG, hint="start one: ray start --head"
         ) from error
+    return address
+
+
+def _of_this_host() -> str:
+    """Where the cluster is that a process on this host has started or joined."""
+    from ray._private.services import canonicalize_bootstrap_address
+
+    try:
+        return str(canonicalize_bootstrap_address("auto"))
+    except ConnectionError as error:
+        raise HarnessError(
+            "no Ray cluster on this host", where=FLAG, hint="start one: ray start --head"
+        ) from error
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """As every gRPC server does: it answers a preface by its settings."""
+    connection.sendall(
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, SETTINGS, 0, 0, 0, 0, 0])
+    )
+    return connection.recv(9)[3:4] == bytes([SETTINGS])
 
 
 def _connect(address: str) -> None:
