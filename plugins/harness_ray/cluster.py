@@ -21,7 +21,7 @@ from typing import Any
 
 from harness.api import ConfigError, HarnessError, MissingError
 from harness_ray import keeper
-from harness_ray.reasons import first_line
+from harness_ray.reasons import refusal_to_join
 from harness_ray.shares import Node
 
 FLAG = "--ray-address"
@@ -79,11 +79,21 @@ class Cluster:
     Attributes:
         ray: the module.
         home: Ray's name of this host.
+
+    Args:
+        leave: it is this object that connected the process.
+        process: keeps a cluster of ours; ``before``: variables as they were without it.
     """
 
-    def __init__(self, *, leave: bool, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        leave: bool,
+        process: subprocess.Popen[bytes] | None = None,
+        before: Mapping[str, str | None] | None = None,
+    ) -> None:
         self.ray = require()
-        self._leave, self._process = leave, process
+        self._leave, self._process, self._before = leave, process, before or {}
         self.home: str = self.ray.get_runtime_context().get_node_id()
 
     @property
@@ -110,7 +120,12 @@ class Cluster:
                 self.ray.shutdown()
         if self._process is not None:
             _end(self._process)
-            _believe(dict.fromkeys(_secrets("")))
+            _believe(self._before)
+
+
+def joined() -> Cluster | None:
+    """The cluster that this process is connected to already: a notebook may be."""
+    return Cluster(leave=False) if require().is_initialized() else None
 
 
 def join(address: str) -> Cluster:
@@ -119,19 +134,16 @@ def join(address: str) -> Cluster:
     Raises:
         HarnessError: there is none, or this process cannot be part of it.
     """
-    ray = require()
-    if ray.is_initialized():
-        return Cluster(leave=False)
     _connect(_reach(address))
     return Cluster(leave=True)
 
 
-def start(*, cpus: int, gpus: int | None, visible: str | None) -> Cluster:
+def start(*, cpus: int, gpus: bool, visible: str | None) -> Cluster:
     """Start a cluster of this host alone, which ends with this process however that ends.
 
     Args:
-        gpus: how many it has; None: all that are found.
-        visible: those that it may see, as CUDA_VISIBLE_DEVICES; None: as this process.
+        gpus: whether workers are to see GPUs.
+        visible: which ones, as CUDA_VISIBLE_DEVICES; None: as this process.
 
     Raises:
         HarnessError: it did not start, and nothing is left of it.
@@ -155,19 +167,20 @@ def start(*, cpus: int, gpus: int | None, visible: str | None) -> Cluster:
         env=environment,
         start_new_session=True,  # a terminal's Ctrl-C is for the driver alone
     )
+    before = {name: os.environ.get(name) for name in token}
     try:
         address = _address(process, folder)
         _believe(token)
         _connect(address)
-        return Cluster(leave=True, process=process)
+        return Cluster(leave=True, process=process, before=before)
     except BaseException:
         _end(process)
-        _believe(dict.fromkeys(token))
+        _believe(before)
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _command(folder: Path, cpus: int, gpus: int | None) -> list[str]:
+def _command(folder: Path, cpus: int, gpus: bool) -> list[str]:
     """A head node without what only people look at."""
     options = {
         "port": 0,
@@ -180,8 +193,8 @@ def _command(folder: Path, cpus: int, gpus: int | None) -> list[str]:
         "dashboard-agent-listen-port": 0,
         "system-config": json.dumps(QUICK),
     }
-    if gpus is not None:
-        options["num-gpus"] = gpus
+    if not gpus:
+        options["num-gpus"] = 0
     start = [sys.executable, "-c", RAY, "start", "--head", "--block"]
     return [*start, "--no-monitor", *(f"--{name}={value}" for name, value in options.items())]
 
@@ -279,8 +292,9 @@ def _connect(address: str) -> None:
         ) from error
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise HarnessError(
-            f"cannot join the Ray cluster at {address}: {first_line(error.__cause__ or error)}",
+            f"cannot join the Ray cluster at {address}: {refusal_to_join(error)}",
             where=FLAG,
+            hint="run on one of its hosts, with its versions of Ray and Python",
         ) from error
 
 

@@ -152,7 +152,7 @@ class Crew:
         }
         handles = list(awaited)
         if not handles:
-            time.sleep(seconds)
+            time.sleep(max(0.0, seconds))
             return
         found, _ = self._ray.wait(handles, timeout=max(0.0, seconds))
         if found:

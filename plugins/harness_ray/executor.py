@@ -66,6 +66,8 @@ class RayExecutor(Executor):
                 f"this process may use {self._cores} cores, not {placement.cpus_per_worker}",
                 where="--cpus-per-worker",
             )
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+        self._visible = _chosen(placement.devices.numbers, seen)
         self._cluster: cluster.Cluster | None = None
         self._crew: Crew | None = None
         self._reports = deque[Report]()
@@ -127,16 +129,13 @@ class RayExecutor(Executor):
                 connected.close()
 
     def _connected(self) -> cluster.Cluster:
+        if there := cluster.joined():
+            return there
         if self._address:
             return cluster.join(self._address)
         devices, each = self.placement.devices, self.placement.cpus_per_worker or 1
-        visible = None
-        if devices.numbers:
-            seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-            visible = _chosen(devices.numbers, seen)
-        gpus = 0 if devices.is_cpu(1) else len(devices.numbers) or None
         cpus = max(self._cores, (devices.workers or 0) * each)
-        return cluster.start(cpus=cpus, gpus=gpus, visible=visible)
+        return cluster.start(cpus=cpus, gpus=not devices.is_cpu(1), visible=self._visible)
 
     def _make_more(self) -> None:
         """On a cluster that may grow."""
@@ -155,7 +154,7 @@ class RayExecutor(Executor):
         assert self._cluster is not None
         ray = self._cluster.ray
         handle = member.awaited.get(what)
-        if handle is None:
+        if handle is None or member.number not in self._members:
             return  # something else ended it in the meantime
         if what is not Awaited.EVENT:
             del member.awaited[what]
@@ -216,7 +215,7 @@ class RayExecutor(Executor):
             raise HarnessError(f"a worker on {_host(member)} failed: {refusal(error)}") from error
         if what is Awaited.WORDS:
             self._end_with(member, None, "")
-        elif member.number in self._members:
+        else:
             self._refuse(member, refusal(error))
 
     def _ended(self, member: Member, what: Awaited, error: Exception) -> None:
@@ -264,14 +263,14 @@ def _host(member: Member) -> str:
     return "a host of the cluster" if member.born is None else str(member.born.host)
 
 
-def _chosen(numbers: tuple[int, ...], visible: str | None) -> str:
-    """CUDA_VISIBLE_DEVICES for GPUs that this process sees under these numbers.
+def _chosen(numbers: tuple[int, ...], visible: str | None) -> str | None:
+    """CUDA_VISIBLE_DEVICES for GPUs that this process sees under these numbers; none: as it is.
 
     Raises:
         ConfigError: it does not see them all.
     """
-    if visible is None:
-        return ",".join(map(str, numbers))
+    if visible is None or not numbers:
+        return ",".join(map(str, numbers)) or visible
     seen = [each.strip() for each in visible.split(",") if each.strip()]
     if any(number >= len(seen) for number in numbers):
         raise ConfigError(

@@ -33,6 +33,12 @@ def refusal(error: BaseException) -> str:
     return last_line(error)
 
 
+def refusal_to_join(error: BaseException) -> str:
+    """Why this process cannot be part of a cluster."""
+    text = " ".join(str(error.__cause__ or error).split())
+    return text if text.startswith("Version mismatch") else first_line(error.__cause__ or error)
+
+
 def first_line(error: BaseException) -> str:
     """What an error of Ray's begins with."""
     return _lines(error)[0][:LONGEST]

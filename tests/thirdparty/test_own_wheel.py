@@ -28,7 +28,7 @@ def test_the_wheel_holds_registry_weights_and_plugins(environment):
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {
         "harness", "harness_attacks", "harness_datasets", "harness_digits", "harness_metrics",
-        "harness_models",
+        "harness_models", "harness_ray",
     }  # fmt: skip
 
 

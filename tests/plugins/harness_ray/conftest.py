@@ -31,7 +31,7 @@ class Town:
 
         self.cluster = Cluster()
         self._hosts: list[Any] = []
-        self.head = self.add(4, _system_config=system, temp_dir=str(folder))
+        self.head = self.add(4, _system_config=system, temp_dir=str(folder / "ray"))
         self.address = self.cluster.address
 
     def add(self, cpus: int, **options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -76,6 +77,21 @@ def test_what_cannot_be_asked_for(placement, message, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(ConfigError, match=message):
         executor(**placement)
+
+
+def test_another_version(town):
+    program = "import sys, ray; ray.__version__ = '2.0.0'\nfrom harness_ray import cluster\n" \
+        "from harness.errors import HarnessError\ntry: cluster.join(sys.argv[1])\n" \
+        "except HarnessError as error: print(error)"  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, town.address], capture_output=True, text=True, timeout=100
+    )
+    line, *rest = done.stdout.splitlines()
+    assert not rest
+    assert "Version mismatch" in line
+    assert "Ray: 2.0.0" in line
+    assert f"Ray: {ray.__version__}" in line
+    assert not done.stderr
 
 
 def test_without_ray(monkeypatch):
