@@ -247,12 +247,15 @@ class RayExecutor(Executor):
         """It is gone, and another one may come."""
         assert self._crew is not None
         self._crew.end(member)
-        self._end = reason
-        self._reports.append(Lost(member.number, reason, call))
         deaths = 0 if member.joined else member.early_deaths + 1
         if deaths < EARLY_DEATHS:
+            self._end = reason
+            self._reports.append(Lost(member.number, reason, call))
             with suppress(Exception):  # this host's part of the cluster may be gone as well
                 self._crew.hire(spare=member.spare, early_deaths=deaths)
+        else:
+            self._end = f"workers die before they are ready: {reason}"
+            self._reports.append(Refused(member.number, _host(member), self._end))
 
     @property
     def _members(self) -> dict[int, Member]:

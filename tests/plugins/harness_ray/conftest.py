@@ -101,10 +101,14 @@ def town() -> Iterator[Town]:
 
 
 @pytest.fixture
-def make(town) -> Callable[[Placement], Executor]:
+def make(town, until) -> Callable[[Placement], Executor]:
     """An executor on the town, for a placement."""
+    import ray
+
     from harness_ray.executor import RayExecutor
 
+    # What the test before had taken is free again after a moment.
+    until(lambda: ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"], 30)
     return lambda placement: RayExecutor(replace(placement, address=town.address))
 
 
