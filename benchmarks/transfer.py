@@ -18,26 +18,31 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
 from measure import Presence, interleaved, ratio
 
-from harness.api import Outcome, Status, Verdict
+from harness.api import Devices, Outcome, Placement, Status, Verdict
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size
 from harness.engine.forwards import Forward, exported, predicting
 from harness.engine.timing import random_images
 from harness.execute import transfer_task
-from harness.execute.executors.executor import Executor
+from harness.execute.costs import estimated_costs
+from harness.execute.crew import Crew
+from harness.execute.driver import Driver
 from harness.execute.executors.inline import Inline
 from harness.execute.images import Images
 from harness.execute.journal import Image, Journal
 from harness.execute.model_cache import load_model
 from harness.execute.pending import pending, plan_images
 from harness.execute.progress import ModelRow
-from harness.execute.run import worker_settings
+from harness.execute.provision import program_of
+from harness.execute.queues import queues_of
+from harness.execute.scheduler import Scheduler
 from harness.execute.session import Session, Settings
 from harness.execute.transfer import Transfers
 from harness.planning import Cell, Plan, PlannedTransfer
@@ -67,6 +72,7 @@ class Silent:
     def call(self, what: str, images: Sequence[Image] = ()) -> None: ...
     def idle(self) -> None: ...
     def beat(self) -> None: ...
+    def ask(self, request: Any) -> Any: ...
 
 
 def planned(suite: str, model: str, limit: int) -> Resolved:
@@ -134,11 +140,12 @@ def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: in
             pixels = torch.from_numpy(read_rows([row.saved for row in every if row.saved]))
         fresh = [stack.enter_context(copied(first, number)) for number in range(1, repeats + 2)]
 
-        executor = stack.enter_context(Inline(Silent(), images))
-        executor.start(worker_settings(resolved, SETTINGS))
+        executor = stack.enter_context(Inline(Placement(devices=Devices("cpu")), Silent()))
+        program = program_of(resolved, installed(), batch_size=None, images=images)
+        crew = Crew(executor, executor.start(program, Silent().ask).workers, print)
 
         def work() -> Iterator[None]:  # the first time, which does not count, it loads the model
-            transfers(resolved, executor, fresh.pop(), images, run).do(sources)
+            show(resolved, crew, fresh.pop(), images, run)
             yield
 
         def bare() -> Iterator[None]:
@@ -167,10 +174,8 @@ def copied(database: Path, number: int) -> Writer:
     return Writer.open(copy, command=["benchmark"])
 
 
-def transfers(
-    resolved: Resolved, executor: Executor, writer: Writer, images: Images, run: int
-) -> Transfers:
-    """The work as a run sets it up."""
+def show(resolved: Resolved, crew: Crew, writer: Writer, images: Images, run: int) -> None:
+    """The work on a target as a run does it."""
     session = Session(
         resolved=resolved,
         images=images,
@@ -181,7 +186,12 @@ def transfers(
         run=run,
     )
     left = pending(resolved.plan, images.keys, writer.db, retry_errors=False)
-    return Transfers(session, executor, left.transfers, lambda turn: None)
+    costs = estimated_costs(resolved, {})
+    queues = queues_of(resolved.plan, left, costs)
+    work = Transfers(session, left.transfers, queues.targets, ended=lambda group: None)
+    work.open(resolved.plan.sources)
+    scheduler = Scheduler(list(queues.targets.values()), loading=costs.loading, whole=True)
+    Driver(crew, scheduler, work.groups, lambda members: None).drive()
 
 
 def runtimes(suite: str, name: str, images: int, repeats: int) -> None:
