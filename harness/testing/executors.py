@@ -216,7 +216,7 @@ def a_worker_that_ends_itself_is_lost(make: Make, folder: Path) -> None:
 
 
 def a_stopped_worker_can_be_dismissed(make: Make, folder: Path) -> None:
-    """Its heartbeat ceases; those who only dismiss it hear of the loss, with their reason."""
+    """Its heartbeat ceases; once it is dismissed it is reported as lost, with that reason."""
     with driven(make, "cpu:2") as work:
         one, two = work.joined(2)
         file = folder / "go on"
