@@ -10,7 +10,7 @@ from harness.execute.costs import CHUNK, Costs
 from harness.execute.pending import Pending
 from harness.execute.scheduler import Queue
 from harness.execute.shards import task_groups
-from harness.planning import Plan
+from harness.planning import Cell, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,9 @@ def queues_of(plan: Plan, left: Pending, costs: Costs) -> Queues:
     """
     cells: dict[str, list[Queue]] = {}
     for model in plan.models:
-        for group in task_groups(plan.of(model)):
-            pending = [cell for cell in group if left.cells[cell.key]] or group
-            images = {image for cell in group for image in left.cells[cell.key]}
-            cells.setdefault(model.name, []).append(costs.queue(pending, len(images)))
+        groups = task_groups(plan.of(model))
+        cells[model.name] = [_own(group, left, costs) for group in groups]
+        _measure_spans(groups, cells[model.name])
     expected = Counter[str]()
     for part, count in left.transfers:
         expected[part.target.key] += -(-count // CHUNK)
@@ -55,3 +54,28 @@ def queues_of(plan: Plan, left: Pending, costs: Costs) -> Queues:
     for queue in targets.values():
         queue.stage = -1 if streams else queue.stage
     return Queues(cells, targets)
+
+
+def _own(group: Sequence[Cell], left: Pending, costs: Costs) -> Queue:
+    """The queue of one of a model's task groups."""
+    pending = [cell for cell in group if left.cells[cell.key]] or group
+    images = {image for cell in group for image in left.cells[cell.key]}
+    return costs.queue(pending, len(images))
+
+
+def _measure_spans(groups: Sequence[Sequence[Cell]], queues: Sequence[Queue]) -> None:
+    """What waits for clean predictions, and for an attack that measurements start from."""
+    for group, queue in zip(groups, queues, strict=True):
+        if start := starting_attack(group):
+            for other, attack in zip(groups, queues, strict=True):
+                if other[0].attack is not None and other[0].attack.label == start:
+                    attack.after = max(attack.after, queue.span)
+    clean, *others = queues
+    clean.after = max((queue.span for queue in others if queue.expected), default=0.0)
+
+
+def starting_attack(group: Sequence[Cell]) -> str | None:
+    """The label of the attack that has to end before the group begins."""
+    measurement = group[0].measurement
+    start = measurement and measurement.starts_from
+    return None if start is None else start.label

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, deque
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Item = Hashable
@@ -19,6 +19,10 @@ Item = Hashable
 
 LONGEST = 60.0
 """Seconds of work in a lease, about, where other workers could do a part of it."""
+PART = 8
+"""Where much is left, a lease is the worker's share of it divided by this, if that is more."""
+PLENTY = 4
+"""Batches of work for each of a model's workers, from which on none has less than one."""
 SHORTEST = 1.0
 """Seconds of work that are not shared out any further."""
 LOADING = 5.0
@@ -33,19 +37,25 @@ class Queue:
         stage: queues of a lower one come first, whichever model they are of.
         cost: seconds of an item, about.
         batch: items that a worker does side by side in hardly more time than one of them.
+        after: seconds of what can only be done after an item, at least.
         expected: items that are still to come, once what they need is stored.
         waiting: in their order.
         isolated: items that a worker was lost with, in smaller and smaller leases of their own,
             to find the one that it was lost to; they come last.
+        is_cleared: whether nothing more of it is to be done, whatever is lost.
+        changed: the models of queues that have changed; the scheduler's.
     """
 
     model: str
     cost: float
     stage: int = 0
     batch: int = 1
+    after: float = 0.0
     expected: int = 0
     waiting: dict[Item, None] = field(default_factory=dict)
     isolated: deque[tuple[Item, ...]] = field(default_factory=deque)
+    is_cleared: bool = False
+    changed: set[str] = field(default_factory=set)
 
     @property
     def is_ready(self) -> bool:
@@ -62,17 +72,41 @@ class Queue:
         """Seconds of what is in no lease."""
         return self.ready + self.cost * self.expected
 
+    @property
+    def span(self) -> float:
+        """Seconds from the beginning of an item to the end of all that waits for it, at least."""
+        return self.cost * self.batch + self.after
+
     def open(self, items: Iterable[Item], *, settled: int = 0) -> None:
         """Some of the expected items can be done now; ``settled`` others need not be."""
         before = len(self.waiting)
         self.waiting.update(dict.fromkeys(items))
         self.expected = max(0, self.expected - settled - len(self.waiting) + before)
+        self.changed.add(self.model)
 
     def clear(self) -> None:
         """Nothing more of it is to be done."""
-        self.expected = 0
+        self.expected, self.is_cleared = 0, True
         self.waiting.clear()
         self.isolated.clear()
+        self.changed.add(self.model)
+
+    def take(self, count: int) -> tuple[Item, ...]:
+        """The first ``count`` that wait, or else some that were isolated."""
+        self.changed.add(self.model)
+        if not self.waiting:
+            return self.isolated.popleft()
+        items = tuple(itertools.islice(self.waiting, count))
+        for item in items:
+            del self.waiting[item]
+        return items
+
+    def put_back(self, items: Iterable[Item], apart: Iterable[tuple[Item, ...]] = ()) -> None:
+        """These were not done: ``items`` come first; each of ``apart`` has a lease of its own."""
+        if not self.is_cleared:
+            self.waiting = dict.fromkeys([*items, *self.waiting])
+            self.isolated.extend(each for each in apart if each)
+            self.changed.add(self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +132,19 @@ class _Worker:
     left: dict[Item, None] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Left:
+    """What is left of a model in one stage, in seconds.
+
+    Attributes:
+        first: the queue that comes first, of those that have anything ready.
+    """
+
+    left: float = 0.0
+    ready: float = 0.0
+    first: Queue | None = None
+
+
 class Scheduler:
     """Gives leases to workers.
 
@@ -119,6 +166,10 @@ class Scheduler:
             self._queues.setdefault(queue.model, []).append(queue)
         self._place = {name: number for number, name in enumerate(self._queues)}
         self._loading, self._whole = loading or {}, whole
+        self._changed = set(self._queues)
+        for queue in queues:
+            queue.changed = self._changed
+        self._stages: dict[int, dict[str, _Left]] = {}
         self._workers: dict[int, _Worker] = {}
         self._active = Counter[str]()
         """How many workers are at each model."""
@@ -145,9 +196,18 @@ class Scheduler:
     def join(self, worker: int) -> None:
         """There is a new worker."""
         self._workers[worker] = _Worker()
+        if self.workers <= 2:  # one worker goes by the plan
+            self._changed.update(self._queues)
+
+    def leases(self) -> Iterator[Lease]:
+        """What all idle workers do next, those that there is something for."""
+        for worker in self.idle:
+            if lease := self.lease(worker):
+                yield lease
 
     def lease(self, worker: int) -> Lease | None:
         """What an idle worker does next; None: nothing that is worth its while, for now."""
+        self._look()
         queue = self._chosen(worker)
         if queue is None:
             return None
@@ -197,73 +257,100 @@ class Scheduler:
         Returns: the item that it was lost to, if that is certain: it is `isolate`d by the caller,
         or given up.
         """
-        mine = self._workers.pop(worker)
-        if mine.lease is None:
+        mine = self._workers.pop(worker, None)
+        if mine is None or mine.lease is None:
             return None
         queue, left = mine.lease.queue, list(mine.left)
         self._active[queue.model] -= 1
+        if self.workers == 1:
+            self._changed.update(self._queues)
         chosen = [item for item in left if suspects is None or item in suspects]
         others = [item for item in left if suspects is not None and item not in suspects]
-        queue.waiting = dict.fromkeys([*others, *queue.waiting])
         if len(chosen) == 1:
-            return chosen[0]
+            queue.put_back(others)
+            return None if queue.is_cleared else chosen[0]
         middle = len(chosen) // 2
-        for half in (chosen[:middle], chosen[middle:]):
-            if half:
-                queue.isolated.append(tuple(half))
+        queue.put_back(others, (tuple(chosen[:middle]), tuple(chosen[middle:])))
         return None
 
     def isolate(self, queue: Queue, item: Item) -> None:
         """Do the item in a lease of its own, after the others."""
-        queue.isolated.append((item,))
+        queue.put_back((), [(item,)])
+
+    def _look(self) -> None:
+        """Bring what is left of each model up to date."""
+        for model in self._changed:
+            for models in self._stages.values():
+                models.pop(model, None)
+            for queue in self._queues[model]:
+                if queue.is_ready or queue.expected:
+                    found = self._stages.setdefault(queue.stage, {}).setdefault(model, _Left())
+                    found.left += queue.left
+                    found.ready += queue.ready
+                    if queue.is_ready and self._comes_before(queue, found.first):
+                        found.first = queue
+        self._changed.clear()
+
+    def _comes_before(self, queue: Queue, other: Queue | None) -> bool:
+        """What takes longest begins first, so that what comes last ends together."""
+        return other is None or (self.workers > 1 and queue.span > other.span)
 
     def _chosen(self, worker: int) -> Queue | None:
-        """The first of the queues that come first, of the model that is most urgent.
+        """What the worker does next, of the lowest stage that has anything for it.
 
-        A model in the worker's memory comes before others; one that is not is loaded where nobody
-        is at it, or where it is worth that.
+        Of the models in its memory the most urgent one, else of those that are worth loading.
         """
-        ready = [queue for queues in self._queues.values() for queue in queues if queue.is_ready]
         held = self._workers[worker].models
-        for stage in sorted({queue.stage for queue in ready}):
-            queues = {queue.model: queue for queue in reversed(ready) if queue.stage == stage}
-            models = [model for model in queues if model in held]
-            models = models or [model for model in queues if self._is_worth_loading(model)]
-            if models:
-                return queues[max(models, key=self._urgency)]
+        for _, found in sorted(self._stages.items()):
+            models = {model: each.first for model, each in found.items() if each.first}
+            wanted = [model for model in models if model in held]
+            wanted = wanted or [model for model in models if self._is_wanted(model, found)]
+            if wanted:
+                return models[max(wanted, key=lambda model: self._urgency(model, found[model]))]
         return None
 
-    def _urgency(self, model: str) -> tuple[float, int]:
+    def _urgency(self, model: str, found: _Left) -> tuple[float, int]:
         """How long a model would take its workers and one more; one worker goes by the plan."""
-        share = 0.0 if self.workers == 1 else self._left(model) / (self._active[model] + 1)
+        share = 0.0 if self.workers == 1 else found.left / (self._active[model] + 1)
         return share, -self._place[model]
 
-    def _is_worth_loading(self, model: str) -> bool:
-        active = self._active[model]
-        ready = sum(queue.ready for queue in self._queues[model])
-        return not active or ready / (active + 1) > self._loading.get(model, LOADING)
+    def _is_wanted(self, model: str, stage: Mapping[str, _Left]) -> bool:
+        """Whether one more worker should load the model.
+
+        Nobody is at it; or it has fewer workers than its share of what is left in the stage, also
+        of what cannot be done yet, and loading takes less time than is saved.
+        """
+        active, found = self._active[model], stage[model]
+        if not active:
+            return True
+        fair = self.workers * found.left / sum(each.left for each in stage.values())
+        saved = found.ready / (active + 1)
+        return active < math.ceil(fair) and saved > self._loading.get(model, LOADING)
 
     def _cut(self, queue: Queue) -> tuple[Item, ...]:
         """Items for a lease: fewer the less is left for each of those who could do them."""
-        if not queue.waiting:
-            return queue.isolated.popleft()
         count = len(queue.waiting)
-        if not self._whole:
-            sharing = self._sharing(queue.model)
+        if count and not self._whole:
+            sharing, own, share = self._sharing(queue.model)
             each, cost = count / sharing, max(queue.cost, 1e-9)
-            size = each if sharing == 1 else max(each / 2, min(each, queue.batch))
-            size = min(max(size, SHORTEST / cost), max(LONGEST / cost, queue.batch))
+            # While there is enough for all, no worker has less than a batch.
+            least = queue.batch if own > PLENTY * cost * queue.batch else min(each, queue.batch)
+            size = each if sharing == 1 else max(each / 2, least)
+            longest = max(LONGEST, share / PART)
+            size = min(max(size, SHORTEST / cost), max(longest / cost, queue.batch))
             count = max(1, min(count, math.ceil(size)))
-        items = tuple(itertools.islice(queue.waiting, count))
-        for item in items:
-            del queue.waiting[item]
-        return items
+        return queue.take(count)
 
-    def _sharing(self, model: str) -> int:
-        """How many workers will do the model's work, if all of them are busy to the end."""
-        everything = sum(map(self._left, self._queues)) or 1.0
-        fair = self.workers * self._left(model) / everything
-        return max(1, self._active[model], round(fair))
+    def _sharing(self, model: str) -> tuple[int, float, float]:
+        """How many workers will do the model's work if all are busy to the end.
+
+        Then seconds: of this model's work, and of all work, for each of its workers.
+        """
+        everything = sum(each.left for stage in self._stages.values() for each in stage.values())
+        own = sum(stage[model].left for stage in self._stages.values() if model in stage)
+        fair = self.workers * own / (everything or 1.0)
+        sharing = max(1, self._active[model], round(fair))
+        return sharing, own / sharing, everything / self.workers
 
     def _then(self, queue: Queue) -> str | None:
         """With one worker, the model after this one."""
