@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,10 @@ from harness.terminal import echo
 if TYPE_CHECKING:
     from harness.estimate.cost import Cost
     from harness.estimate.estimate import Estimate
+    from harness.execute.makespan import Makespan
+    from harness.execute.pending import Pending
     from harness.resolve.inventory import Inventory
-    from harness.resolve.prepare import Draft
+    from harness.resolve.prepare import Draft, Resolved
     from harness.resolve.request import Request
 
 _Row = Mapping[str, Any]
@@ -52,7 +55,7 @@ MODELS: tuple[Field[_Row], ...] = (
 
 @verb("plan")
 @selection
-@devices("Devices that would compute.")
+@devices("Devices that would compute; N: as many like the one that is measured.")
 @option(
     "--no-calibration",
     is_flag=True,
@@ -73,8 +76,16 @@ def plan(
     and with random weights; the results are kept in the user's cache.
     """
     asked = request(**selected, db=db)
-    wanted = Devices.parse(devices)
-    show_plan(asked, registry_files, db, format, devices=wanted, measure=not no_calibration)
+    copies = int(devices) if re.fullmatch("[1-9][0-9]*", devices.strip()) else None
+    show_plan(
+        asked,
+        registry_files,
+        db,
+        format,
+        devices=Devices() if copies else Devices.parse(devices),
+        copies=copies,
+        measure=not no_calibration,
+    )
 
 
 def show_plan(
@@ -84,10 +95,14 @@ def show_plan(
     format: Format = "table",
     *,
     devices: Devices,
+    copies: int | None = None,
     retry_errors: bool = False,
     measure: bool = False,
 ) -> None:
-    """Print one row per attack and goal, and one per model; ``db`` None: nothing stored counts."""
+    """Print one row per attack and goal, and one per model; ``db`` None: nothing stored counts.
+
+    With ``copies`` the time on that many devices like the one of ``devices`` is predicted.
+    """
     from harness.estimate.calibrate import calibrate
     from harness.estimate.estimate import busy_models, estimate
     from harness.execute.pending import pending_in
@@ -104,12 +119,34 @@ def show_plan(
     calibration = calibrate(
         resolved, busy, str(devices.first), measure=measure, say=lambda line: echo(line, err=True)
     )
-    show(_presented(estimate(resolved, cells, left.transfers, calibration)), format)
+    found = estimate(resolved, cells, left.transfers, calibration)
+    count = copies or len(devices.numbers) or devices.workers
+    slower = devices.workers or 1  # each has a part of the cores that were measured
+    predicted = _predicted(resolved, left, found, count, slower) if count else None
+    show(_presented(found, predicted), format)
     for line in _warnings(drafted):
         echo(line, err=True)
 
 
-def _presented(found: Estimate) -> Presentation:
+def _predicted(
+    resolved: Resolved, left: Pending, found: Estimate, count: int, slower: int
+) -> Makespan | None:
+    """What ``count`` devices would make of it; None: some times are unknown, or nothing is left.
+
+    Args:
+        slower: how many times longer passes take than the estimate has it.
+    """
+    from harness.estimate.passes import slowed
+    from harness.execute.costs import estimated_costs
+    from harness.execute.makespan import makespan
+
+    if found.cost.without_seconds or not found.cost.images:
+        return None
+    known = {name: slowed(costs, slower) for name, costs in found.calibration.costs.items()}
+    return makespan(resolved.plan, left, estimated_costs(resolved, known), count)
+
+
+def _presented(found: Estimate, predicted: Makespan | None) -> Presentation:
     """One table of attacks and goals, one of models, and the totals."""
     pairs = f"{found.pairs} pairs, " if found.pairs else ""
     counts = (
@@ -120,9 +157,19 @@ def _presented(found: Estimate) -> Presentation:
         ATTACKS,
         found.attacks,
         parts=[present(MODELS, found.models)],
-        notes=[counts, *_totals(found)],
-        document=found.document(),
+        notes=[counts, *_totals(found), *_prediction(predicted)],
+        document={**found.document(), "makespan": predicted and predicted.document()},
     )
+
+
+def _prediction(predicted: Makespan | None) -> list[str]:
+    if predicted is None:
+        return []
+    least = f"no schedule takes less than {span(predicted.bound)}"
+    return [
+        f"on {predicted.devices} such devices about {span(predicted.seconds)}, loading included:"
+        f" {predicted.efficiency:.0%} of their time is work; {least}"
+    ]
 
 
 def _totals(found: Estimate) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,19 @@ class PassCosts:
     gradient_flops: float | None = None
     forward_seconds: float | None = None
     gradient_seconds: float | None = None
+
+
+def slowed(costs: PassCosts, factor: float) -> PassCosts:
+    """The same passes where each takes ``factor`` times as long."""
+
+    def times(seconds: float | None) -> float | None:
+        return None if seconds is None else factor * seconds
+
+    return replace(
+        costs,
+        forward_seconds=times(costs.forward_seconds),
+        gradient_seconds=times(costs.gradient_seconds),
+    )
 
 
 def cache_folder() -> Path:

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.execute.costs import CHUNK, Costs
 from harness.execute.pending import AdaptedClean, Pending
@@ -58,6 +59,16 @@ class Makespan:
     def efficiency(self) -> float:
         """Of all devices' time, the share that the work itself takes."""
         return self.work / (self.devices * self.seconds) if self.seconds else 1.0
+
+    def document(self) -> dict[str, Any]:
+        """JSON-like."""
+        return {
+            "devices": self.devices,
+            "seconds": self.seconds,
+            "bound_seconds": self.bound,
+            "efficiency": self.efficiency,
+            "loads": self.loads,
+        }
 
     @property
     def idle(self) -> float:
@@ -123,6 +134,8 @@ class _Work:
         self._parts: dict[str, list[tuple[str, int]]] = {}
         self.shown: set[str] = set()
         for part, count in left.transfers:
+            if not count:
+                continue
             source = part.sources[0] if isinstance(part, AdaptedClean) else part.source
             self._parts.setdefault(source.key, []).append((part.target.key, -(-count // CHUNK)))
         for model in plan.models:
@@ -235,18 +248,19 @@ class _Clock:
 
     def _begin(self, lease: Lease, now: float) -> None:
         queue, items = lease.queue, lease.items
-        lengths = [1.0] * len(items)
+        rounds, total, longest = float(max(len(items), queue.batch)), float(len(items)), 1.0
         if self._lengths is not None:
             lengths = [self._lengths(queue, item) for item in items]
+            rounds, total, longest = _rounds(lengths, queue.batch), math.fsum(lengths), max(lengths)
         start, place = now, (lease.worker, queue.model)
         if place not in self._loaded:
             self._loaded.add(place)
             self.loads += 1
             start += self._costs.loading[queue.model]
-        seconds = queue.cost * _rounds(lengths, queue.batch)
-        alone = queue.cost * queue.batch * max(lengths)
+        seconds = queue.cost * rounds
+        alone = queue.cost * queue.batch * longest
         self.alone[queue] = max(alone, self.alone.get(queue, 0.0))
-        self.work += queue.cost * math.fsum(lengths)
+        self.work += queue.cost * total
         self.busy += start - now + seconds
         parts = min(LOOKS, len(items)) if queue in self._work.is_clean else 1
         for number in range(1, parts + 1):
@@ -260,8 +274,6 @@ def _rounds(lengths: Sequence[float], batch: int) -> float:
 
     All are at work side by side, and fewer than ``batch`` are no faster than that many.
     """
-    if min(lengths) == max(lengths):
-        return lengths[0] * max(len(lengths), batch)
     total, before = 0.0, 0.0
     for number, length in enumerate(sorted(lengths)):
         total += (length - before) * max(len(lengths) - number, batch)

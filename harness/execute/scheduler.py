@@ -331,26 +331,25 @@ class Scheduler:
         """Items for a lease: fewer the less is left for each of those who could do them."""
         count = len(queue.waiting)
         if count and not self._whole:
-            sharing, own, share = self._sharing(queue.model)
+            sharing, own = self._sharing(queue.model)
             each, cost = count / sharing, max(queue.cost, 1e-9)
             # While there is enough for all, no worker has less than a batch.
             least = queue.batch if own > PLENTY * cost * queue.batch else min(each, queue.batch)
-            size = each if sharing == 1 else max(each / 2, least)
-            longest = max(LONGEST, share / PART)
-            size = min(max(size, SHORTEST / cost), max(longest / cost, queue.batch))
-            count = max(1, min(count, math.ceil(size)))
+            part = LONGEST if sharing == 1 else min(own / 2, LONGEST)
+            seconds = max(part, own / PART, SHORTEST)
+            count = max(1, min(count, math.ceil(max(seconds / cost, least))))
         return queue.take(count)
 
-    def _sharing(self, model: str) -> tuple[int, float, float]:
-        """How many workers will do the model's work if all are busy to the end.
+    def _sharing(self, model: str) -> tuple[int, float]:
+        """How many workers will do the model's work if all are busy to the end, and each's share.
 
-        Then seconds: of this model's work, and of all work, for each of its workers.
+        The share is in seconds.
         """
         everything = sum(each.left for stage in self._stages.values() for each in stage.values())
         own = sum(stage[model].left for stage in self._stages.values() if model in stage)
         fair = self.workers * own / (everything or 1.0)
         sharing = max(1, self._active[model], round(fair))
-        return sharing, own / sharing, everything / self.workers
+        return sharing, own / sharing
 
     def _then(self, queue: Queue) -> str | None:
         """With one worker, the model after this one."""
@@ -363,7 +362,3 @@ class Scheduler:
             if each.model != queue.model and each.left
         ]
         return min(others, key=lambda each: each.stage).model if others else None
-
-    def _left(self, model: str) -> float:
-        """Seconds of the model's work that is in no lease."""
-        return sum(queue.left for queue in self._queues[model])

@@ -88,7 +88,8 @@ class Transfers:
             self._drop_if_seen(cell)
         if not self._waiting:
             for group in self._groups.values():
-                group.queue.expected, group.is_complete = 0, True
+                group.queue.open((), settled=group.queue.expected)
+                group.is_complete = True
                 group.close_if_over()
 
     def say_dropped(self) -> None:
