@@ -24,7 +24,8 @@ class World:
     Attributes:
         deadly: items that kill any worker that is at them.
         strict: workers are lost to deadly items alone.
-        suspected: losses of each deadly item, with the largest lease that it was looked for in.
+        losses: workers that each deadly item has cost.
+        drivers: how many there were.
     """
 
     random: random.Random
@@ -35,11 +36,13 @@ class World:
     condemned: set[Place] = field(default_factory=set)
     deaths: Counter[Place] = field(default_factory=Counter)
     losses: Counter[Place] = field(default_factory=Counter)
+    drivers: int = 0
     faults: int = 0
     number: int = 0
 
     def boot(self) -> None:
         """A new driver, from what is stored."""
+        self.drivers += 1
         self.queues = [
             Queue(
                 model=model,
@@ -167,7 +170,7 @@ def world(seed: int) -> World:
 
 
 def test_whatever_is_lost_every_item_is_stored_once():
-    faults, seed = 0, 0
+    faults, searches, seed = 0, 0, 0
     while faults < FAULTS:
         seed += 1
         run = world(seed)
@@ -185,7 +188,12 @@ def test_whatever_is_lost_every_item_is_stored_once():
         assert run.deadly & sizes.keys() <= run.condemned, f"seed {seed}"
         if run.strict:
             assert run.condemned <= run.deadly, f"seed {seed}: an innocent item"
+        if run.strict and run.drivers == len(run.deadly) == 1:
+            most = math.ceil(math.log2(max(size for _, size in run.sizes))) + DEATHS
+            assert max(run.losses.values(), default=0) <= most, f"seed {seed}: {run.losses}"
+            searches += len(run.losses)
         faults += run.faults
+    assert searches > 20, "driver and workers were there to the end"
 
 
 def test_a_deadly_item_is_found_by_halving():
