@@ -97,7 +97,8 @@ def request(
     Raises:
         ConfigError: a goal, a NAME=PATH, a GLOB=SOURCE or --exact's number is malformed.
     """
-    from harness.resolve.request import Request, named_goals, split_places, with_stored_names
+    from harness.resolve.places import split_places
+    from harness.resolve.request import Request, named_goals, with_stored_names
 
     here, elsewhere = split_places(_places(data))
     asked = Request(
@@ -120,14 +121,14 @@ def places(data: Sequence[str]) -> dict[str, Path]:
     Raises:
         ConfigError: an item is malformed.
     """
-    from harness.resolve.request import split_places
+    from harness.resolve.places import split_places
 
     return split_places(_places(data))[0]
 
 
 def _places(data: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """NAME or NAME@HOST, and the path, of each item of --data."""
-    from harness.resolve.request import PLACE
+    from harness.resolve.places import PLACE
 
     for item in data:
         place, equals, path = item.partition("=")

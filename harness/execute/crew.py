@@ -59,6 +59,7 @@ class Crew:
         self.members: dict[int, Member] = {}
         self.gone: list[Member] = []
         self._refused: set[str] = set()
+        self._noted: set[str] = set()
         self._watchdog = Watchdog(executor.placement.silence)
         while len(self.members) < expected:
             match executor.next(LISTEN):
@@ -88,6 +89,12 @@ class Crew:
         if report.host not in self._refused:
             self._refused.add(report.host)
             self._say(f"a worker on {report.host} is left out: {report.why}")
+
+    def note(self, line: str) -> None:
+        """A worker has something to say; of workers on one host one is enough."""
+        if line not in self._noted:
+            self._noted.add(line)
+            self._say(line)
 
     def lose(self, report: Lost) -> Member | None:
         """A worker is gone; None: it had not joined yet."""

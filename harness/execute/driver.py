@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness.api import Alive, Done, Joined, Lost, Refused, Report, Yielded
 from harness.execute.crew import LISTEN, Crew, Member
-from harness.execute.events import Beat, Began
+from harness.execute.events import Beat, Began, Noted
 from harness.execute.scheduler import Queue, Scheduler
 from harness.execute.task_group import TaskGroup
 
@@ -94,6 +94,9 @@ class Driver:
 
     def _store(self, report: Yielded) -> None:
         number, event = report.worker, report.event
+        if isinstance(event, Noted):
+            self._crew.note(event.text)
+            return
         lease, worker = self._scheduler.of(number), self._crew.members[number]
         stored = self._groups[lease.queue].take(lease, event, worker.device)
         self._scheduler.stored(number, stored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from harness.api import CleanPrediction, Measured, Outcome
 from harness.api.trial import ModelTrial
@@ -110,20 +110,14 @@ class CleanSeen:
     predicted: Sequence[int | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What the user should know about the worker's host; its other workers may say the same."""
+
+    text: str
+
+
 Event = (
-    Tried | Began | Unusable | Beat | Halved | Failed
+    Noted | Tried | Began | Unusable | Beat | Halved | Failed
     | Predicted | Attacked | MeasuredRows | SetSeen | CleanSeen
 )  # fmt: skip
-
-
-class Watch(Protocol):
-    """For what a worker cannot yield, because it is in the middle of a call that may not return."""
-
-    def call(self, what: str, images: Sequence[tuple[str, str]] = ()) -> None:
-        """A plugin is about to work on ``images``, (cell, image) each, until the next call here."""
-
-    def idle(self) -> None:
-        """No plugin is working."""
-
-    def beat(self) -> None:
-        """The call is making progress; about once per pass."""

@@ -21,6 +21,7 @@ from harness.api import Cut, ModelLoader, ModelSpec
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_model_memory, is_out_of_memory
 from harness.engine.opening import opened
+from harness.execute.supplies.weights import SuppliedWeights
 from harness.planning import Component, NumericPolicy
 
 
@@ -206,20 +207,20 @@ class ModelCache:
 
 
 def model_cache(
-    models: Mapping[str, Loadable], policy: NumericPolicy, device: torch.device
+    models: Mapping[str, Loadable],
+    policy: NumericPolicy,
+    device: torch.device,
+    weights: SuppliedWeights,
 ) -> ModelCache:
     """A cache of these models, none of them loaded yet."""
 
     def load(name: str) -> Loaded:
         return load_model(
             models[name].loader,
-            models[name].spec,
+            weights.located(models[name].spec, models[name].loader),
             device,
             fold_batch_norm=policy.fold_batch_norm,
             rows=policy.rows,
         )
 
-    def estimate(name: str) -> int:
-        return file_bytes(models[name].spec)
-
-    return ModelCache(load, estimate, limit=default_model_memory(device))
+    return ModelCache(load, weights.bytes, limit=default_model_memory(device))

@@ -2,41 +2,72 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NamedTuple
+
 from harness.execute.images import Images
 from harness.execute.model_cache import Loadable
 from harness.execute.passport import Passport
 from harness.execute.program import Program
+from harness.execute.supplies.manifest import Manifest, Reader, weights_of
+from harness.execute.supplies.source import ManifestSource
 from harness.execute.worker import WorkerSettings
 from harness.planning import NumericPolicy
 from harness.plugins import Catalog
 from harness.resolve.prepare import Resolved
 
 
-def program_of(
+class Provision(NamedTuple):
+    """What an executor is started with."""
+
+    program: Program
+    source: ManifestSource
+
+
+def provided(
     resolved: Resolved,
     catalog: Catalog,
+    images: Images,
+    artifacts: Path,
     *,
     batch_size: int | None,
-    images: Images | None = None,
-) -> Program:
-    """The program of a run.
+) -> Provision:
+    """What the workers of a run need.
 
     Args:
+        images: those of the plan, identified; a worker in this process reads them with it.
+        artifacts: the folder of saved adversarial examples.
         batch_size: None: a default for each device and image size.
-        images: those of a worker in this process; workers elsewhere read their own.
     """
     cells = resolved.plan.cells
     parts = [part for cell in cells for part in (cell.model, cell.dataset)]
     parts += [cell.task.component for cell in cells if cell.task is not None]
     passport = Passport.of(catalog, {part.plugin for part in parts})
-    return Program(settings_of(resolved, batch_size), passport, images)
+    manifest = manifest_of(resolved, images, artifacts)
+    program = Program(settings_of(resolved, manifest, batch_size), passport, images)
+    return Provision(program, ManifestSource(manifest))
 
 
-def settings_of(resolved: Resolved, batch_size: int | None) -> WorkerSettings:
+def manifest_of(resolved: Resolved, images: Images, artifacts: Path) -> Manifest:
+    """What the run reads; see `provided`."""
+    found = {
+        model.name: weights_of(model, *resolved.models[model.name])
+        for model in resolved.plan.models
+    }
+    return Manifest(
+        reader=Reader.of(resolved.dataset),
+        places=resolved.places,
+        images=tuple(images.keys.values()),
+        weights={name: weights for name, weights in found.items() if weights is not None},
+        artifacts=artifacts,
+    )
+
+
+def settings_of(resolved: Resolved, manifest: Manifest, batch_size: int | None) -> WorkerSettings:
     """What all shards of the run have in common."""
     cells = resolved.plan.cells
     return WorkerSettings(
-        dataset=resolved.dataset,
+        manifest=manifest,
         models={
             model.name: Loadable(model, *resolved.models[model.name])
             for model in resolved.plan.models

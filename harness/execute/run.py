@@ -22,7 +22,7 @@ from harness.execute.journal import Journal, path_beside
 from harness.execute.model_work import ModelWork
 from harness.execute.pending import Pending, everything, pending, plan_images
 from harness.execute.progress import RunProgress
-from harness.execute.provision import program_of
+from harness.execute.provision import provided
 from harness.execute.queues import queues_of
 from harness.execute.roster import Roster
 from harness.execute.scheduler import Scheduler
@@ -93,8 +93,9 @@ def run(
         if left.images or any(count for _, count in left.transfers):
             # Before anything is stored: what a worker lacks ends the run without a trace.
             hiring = Hiring(settings, catalog, _Watch(journal, progress), progress.say)
-            program = program_of(resolved, catalog, batch_size=settings.batch_size, images=images)
-            crew = stack.enter_context(hiring.crew(plan, left, program, None))
+            folder, size = writer.artifacts.folder, settings.batch_size
+            given = provided(resolved, catalog, images, folder, batch_size=size)
+            crew = stack.enter_context(hiring.crew(plan, left, *given))
         number = writer.begin_run(
             plan,
             environment=environment(catalog),

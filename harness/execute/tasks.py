@@ -18,6 +18,7 @@ from harness.api import (
     Outcome,
     Status,
     Verdict,
+    Watch,
 )
 from harness.engine import exact
 from harness.engine.batches import attack_images
@@ -35,13 +36,13 @@ from harness.execute.events import (
     Halved,
     MeasuredRows,
     Predicted,
-    Watch,
 )
 from harness.execute.failure import failure
 from harness.execute.images import Images
 from harness.execute.model_cache import Loaded
 from harness.execute.shards import Assigned, AttackTask, CleanTask, MeasurementTask, Shard
-from harness.sealed import read_rows
+from harness.execute.supplies.saved import SavedExamples
+from harness.sealed import SavedRow
 
 OnCall = Callable[[Sequence[Job]], None]
 _Unreadable = list[tuple[Assigned, str]]
@@ -52,6 +53,7 @@ class Present:
     """The model at work, and what its tasks need.
 
     Attributes:
+        saved: adversarial examples of this run and earlier ones.
         rows: how many images every pass has; None: as many as there are.
         size: images in a batch; halved for good when the device runs out of memory.
         checked: whether it was found to be exact, where that is needed.
@@ -60,6 +62,7 @@ class Present:
     name: str
     loaded: Loaded
     images: Images
+    saved: SavedExamples
     watch: Watch
     rows: int | None
     evict_others: Callable[[], None]
@@ -202,7 +205,7 @@ def _jobs(
                 unreadable.append((each, str(image)))
                 continue
             try:
-                start = None if each.start is None else torch.from_numpy(read_rows([each.start])[0])
+                start = None if each.start is None else _example(each.start, present)
             except StoreError as error:
                 unreadable.append((each, str(error)))
                 continue
@@ -215,6 +218,10 @@ def _jobs(
                 seed=each.seed,
                 adversarial=start,
             )
+
+
+def _example(start: SavedRow, present: Present) -> Tensor:
+    return torch.from_numpy(present.saved.read([start])[0])
 
 
 def _outcomes(cell: str, rows: Sequence[Judged], *, keep: bool) -> Attacked:

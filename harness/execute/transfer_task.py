@@ -23,7 +23,6 @@ from harness.execute.model_cache import Loadable
 from harness.execute.shards import ShownClean, ShownSet, TransferTask
 from harness.execute.tasks import Present
 from harness.planning import Adaptation
-from harness.sealed import is_intact, read_rows
 
 _Rows = Sequence[int]
 """Numbers of rows, within a set or among the clean images."""
@@ -60,7 +59,7 @@ def _set_shown(number: int, shown: ShownSet, present: Present, forward: Forward)
     def read(numbers: _Rows) -> Pictures | StoreError:
         rows = [shown.rows[row] for row in numbers]
         try:
-            pixels = torch.from_numpy(read_rows([row.saved for row in rows]))
+            pixels = torch.from_numpy(present.saved.read([row.saved for row in rows]))
         except StoreError as error:
             return error
         return Pictures(
@@ -73,7 +72,9 @@ def _set_shown(number: int, shown: ShownSet, present: Present, forward: Forward)
         for numbers, found in read_ahead(_batches(len(shown.rows), present), read):
             if isinstance(found, StoreError):
                 present.fail(str(found))
-                numbers = [row for row in numbers if is_intact(shown.rows[row].saved.file)]
+                numbers = [
+                    row for row in numbers if present.saved.is_intact(shown.rows[row].saved.file)
+                ]
                 found = read(numbers) if numbers else found
             if not isinstance(found, StoreError):
                 batches.append(numbers)

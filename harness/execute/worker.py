@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.api import AttackParameters, Dataset, Measurement, Watch, Work
+from harness.api import AttackParameters, Measurement, Watch, Work
 from harness.engine import exact
 from harness.engine.device import default_batch_size, describe
 from harness.engine.workers import Workers
-from harness.execute.events import Began, Event, Failed, Tried, Unusable
+from harness.execute.events import Began, Event, Failed, Noted, Tried, Unusable
 from harness.execute.failure import failure
 from harness.execute.images import Images
 from harness.execute.model_cache import Loadable, model_cache
 from harness.execute.shards import AttackTask, CleanTask, MeasurementTask, Shard, TransferTask
+from harness.execute.supplies.manifest import Manifest
+from harness.execute.supplies.supplies import Supplies
 from harness.execute.tasks import Present, attacked, measured, predicted
 from harness.execute.transfer_task import shown
 from harness.execute.trials import try_model
@@ -32,11 +34,12 @@ class WorkerSettings:
     """What all shards of a run have in common; it is pickled.
 
     Attributes:
+        manifest: what the models, images and saved examples are made of.
         models: by name; ``attacks`` and ``measurements`` by label.
         batch_size: None: a default for the device and the image size.
     """
 
-    dataset: Dataset
+    manifest: Manifest
     models: Mapping[str, Loadable]
     attacks: Mapping[str, AttackParameters]
     measurements: Mapping[str, Measurement]
@@ -50,7 +53,7 @@ class Worker(Work):
     Images and models stay in memory between shards.
 
     Args:
-        images: those of the dataset; None: the worker reads its own.
+        images: what this process has read already; None: the worker reads its own.
         fits: processes for the later parts of measurements; None: as many as help.
     """
 
@@ -64,8 +67,9 @@ class Worker(Work):
         fits: int | None = None,
     ) -> None:
         self._settings, self._device, self._watch = settings, device, watch
-        self._images = images or Images(settings.dataset)
-        self._models = model_cache(settings.models, settings.policy, device)
+        self._supplies = Supplies(settings.manifest, watch.ask, images)
+        weights = self._supplies.weights
+        self._models = model_cache(settings.models, settings.policy, device, weights)
         self._fits = Workers(fits)
         self._present: Present | None = None
 
@@ -83,6 +87,11 @@ class Worker(Work):
 
         Raises nothing of its own: what fails is an event.
         """
+        for event in self._done(shard):
+            yield from map(Noted, self._supplies.notes())
+            yield event
+
+    def _done(self, shard: Shard) -> Generator[Event, None, None]:
         try:
             present = yield from self._ready(shard)
         except Exception as error:
@@ -108,16 +117,17 @@ class Worker(Work):
             model = settings.models[shard.model]
             plugin = model.component.plugin
             self._watch.call(f"the loading of {shard.model} (plugin {plugin})")
-            must_fit(model.spec.classes, settings.dataset)
+            must_fit(model.spec.classes, settings.manifest.reader)
             loaded = self._models.use(shard.model, shard.next_model)
-            trial = try_model(loaded, shard.trial, self._images, self._models.evict_others)
+            trial = try_model(loaded, shard.trial, self._supplies.images, self._models.evict_others)
             if trial is not None:
                 yield Tried(trial)
             asked = settings.policy.rows or settings.batch_size
             self._present = present = Present(
                 name=shard.model,
                 loaded=loaded,
-                images=self._images,
+                images=self._supplies.images,
+                saved=self._supplies.saved,
                 watch=self._watch,
                 rows=settings.policy.rows,
                 evict_others=self._models.evict_others,

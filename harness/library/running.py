@@ -13,8 +13,9 @@ from harness.library.tables import Table
 from harness.plugins import installed
 from harness.registry.load import load
 from harness.report.presentation import Field, present
+from harness.resolve.places import split_places
 from harness.resolve.prepare import draft, prepare
-from harness.resolve.request import Request, named_goals, split_places, with_stored_names
+from harness.resolve.request import Request, named_goals, with_stored_names
 
 if TYPE_CHECKING:
     from harness.display import DisplayKind

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
-from harness.api import Dataset, ModelError
+from harness.api import DatasetSpec, ModelError
 from harness.registry import ModelEntry
 
 
-def must_fit(classes: int, dataset: Dataset) -> None:
+class Labelled(Protocol):
+    """What is labelled; such as a `Dataset`."""
+
+    @property
+    def spec(self) -> DatasetSpec: ...
+
+    @property
+    def classes(self) -> int: ...
+
+
+def must_fit(classes: int, dataset: Labelled) -> None:
     """Compare a model's ``classes`` with the dataset's: labels are numbers.
 
     Raises:
@@ -27,7 +38,7 @@ def must_fit(classes: int, dataset: Dataset) -> None:
     )
 
 
-def misfits(models: Iterable[ModelEntry], dataset: Dataset) -> Iterator[str]:
+def misfits(models: Iterable[ModelEntry], dataset: Labelled) -> Iterator[str]:
     """Those of ``models`` that will fail for it, a line each."""
     for entry in models:
         try:

@@ -37,7 +37,8 @@ from harness.registry import Registry, SuiteEntry
 from harness.resolve.checked_dataset import CheckedDataset
 from harness.resolve.components import loader_of, metric_instance, model_component
 from harness.resolve.inventory import Inventory, check_requirements
-from harness.resolve.request import HostPath, Request
+from harness.resolve.places import HostPath
+from harness.resolve.request import Request
 from harness.resolve.tasks import Tasks, matches, requested, suite_tasks
 from harness.resolve.weights import CheckedWeights, download
 

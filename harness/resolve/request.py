@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.api import ConfigError, Goal
 from harness.plugins import unknown
-
-PLACE = "NAME=PATH, or NAME@HOST=PATH for a worker's host"
-
-
-@dataclass(frozen=True, slots=True)
-class HostPath:
-    """Where hosts have a dataset; ``host``: a glob on their names, with and without domain, and
-    addresses."""
-
-    host: str
-    path: Path
+from harness.resolve.places import HostPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,35 +49,6 @@ class Request:
         if self.exact is not None and self.exact != 1 and (self.exact < 32 or self.exact % 32):
             hint = "1, 32, 64, 96, ..."
             raise ConfigError(f"{self.exact} images per pass", where="--exact", hint=hint)
-
-
-def split_places(
-    places: Iterable[tuple[str, Path]],
-) -> tuple[dict[str, Path], dict[str, tuple[HostPath, ...]]]:
-    """`Request.data` and `Request.data_on` of paths by NAME or NAME@HOST.
-
-    Raises:
-        ConfigError: NAME or HOST is empty, or a host's path is relative.
-    """
-    data: dict[str, Path] = {}
-    data_on: dict[str, tuple[HostPath, ...]] = {}
-    for place, path in places:
-        name, at, host = place.partition("@")
-        if not name or (at and not host):
-            raise ConfigError(
-                f"{place!r} names no {'host' if name else 'dataset'}",
-                where="--data",
-                hint=f"say {PLACE}",
-            )
-        if at and not path.is_absolute():
-            raise ConfigError(
-                f"{place!r}: {path} is relative", where="--data", hint="give the path from / on"
-            )
-        if at:
-            data_on[name] = (*data_on.get(name, ()), HostPath(host, path))
-        else:
-            data[name] = path
-    return data, data_on
 
 
 def named_goals(names: Sequence[str]) -> list[Goal]:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from harness.resolve.request import HostPath
+from harness.resolve.places import HostPath
 
 WEIGHTS = Path(__import__("harness_digits").__file__).parent / "weights"
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from harness.resolve.request import HostPath
+from harness.resolve.places import HostPath
 
 _ANYWHERE = ("192.0.2.1", 9)  # an address of no host (RFC 5737): nothing is sent
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from harness.api import DatasetSpec, ImageKey, ModelLoader, ModelSpec
+from harness.api import DatasetSpec, HarnessError, ImageKey, ModelLoader, ModelSpec
 from harness.planning import Component
 from harness.resolve.checked_dataset import CheckedDataset
-from harness.resolve.request import HostPath
+from harness.resolve.places import HostPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,17 @@ class Manifest:
 
 
 def weights_of(component: Component, loader: ModelLoader, spec: ModelSpec) -> Weights | None:
-    """The files behind ``spec``, which were checked when the run was prepared; None: it has none.
+    """The files behind ``spec``, which were checked when the run was prepared.
 
-    Raises:
-        HarnessError, OSError: a file is not there any more.
+    None: it has none, or they are gone by now, which its loader will say.
     """
     if spec.weights is None:
         return None
-    paths = (spec.weights, *loader.files(spec))
-    return Weights(tuple(_files(paths)), component.identity["weights"])
+    try:
+        files = tuple(_files((spec.weights, *loader.files(spec))))
+    except (HarnessError, OSError):
+        return None
+    return Weights(files, component.identity["weights"])
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
