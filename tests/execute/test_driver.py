@@ -6,9 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 import pytest
-from harness.execute.executors.executor import Done, Lost
 
-<<<<<<< HEAD
 from harness.api import (
     Alive,
     Call,
@@ -30,11 +28,6 @@ from harness.execute.events import Began
 from harness.execute.journal import DEATHS
 from harness.execute.scheduler import Queue, Scheduler
 from harness.execute.watchdog import ABSENT, Watchdog
-=======
-from harness.execute.driver import FailFast, drive
-from harness.execute.events import Beat, Began
-from harness.execute.shards import CleanTask, Shard
->>>>>>> 75cce7c (Workers read their images, weights and saved examples through the run's manifest)
 
 
 class Group:

@@ -12,9 +12,10 @@ from harness.execute.events import Attacked, Beat, Began, Predicted, Tried, Unus
 from harness.execute.executors.inline import Inline
 from harness.execute.executors.processes import Processes
 from harness.execute.images import Images
-from harness.execute.pending import everything, plan_images
-from harness.execute.provision import program_of
-from harness.execute.shards import Facts, Shard, cut, speaker, task_groups
+from harness.execute.pending import plan_images
+from harness.execute.provision import provided
+from harness.execute.shards import Shard, cut, speaker, task_groups
+from harness.execute.targets import Facts, assign_targets
 from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.prepare import prepare
@@ -56,7 +57,8 @@ def tiny(tmp_path):
     resolved = prepare(Request(suite="tiny"), load([path]), installed())
     images = Images(resolved.dataset)
     images.identify(plan_images(resolved.plan))
-    return resolved, program_of(resolved, installed(), batch_size=4, images=images), images
+    program, _ = provided(resolved, installed(), images, tmp_path, batch_size=4)
+    return resolved, program, images
 
 
 def source(request):
@@ -79,10 +81,17 @@ def started(executor, program):
 
 def shards(plan, images, clean):
     """The shards of the clean pass, and of the attack when its ``clean`` predictions are known."""
-    left = everything(plan).cells
-    facts = Facts(keys=images.keys, clean={images.keys[row.image_id]: row for row in clean})
+    found = {images.keys[row.image_id]: row for row in clean}
+    facts = Facts(keys=images.keys, clean=found, deadly=lambda _: None)
     for cells in task_groups(plan.cells):
-        task, _ = cut(cells, left, facts)
+        ids = [image.id for image in cells[0].images]
+        targets = {
+            (cell.key, image): target
+            for cell in cells
+            if cell.task is not None
+            for image, target in assign_targets(cell, ids, facts)[0].items()
+        }
+        task = cut(cells, [images.keys[image] for image in ids], targets, {})
         yield Shard(
             model=cells[0].model.name,
             label=cells[0].label,
@@ -116,7 +125,9 @@ def test_the_same_rows_here_and_in_another_process(tiny):
             predicted = rows(clean, Predicted)
             (_, second) = shards(plan, images, predicted)
             attacked = done(executor, second)
-            assert attacked[0] == Began(4), "the model is in memory, and was tried"
+            assert attacked[0] == Began(4, ("digits-alexnet",)), (
+                "the model is in memory, and was tried"
+            )
             found.append((predicted, rows(attacked, Attacked)))
     assert found[0] == found[1]
     predicted, outcomes = found[0]
@@ -142,7 +153,7 @@ def test_candidates_travel_with_the_rows_that_are_to_be_kept(tiny):
                 assert isinstance(event, Began | Beat)
 
 
-def test_a_model_that_cannot_be_loaded_is_an_event_and_the_worker_lives_on(tiny):
+def test_a_model_that_cannot_be_loaded_is_an_event_and_the_worker_lives_on(tiny, tmp_path):
     resolved, _, images = tiny
 
     class FailsOnce:
@@ -159,7 +170,7 @@ def test_a_model_that_cannot_be_loaded_is_an_event_and_the_worker_lives_on(tiny)
     (first, _) = shards(resolved.plan, images, ())
     loader, spec = resolved.models[name]
     resolved.models[name] = (FailsOnce(loader), spec)
-    broken = program_of(resolved, installed(), batch_size=4, images=images)
+    broken, _ = provided(resolved, installed(), images, tmp_path, batch_size=4)
     with started(here(), broken) as executor:
         (only,) = done(executor, first)
         assert isinstance(only, Unusable)

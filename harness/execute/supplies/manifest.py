@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from harness.api import DatasetSpec, HarnessError, ImageKey, ModelLoader, ModelSpec
+from harness.api import DatasetSpec, ImageKey, ModelLoader, ModelSpec
 from harness.planning import Component
 from harness.resolve.checked_dataset import CheckedDataset
 from harness.resolve.places import HostPath
@@ -109,7 +109,7 @@ def weights_of(component: Component, loader: ModelLoader, spec: ModelSpec) -> We
         return None
     try:
         files = tuple(_files((spec.weights, *loader.files(spec))))
-    except (HarnessError, OSError):
+    except Exception:
         return None
     return Weights(files, component.identity["weights"])
 
