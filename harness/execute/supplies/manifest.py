@@ -4,37 +4,41 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from harness.api import DatasetSpec, ImageKey, ModelLoader, ModelSpec
+from harness.api import Dataset, DatasetSpec, ImageKey, ModelLoader, ModelSpec
 from harness.planning import Component
 from harness.resolve.checked_dataset import CheckedDataset
 from harness.resolve.places import HostPath
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reader:
     """How a host makes the run's dataset; unpickling it imports no plugin.
 
     Attributes:
-        packed: the reader's class, pickled.
+        kind: the reader's class; pickled once more where this has travelled.
         plugin: who offers it, for messages.
         classes: the dataset's.
     """
 
-    packed: bytes
+    kind: Callable[[DatasetSpec], Dataset] | bytes
     spec: DatasetSpec
     plugin: str
     classes: int
+
+    def __reduce__(self) -> tuple[type[Reader], tuple[bytes, DatasetSpec, str, int]]:
+        packed = self.kind if isinstance(self.kind, bytes) else pickle.dumps(self.kind)
+        return type(self), (packed, self.spec, self.plugin, self.classes)
 
     @classmethod
     def of(cls, dataset: CheckedDataset) -> Self:
         spec = dataset.spec
         spec = replace(spec, root=spec.root and spec.root.absolute())
-        return cls(pickle.dumps(dataset.reader), spec, dataset.plugin, dataset.classes)
+        return cls(dataset.reader, spec, dataset.plugin, dataset.classes)
 
     def dataset(self, root: Path | None) -> CheckedDataset:
         """The dataset at ``root``; what its reader warns of was said where the run was prepared.
@@ -45,7 +49,8 @@ class Reader:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             spec = replace(self.spec, root=root)
-            return CheckedDataset(pickle.loads(self.packed), spec, self.plugin)
+            kind = pickle.loads(self.kind) if isinstance(self.kind, bytes) else self.kind
+            return CheckedDataset(kind, spec, self.plugin)
 
 
 @dataclass(frozen=True, slots=True)
