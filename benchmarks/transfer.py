@@ -40,7 +40,7 @@ from harness.execute.journal import Image, Journal
 from harness.execute.model_cache import load_model
 from harness.execute.pending import pending, plan_images
 from harness.execute.progress import ModelRow
-from harness.execute.provision import program_of
+from harness.execute.provision import provided
 from harness.execute.queues import queues_of
 from harness.execute.scheduler import Scheduler
 from harness.execute.session import Session, Settings
@@ -141,8 +141,8 @@ def beside_a_bare_loop(suite: str, name: str, limit: int, sets: int, repeats: in
         fresh = [stack.enter_context(copied(first, number)) for number in range(1, repeats + 2)]
 
         executor = stack.enter_context(Inline(Placement(devices=Devices("cpu")), Silent()))
-        program = program_of(resolved, installed(), batch_size=None, images=images)
-        crew = Crew(executor, executor.start(program, Silent().ask).workers, print)
+        given = provided(resolved, installed(), images, Path(folder), batch_size=None)
+        crew = Crew(executor, executor.start(*given).workers, print)
 
         def work() -> Iterator[None]:  # the first time, which does not count, it loads the model
             show(resolved, crew, fresh.pop(), images, run)
