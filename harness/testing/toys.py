@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.api import ConfigError, Watch, Work
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds to wait for what is sure to come, on however busy a machine."""
 
 

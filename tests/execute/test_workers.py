@@ -75,7 +75,7 @@ def children(pid: int, deep: bool = True) -> list[int]:
     return found + [each for child in found if deep for each in children(child)]
 
 
-def until(condition, seconds: float = 60) -> None:
+def until(condition, seconds: float = 180) -> None:
     for _ in range(int(seconds * 20)):
         if condition():
             return
