@@ -147,3 +147,38 @@ def test_a_device_that_does_not_exist(priced):
     assert done.code == 2
     assert done.err.splitlines()[-1].startswith("error: ")
     assert "tpu" in done.err
+
+
+def test_the_time_on_several_devices_is_predicted(priced):
+    only = ("--models", "digits-mobilenet_v1_025")
+    done = priced(*only, "--devices", "3")
+    assert done.code == 0, done.err
+    assert "on 3 such devices about " in done.out
+    whole = json.loads(priced(*only, "--devices", "3", "--format", "json").out)
+    found, alone = whole["makespan"], whole["total"]["seconds"]
+    assert found["devices"] == 3
+    assert found["bound_seconds"] >= alone / 3
+    assert found["seconds"] > found["bound_seconds"], "the model is loaded"
+    assert found["efficiency"] == pytest.approx(alone / 3 / found["seconds"])
+    assert 1 <= found["loads"] <= 3
+
+
+def test_processes_share_the_cores(priced):
+    options = ("--models", "digits-mobilenet_v1_025", "--format", "json", "--devices")
+    shared = json.loads(priced(*options, "cpu:4").out)
+    alone = json.loads(priced(*options, "cpu").out)
+    assert shared["makespan"]["seconds"] > alone["total"]["seconds"]
+    assert alone["makespan"] is None, "nothing was said of several"
+
+
+def test_without_all_times_nothing_is_predicted(priced):
+    done = priced("--devices", "2", "--format", "json")
+    assert json.loads(done.out)["makespan"] is None
+    assert "such devices" not in done.err
+
+
+@pytest.mark.parametrize("devices", ["0", "-1", "2.5", "gpu"])
+def test_no_choice_of_devices(priced, devices):
+    done = priced("--devices", devices)
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "--devices" in done.err
