@@ -279,7 +279,7 @@ class Scheduler:
 
     def _look(self) -> None:
         """Bring what is left of each model up to date."""
-        for model in self._changed:
+        for model in sorted(self._changed):  # sums of floats depend on the order
             for models in self._stages.values():
                 models.pop(model, None)
             for queue in self._queues[model]:
