@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from harness.engine import threads
 from harness.engine.device import KINDS, PRECISION_HOLDERS
 from harness.engine.shared import PYTHON_ASPECTS, Aspect
 
@@ -83,7 +84,7 @@ ASPECTS = (
     Aspect("the flags of cuDNN or oneDNN", _cudnn, _put_cudnn),
     Aspect("torch's TF32 settings", _tf32, _put_tf32, shown=False),
     Aspect("torch's fp32 precision", _precisions, _put_precisions, shown=False),
-    Aspect("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
+    Aspect("torch's number of threads", threads.number, threads.put),
     Aspect(
         "torch's global random numbers",
         torch.get_rng_state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 
 from harness.api import Classifier, HarnessError, ModelError, Preprocessing
 from harness.api.trial import ModelTrial
-from harness.engine.device import is_out_of_memory
+from harness.engine import threads
+from harness.engine.device import is_out_of_memory, runs_ahead
 from harness.engine.folding import folded
 from harness.signals import stop_if_asked
 
@@ -88,6 +90,7 @@ class PixelClassifier:
         self.classes = classifier.classes
         self.background = classifier.preprocessing.background
         self.shape = (3, *classifier.preprocessing.size)
+        self._values = math.prod(self.shape)
         self.differentiable: nn.Module | None = None
         self.memory_format = torch.contiguous_format
         self.trial: ModelTrial | None = None
@@ -146,6 +149,8 @@ class PixelClassifier:
         )
 
     def _pass(self, module: nn.Module, images: Tensor) -> Tensor:
+        if not runs_ahead(self.device):
+            threads.look(self._values)
         try:
             logits: Tensor = module(images)
         except HarnessError:

@@ -18,6 +18,7 @@ from harness.engine.batches import attack_images
 from harness.engine.clean import predict_clean
 from harness.engine.device import default_batch_size
 from harness.engine.jobs import Job
+from harness.engine.threads import adapting
 from harness.engine.trial import tried
 from harness.identity import image_seed, tagged_hash
 from harness.library.models import Model, opened_model
@@ -83,7 +84,8 @@ def attack(
             where=WHERE,
             hint="resize or crop the images first",
         )
-    found = _run(asked, opened, pixels, truth)
+    with adapting():
+        found = _run(asked, opened, pixels, truth)
     return replace(found, notes=(*notes, *found.notes))
 
 
