@@ -13,6 +13,7 @@ import torch
 from harness.api import AttackParameters, Measurement, Watch, Work
 from harness.engine import exact
 from harness.engine.device import default_batch_size, describe
+from harness.engine.threads import adapting
 from harness.engine.workers import Workers
 from harness.execute.events import Began, Event, Failed, Noted, Tried, Unusable
 from harness.execute.failure import failure
@@ -99,7 +100,7 @@ class Worker(Work):
             yield Unusable(failure(error))
             return
         yield Began(present.size, self._models.resident)
-        with named(shard.speaker):
+        with named(shard.speaker), adapting():
             try:
                 for event in self._do(shard, present):
                     yield from present.news()
