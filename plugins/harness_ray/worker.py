@@ -105,7 +105,7 @@ class Worker:
         try:
             program: Program = pickle.loads(packed)
             self._work = program.open(device, _Watch(self, _answers(supply)), threads=threads)
-            return Opened(self._work.device)
+            return Opened(_numbered(self._work.device))
         except HarnessError as error:
             return Declined(str(error))
         except Exception as error:
@@ -179,6 +179,12 @@ def _answers(supply: Supply) -> Source:
             raise HarnessError(f"the driver's host does not answer: {_one_line(error)}") from error
 
     return ask
+
+
+def _numbered(device: str) -> str:
+    """A GPU by the number that it has on its host: the only one that a worker sees is 0."""
+    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    return device.replace("cuda:0", f"cuda:{gpus[0]}", 1) if gpus else device
 
 
 def last_words(path: Path) -> tuple[Call | None, str]:

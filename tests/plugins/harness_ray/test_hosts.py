@@ -124,6 +124,8 @@ def test_workers_share_gpus(town, make):
                 assert (device, threads) == ("cuda:0", 1)
                 seen += work.done(worker, "variable", "CUDA_VISIBLE_DEVICES")
             assert sorted(seen) == ["0", "0", "1", "1"]
+            joined = sorted(each.device for each in work.reports if isinstance(each, Joined))
+            assert joined == ["cuda:0 toy", "cuda:0 toy", "cuda:1 toy", "cuda:1 toy"]
         with make(placed("auto", most=2)) as executor:
             work = Driven(executor, ToyProgram())
             workers = work.joined(2)
