@@ -19,8 +19,9 @@ import ray
 from harness.api import Call, HarnessError, Program, Source, Work
 from harness_ray import journal
 
-AHEAD = 4
-"""Events that may be underway."""
+AHEAD = 1
+"""Events that may be underway: what was yielded has arrived before the worker goes on, and so
+before it dies of what comes next."""
 AT_A_TIME = 4
 """Requests that the driver's host answers at a time."""
 
