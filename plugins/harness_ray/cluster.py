@@ -156,12 +156,7 @@ def start(*, cpus: int, gpus: bool, visible: str | None) -> Cluster:
         )
     )
     token = _secrets(secrets.token_hex(32))
-    environment = {
-        **os.environ,
-        **token,
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_raylet_start_wait_time_s": f"{STARTS:.0f}",
-    }
+    environment = {**os.environ, **token, "RAY_USAGE_STATS_ENABLED": "0"}
     if visible is not None:
         environment["CUDA_VISIBLE_DEVICES"] = visible
     process = subprocess.Popen(

@@ -91,14 +91,13 @@ def town() -> Iterator[Town]:
     with tempfile.TemporaryDirectory(
         prefix="town-", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:
-        os.environ["RAY_raylet_start_wait_time_s"] = "120"
         os.environ["RAY_TMPDIR"] = folder  # else it leaves the address in /tmp/ray
         town = Town(Path(folder), cluster.QUICK)
         joined = cluster.join(town.address)
         yield town
         joined.close()
         town.close()
-        del os.environ["RAY_TMPDIR"], os.environ["RAY_raylet_start_wait_time_s"]
+        del os.environ["RAY_TMPDIR"]
 
 
 @pytest.fixture
