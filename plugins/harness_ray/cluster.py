@@ -281,7 +281,7 @@ def _connect(address: str) -> None:
     from ray.exceptions import AuthenticationError, RayError
 
     try:
-        with _signals():
+        with _signals(), _mute():
             ray.init(address, configure_logging=False, log_to_driver=False)
             ray._private.worker._worker_logs_enabled = False  # else the cluster's troubles too
     except AuthenticationError as error:
@@ -312,6 +312,19 @@ def _signals() -> Iterator[None]:
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _mute() -> Iterator[None]:
+    """Ray's part in C++ writes to stderr where it logs, and how, before it can be told not to."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def _secrets(token: str) -> dict[str, str]:
