@@ -89,4 +89,4 @@ def test_after_an_interrupt(number, tmp_path, gone):
     assert all(gone(str(pid)) for pid in processes)
     assert folders() == before
     everything = "".join(said) + rest
-    assert not [word for word in ("Traceback", "ray", "logging.cc") if word in everything]
+    assert not [word for word in ("Traceback", "raylet", "logging.cc") if word in everything]
