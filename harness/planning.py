@@ -14,6 +14,7 @@ from typing import Any, Literal
 from harness.api import Goal, Norm
 from harness.definition import Definition, TransferDefinition
 from harness.identity import KEY_VERSION, canonical_json, tagged_hash
+from harness.part import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,7 @@ class Plan:
         cells: model by model, the clean cell first.
         unavailable: attacks, measurements and metrics that the suite names and no plugin offers.
         transfer: None: candidates are shown to no other model.
+        part: which part of ``whole`` it is; None: it is all that was asked for.
     """
 
     suite: str
@@ -223,6 +225,8 @@ class Plan:
     cells: tuple[Cell, ...]
     unavailable: tuple[str, ...] = ()
     transfer: PlannedTransfer | None = None
+    part: Part | None = None
+    whole: Plan | None = None
 
     @property
     def models(self) -> tuple[Component, ...]:

@@ -16,7 +16,7 @@ from harness.analysis.attacks import SuiteAttack, offered, one_attack
 from harness.definition import Definition
 from harness.errors import ConfigError
 from harness.plugins import unknown
-from harness.store.read import cells, rows, transfers
+from harness.store.read import cells, parts, rows, transfers
 from harness.store.read.cells import StoredCell
 from harness.store.read.rows import OutcomeRow
 
@@ -32,6 +32,7 @@ class Results:
     Attributes:
         images: those that a cell takes in some runs.
         correct, outcomes: the rows of a clean cell and of an attack's cell, by image.
+        lacking: the parts of a suite's runs that are not here.
     """
 
     def __init__(self, db: Connection) -> None:
@@ -39,6 +40,7 @@ class Results:
         self.images = cache(partial(rows.images_of, db))
         self.correct = cache(partial(rows.correct, db))
         self.outcomes = cache(partial(rows.outcomes, db))
+        self.lacking = cache(partial(parts.lacking, db))
         self._about = cache(partial(cells.model_about, db))
         self._suite = cache(partial(SuiteResults, self))
 
@@ -343,7 +345,7 @@ class SuiteResults:
             and cell.model_id != shown[cell.model].model_id
         }
         others = len({_group(cell) for cell in mine}) - 1
-        said = [*notes]
+        said = [*notes, *map(str, self.results.lacking(self.name))]
         if self._older:
             said.append(f"from older runs, not in the suite's latest: {', '.join(self._older)}")
         if replaced:

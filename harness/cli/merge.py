@@ -1,8 +1,9 @@
-"""``harness merge``: merge another database into this one."""
+"""``harness merge``: merge other databases into this one."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,19 +32,32 @@ FIELDS: tuple[Field[Count], ...] = (
 
 
 @verb("merge")
-@click.argument("other", metavar="OTHER.db", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument(
+    "others",
+    metavar="OTHER.db...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+)
 @database()
 @output_format()
-def merge(other: Path, db: Path, format: Format) -> int:
+def merge(others: Sequence[Path], db: Path, format: Format) -> int:
     """Copies everything that is missing here, saved adversarial examples included.
 
-    Results of equal cells are combined. Where the two databases disagree about an image, the
-    result in this database stays, and stderr names cell and image. OTHER.db is only read.
+    Results of equal cells are combined, and the parts of a run (`harness run --shard`) become the
+    run. Where two databases disagree about an image, the result in this database stays, and stderr
+    names cell and image. OTHER.db is only read; of several, each is merged completely or not at
+    all.
     """
     from harness.store.merge.merge import merge as merge_databases
+    from harness.store.merge.merge import total
 
-    merged = merge_databases(db, other, command=["harness", *sys.argv[1:]])
-    show(present(FIELDS, merged.counts), format)
-    for conflict in merged.conflicts:
-        echo(f"conflict: {conflict}", err=True)
-    return ExitCode.CELLS_FAILED if merged.conflicts else ExitCode.OK
+    merged = []
+    for other in others:
+        merged.append(merge_databases(db, other, command=["harness", *sys.argv[1:]]))
+        of = f" of {other}" if len(others) > 1 else ""
+        for conflict in merged[-1].conflicts:
+            echo(f"conflict{of}: {conflict}", err=True)
+    show(present(FIELDS, total(merged)), format)
+    conflicts = any(each.conflicts for each in merged)
+    return ExitCode.CELLS_FAILED if conflicts else ExitCode.OK

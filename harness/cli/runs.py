@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FIELDS: tuple[Field[Mapping[str, Any]], ...] = (
     Field("run", "run", numeric=True),
     Field("suite", "suite"),
+    Field("part", "part"),
     Field("status", "status"),
     Field("exit_code", "exit code", numeric=True),
     Field("cells", "cells", numeric=True),
@@ -60,6 +61,7 @@ def show_run(db: Path, number: int, format: Format) -> None:
         run = views.run_detail(connection, number)
     facts: list[Fact] = [
         ("suite", run["suite"]),
+        ("part", run["part"]),
         ("command", shlex.join(run["command"])),
         ("status", run["status"]),
         ("exit code", None if run["exit_code"] is None else str(run["exit_code"])),

@@ -73,6 +73,12 @@ def selection(command: Any) -> Any:
                 help="Bitwise reproducible results: one thread, and N images (32) in every pass. N"
                 " is part of the results' identity.",
             ),
+            option(
+                "--shard",
+                metavar="I/N",
+                help="Compute part I of N: every N-th image, for all cells. `harness merge` unites"
+                " the parts.",
+            ),
             database(),
         )
     )
@@ -87,6 +93,7 @@ def request(
     attacks: str | None = None,
     goals: str | None = None,
     images: str | None = None,
+    shard: str | None = None,
     db: Path | None = None,
     **others: Any,
 ) -> Request:
@@ -95,8 +102,9 @@ def request(
     ``db`` tells models given as files from stored ones of the same name.
 
     Raises:
-        ConfigError: a goal, a NAME=PATH, a GLOB=SOURCE or --exact's number is malformed.
+        ConfigError: a goal, a NAME=PATH, a GLOB=SOURCE, --exact's number or --shard is malformed.
     """
+    from harness.part import Part
     from harness.resolve.places import split_places
     from harness.resolve.request import Request, named_goals, with_stored_names
 
@@ -110,6 +118,7 @@ def request(
         images=listed(images),
         data=here,
         data_on=elsewhere,
+        shard=None if shard is None else Part.parse(shard),
         **others,
     )
     return asked if db is None else with_stored_names(asked, db)

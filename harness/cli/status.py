@@ -66,22 +66,25 @@ WORKERS: tuple[Field[WorkerRow], ...] = (
 def status(db: Path, number: int | None, cells: bool, who: bool, format: Format) -> None:
     """One row per model, then the cells that are incomplete or had errors, then the workers.
 
-    JSON and CSV always hold all cells. Workers are those of a run that goes on; of others those
-    that were lost.
+    A part of a run (`harness run --shard`) is shown with all parts that are stored. JSON and CSV
+    always hold all cells. Workers are those of a run that goes on; of others those that were lost.
     """
     from harness.store import workers
     from harness.store.database import reading
+    from harness.store.read.parts import lacking
     from harness.store.read.runs import find_run, run_cells
 
     with reading(db) as connection:
         run = find_run(connection, number)
         rows = run_cells(connection, run["run"])
         crew = workers.read(connection, run["run"])
-    title = f"run {run['run']} · suite {run['suite']} · {run['status']}"
+        lacks = lacking(connection.conn, run["suite"], run["run"]) if run["part"] else []
+    part = f" · part {run['part']}" if run["part"] else ""
+    title = f"run {run['run']} · suite {run['suite']}{part} · {run['status']}"
     if who:
         show(present(WORKERS, crew, title=title), format)
         return
-    notes = [total(run, rows)]
+    notes = [total(run, rows), *map(str, lacks)]
     if cells or format in ("json", "csv"):
         show(present(CELLS, rows, title=title, notes=notes, document=rows), format)
         return
@@ -116,7 +119,8 @@ def total(run: Row, rows: Sequence[Row]) -> str:
     done, images = sum(row["done"] for row in rows), sum(row["images"] for row in rows)
     complete = sum(row["done"] == row["images"] for row in rows)
     bad = {each.value: sum(row["statuses"].get(each, 0) for row in rows) for each in FAILED}
-    line = f"run {run['run']} {run['status']}: {done} of {images} images, "
+    of_parts = " with all stored parts" if run["part"] else ""
+    line = f"run {run['run']} {run['status']}{of_parts}: {done} of {images} images, "
     line += f"{complete} of {len(rows)} cells complete"
     found = {name: count for name, count in bad.items() if count}
     return f"{line}; {counts(found)} (`harness run --retry-errors`)" if found else line

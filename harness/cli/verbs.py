@@ -38,7 +38,7 @@ VERBS = {
     "runs": Verb("harness.cli.runs", "List the runs in the database."),
     "verify": Verb("harness.cli.verify", "Re-check stored results."),
     "export": Verb("harness.cli.export", "Export results as Parquet, CSV or JSON Lines."),
-    "merge": Verb("harness.cli.merge", "Merge another database into this one."),
+    "merge": Verb("harness.cli.merge", "Merge other databases into this one."),
     "models": Verb("harness.cli.nouns", "Models in the registry."),
     "attacks": Verb("harness.cli.nouns", "Attacks that plugins provide."),
     "measurements": Verb("harness.cli.nouns", "Measurements that plugins provide."),

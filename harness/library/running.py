@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness import signals
 from harness.api import Devices, Placement
 from harness.library.tables import Table
+from harness.part import Part
 from harness.plugins import installed
 from harness.registry.load import load
 from harness.report.presentation import Field, present
@@ -125,6 +126,7 @@ def selection(
     limit: int | None = None,
     seed: int | None = None,
     data: Mapping[str, str | Path] | None = None,
+    shard: str | None = None,
 ) -> Request:
     """What of a suite to run; nothing given means all that the suite says.
 
@@ -135,9 +137,10 @@ def selection(
         limit: the maximum number of images per cell.
         seed: instead of the suite's.
         data: paths of datasets by name; by NAME@HOST for the hosts of workers, HOST being a glob.
+        shard: the part of the run to compute, such as ``2/8``; see `harness.part`.
 
     Raises:
-        ConfigError: there is no such goal, or a key of ``data`` is malformed.
+        ConfigError: there is no such goal or part, or a key of ``data`` is malformed.
     """
     here, elsewhere = split_places((name, Path(path)) for name, path in (data or {}).items())
     return Request(
@@ -149,4 +152,5 @@ def selection(
         seed=seed,
         data=here,
         data_on=elsewhere,
+        shard=None if shard is None else Part.parse(shard),
     )

@@ -36,6 +36,7 @@ from harness.plugins import Catalog, Kind, unknown
 from harness.registry import Registry, SuiteEntry
 from harness.resolve.checked_dataset import CheckedDataset
 from harness.resolve.components import loader_of, metric_instance, model_component
+from harness.resolve.division import cut
 from harness.resolve.inventory import Inventory, check_requirements
 from harness.resolve.places import HostPath
 from harness.resolve.request import Request
@@ -200,7 +201,7 @@ def _resolved(
         transfer=_transfer(suite),
     )
     return Resolved(
-        plan=plan,
+        plan=plan if request.shard is None else cut(plan, request.shard),
         dataset=dataset,
         attacks=tasks.parameters,
         measurements=tasks.instances,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.api import ConfigError, Goal
+from harness.part import Part
 from harness.plugins import unknown
 from harness.resolve.places import HostPath
 
@@ -25,6 +26,7 @@ class Request:
         eight_bit: whether every attack's candidates are also judged after rounding to 8 bits.
         known: hashes of the weights that names of models stand for already, in the database.
         exact: how many images every pass has; see `NumericPolicy.rows`.
+        shard: the part of the run to compute; None: all of it.
 
     Raises:
         ConfigError: no pass can have ``exact`` images.
@@ -43,6 +45,7 @@ class Request:
     eight_bit: bool = False
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
     exact: int | None = None
+    shard: Part | None = None
 
     def __post_init__(self) -> None:
         # Vector instructions: the rest of an array is computed in another way.

@@ -120,6 +120,7 @@ _JSON = {
     "components": ("identity", "about"),
     "environments": ("facts",),
     "runs": ("definition", "command"),
+    "plans": ("images",),
     "cells": ("policy",),
     "artifacts": ("shape",),
     "adaptations": ("cut",),

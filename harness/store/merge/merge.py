@@ -79,6 +79,21 @@ class Merged:
     conflicts: tuple[Conflict, ...]
 
 
+def total(merged: Sequence[Merged]) -> tuple[Count, ...]:
+    """The counts of several merges, table by table."""
+    each = zip(*(one.counts for one in merged), strict=True)
+    return tuple(
+        Count(
+            counts[0].table,
+            **{
+                name: sum(getattr(count, name) for count in counts)
+                for name in ("added", "equal", "replaced", "noise", "conflicts", "left")
+            },
+        )
+        for counts in each
+    )
+
+
 def merge(db: Path, other: Path, *, command: Sequence[str]) -> Merged:
     """Take everything of the database ``other`` that the one at ``db`` does not hold.
 

@@ -23,6 +23,7 @@ SCORE_NOISE = 1e-3
 KEYS = {
     "components": ("kind", "digest"),
     "environments": ("digest",),
+    "plans": ("digest",),
     "images": ("dataset_id", "name", "digest", "label"),
     "cells": ("key",),
     "adaptations": ("height", "width", "cut", "border"),
@@ -64,7 +65,8 @@ def make_map(connection: Connection, table: str) -> None:
 def map_keyed(connection: Connection, table: str) -> int:
     """Insert the missing rows of a table of `KEYS`, and map it; returns their number."""
     values = translated(connection, table)
-    added = insert_missing(connection, table)
+    added = _insert_with_ids(connection) if table == "images" else 0
+    added += insert_missing(connection, table)
     same = " AND ".join(f"h.{name} = {values[name]}" for name in KEYS[table])
     make_map(connection, table)
     connection.execute(
@@ -72,6 +74,19 @@ def map_keyed(connection: Connection, table: str) -> int:
         f" SELECT o.id, h.id FROM other.{table} AS o JOIN main.{table} AS h ON {same}"
     )
     return added
+
+
+def _insert_with_ids(connection: Connection) -> int:
+    """Insert the missing images whose ids are free, with these ids; returns their number.
+
+    Parts of a run have the ids of the whole run, and results are resampled in their order.
+    """
+    values = translated(connection, "images")
+    return connection.execute(
+        f"INSERT INTO main.images (id, {', '.join(values)})"
+        f" SELECT o.id, {', '.join(values.values())} FROM other.images AS o"
+        " WHERE o.id NOT IN (SELECT id FROM main.images) ON CONFLICT DO NOTHING"
+    ).rowcount
 
 
 def insert_missing(connection: Connection, table: str) -> int:

@@ -10,6 +10,7 @@ from harness.api import NORMS, ZERO_GRADIENT, Status
 from harness.api.trial import ModelTrial
 from harness.store.columns import JUDGED
 from harness.store.read.cells import Runs
+from harness.store.read.parts import placeholder, plan_images
 from harness.store.schema.latest import REPLACED
 
 
@@ -47,9 +48,11 @@ _STATUSES = {status.value: status for status in Status}
 def images_of(db: Connection, runs: Runs) -> frozenset[int]:
     """The images that a cell takes in ``runs``.
 
-    Where a file changed between runs (or could not be read before), its latest content counts.
+    Where a file changed between runs (or could not be read before), its latest content counts. An
+    image that only parts of a run have which are not here is a `placeholder`, with no result.
     """
     latest: dict[tuple[int, str], int] = {}
+    planned: set[tuple[int, str]] = set()
     for run, count in runs:
         for dataset, name, image in db.execute(
             "SELECT images.dataset_id, images.name, images.id FROM run_images"
@@ -58,7 +61,10 @@ def images_of(db: Connection, runs: Runs) -> frozenset[int]:
             (run, count),
         ):
             latest[dataset, name] = image
-    return frozenset(latest.values())
+        if whole := plan_images(db, run):
+            planned.update((whole[0], name) for name in whole[1][:count])
+    missing = (placeholder(*image) for image in planned - latest.keys())
+    return frozenset((*latest.values(), *missing))
 
 
 def correct(db: Connection, cell: int) -> dict[int, bool | None]:

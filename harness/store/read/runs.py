@@ -9,6 +9,7 @@ from harness.api.records import FAILED
 from harness.errors import ConfigError
 from harness.store.database import path_of
 from harness.store.lock import is_held
+from harness.store.read.parts import together
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -18,7 +19,8 @@ Row = dict[str, Any]
 _RUNS = """
 SELECT runs.id AS run, suite, runs.status AS status, exit_code, started, finished, seed,
   (SELECT count(*) FROM run_cells WHERE run_id = runs.id) AS cells,
-  (SELECT count(*) FROM run_images WHERE run_id = runs.id) AS images
+  (SELECT count(*) FROM run_images WHERE run_id = runs.id) AS images,
+  part || '/' || parts AS part
 FROM runs
 """
 
@@ -85,18 +87,24 @@ def run_detail(db: Database, number: int) -> Row:
 
 
 def run_cells(db: Database, run: int) -> list[Row]:
-    """How far each cell of a run is: images, stored ones, statuses, attempts, last error."""
+    """How far each cell of a run is: images, stored ones, statuses, attempts, last error.
+
+    A part of a run is shown with all parts that are stored, as the whole that they are of.
+    """
+    members = json.dumps(together(db.conn, run))
     cells = db.query(
         f"SELECT listed.*, run_cells.images AS images FROM run_cells JOIN ({CELLS}) AS listed"
         " ON listed.id = run_cells.cell_id WHERE run_id = ? ORDER BY listed.id",
         [run],
     )
     statuses: dict[int, dict[str, int]] = {}
-    for cell, status, count in db.execute(_run_statuses(), [run] * 3):
+    for cell, status, count in db.execute(_run_statuses(), [members] * 3):
         statuses.setdefault(cell, {})[status] = count
     attempts: dict[int, list[str | None]] = {}
     for cell, error in db.execute(
-        "SELECT cell_id, error FROM attempts WHERE run_id = ? ORDER BY id", [run]
+        "SELECT cell_id, error FROM attempts WHERE run_id IN"
+        " (SELECT value FROM json_each(?)) ORDER BY id",
+        [members],
     ):
         attempts.setdefault(cell, []).append(error)
     rows = []
@@ -117,20 +125,20 @@ def run_cells(db: Database, run: int) -> list[Row]:
 
 
 def _run_statuses() -> str:
-    """Counts by cell and status over the images of a run, whatever its cells do."""
+    """Counts by cell and status over the images of some runs, whatever their cells do."""
     place = (
         " FROM run_cells JOIN run_images ON run_images.run_id = run_cells.run_id"
         " AND run_images.position < run_cells.images"
         " JOIN images ON images.id = run_images.image_id"
         " JOIN {0} ON {0}.cell_id = run_cells.cell_id AND {0}.image_id = images.id"
-        " WHERE run_cells.run_id = ? GROUP BY 1, 2"
+        " WHERE run_cells.run_id IN (SELECT value FROM json_each(?)) GROUP BY 1, 2"
     )
     return (
-        "SELECT run_cells.cell_id, outcomes.status, count(*)"
+        "SELECT run_cells.cell_id, outcomes.status, count(DISTINCT images.id)"
         + place.format("outcomes")
-        + " UNION ALL SELECT run_cells.cell_id, measured.status, count(*)"
+        + " UNION ALL SELECT run_cells.cell_id, measured.status, count(DISTINCT images.id)"
         + place.format("measured")
-        + f" UNION ALL SELECT run_cells.cell_id, {CLEAN_STATUS}, count(*)"
+        + f" UNION ALL SELECT run_cells.cell_id, {CLEAN_STATUS}, count(DISTINCT images.id)"
         + place.format("clean")
     )
 

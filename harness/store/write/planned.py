@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.api import ImageKey
 from harness.definition import Definition, tasks
 from harness.identity import canonical_json, tagged_hash
+from harness.part import Part
 
 if TYPE_CHECKING:
     from harness.planning import Cell, Component, Plan
@@ -30,25 +31,44 @@ def insert_run(
         [tagged_hash("environment", dict(environment)), canonical_json(dict(environment))],
     ).fetchone()
     (run,) = connection.execute(
-        "INSERT INTO runs (suite, definition, command, seed, environment_id, started, status)"
-        " VALUES (?, ?, ?, ?, ?, ?, 'running') RETURNING id",
+        "INSERT INTO runs (suite, definition, command, seed, environment_id, started, status,"
+        " plan_id, part, parts) VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?, ?) RETURNING id",
         [
             *(plan.suite, canonical_json(dict(plan.definition)), canonical_json(list(command))),
-            *(plan.seed, facts, now),
+            *(plan.seed, facts, now, plan.whole and _insert_whole(connection, plan.whole)),
+            *((plan.part.index, plan.part.of) if plan.part else (None, None)),
         ],
     ).fetchone()
     _bring_labels_up_to_date(connection, plan.definition)
     components: dict[tuple[str, int], int] = {}
-    for cell in plan.cells:
+    for cell, whole in zip(plan.cells, (plan.whole or plan).cells, strict=True):
         connection.execute(
             "INSERT INTO run_cells (run_id, cell_id, images) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET images = max(images, excluded.images)",
-            [run, _insert_cell(connection, cell, components), len(cell.images)],
+            [run, _insert_cell(connection, cell, components), len(whole.images)],
         )
     if plan.cells:
         dataset = _insert_component(connection, "dataset", plan.cells[0].dataset, components)
-        _insert_images(connection, int(run), dataset, images)
+        if plan.part:
+            _number_images(connection, dataset, plan.part, images)
+        _insert_images(connection, int(run), dataset, plan.part or Part(1, 1), images)
     return int(run)
+
+
+def _insert_whole(connection: Connection, plan: Plan) -> int:
+    """The id of a plan that is computed in parts: equal cells, counts and images are one plan."""
+    images = max((cell.images for cell in plan.cells), key=len, default=())
+    content = {
+        "suite": plan.suite,
+        "cells": [[cell.key, len(cell.images)] for cell in plan.cells],
+        "images": [[image.id, image.label] for image in images],
+    }
+    (number,) = connection.execute(
+        "INSERT INTO plans (digest, images) VALUES (?, ?)"
+        " ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id",
+        [tagged_hash("plan", content), canonical_json([image.id for image in images])],
+    ).fetchone()
+    return int(number)
 
 
 def _bring_labels_up_to_date(connection: Connection, definition: Definition) -> None:
@@ -107,8 +127,22 @@ def _insert_cell(connection: Connection, cell: Cell, known: dict[tuple[str, int]
     return int(number)
 
 
+def _number_images(
+    connection: Connection, dataset: int, part: Part, images: Sequence[ImageKey]
+) -> None:
+    """Insert a part's images with the ids that a run of the whole gives them, where those are free.
+
+    Bootstraps draw images in the order of their ids: the parts together are to give its intervals.
+    """
+    connection.executemany(
+        "INSERT INTO images (id, dataset_id, name, digest, label) SELECT ?1, ?2, ?3, ?4, ?5"
+        " WHERE NOT EXISTS (SELECT 1 FROM images WHERE id = ?1) ON CONFLICT DO NOTHING",
+        [(position + 1, dataset, *image) for position, image in part.placed(images)],
+    )
+
+
 def _insert_images(
-    connection: Connection, run: int, dataset: int, images: Sequence[ImageKey]
+    connection: Connection, run: int, dataset: int, part: Part, images: Sequence[ImageKey]
 ) -> None:
     connection.executemany(
         "INSERT INTO images (dataset_id, name, digest, label) VALUES (?, ?, ?, ?)"
@@ -118,5 +152,5 @@ def _insert_images(
     connection.executemany(
         "INSERT INTO run_images (run_id, position, image_id) SELECT ?, ?, id FROM images"
         " WHERE dataset_id = ? AND name = ? AND digest = ? AND label = ?",
-        [(run, position, dataset, *image) for position, image in enumerate(images)],
+        [(run, position, dataset, *image) for position, image in part.placed(images)],
     )
