@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.analysis.common import Common
 from harness.analysis.results import Results, SuiteResults, Trial
-from harness.api import Metric
+from harness.analysis.statistics import mean
+from harness.api import CellRows, Metric
 from harness.contained import cause, contained, scored
 from harness.errors import PluginError
 from harness.plugins import Catalog, Kind
+from harness.store.read import parts
 from harness.store.read.cells import StoredCell
 from harness.store.read.metrics import cell_rows, stored_scores
+from harness.store.read.rows import values
 
 Values = Mapping[str, float | None]
 
@@ -47,7 +51,7 @@ def metrics_of(
     if not names:
         return Metrics({}, ())
     metrics, reasons = _usable(names, catalog)
-    values: dict[str, dict[str, float | None]] = {}
+    found: dict[str, dict[str, float | None]] = {}
     without: dict[str, list[str]] = {}
     for model, cell in trial.cells.items():
         clean = trial.clean.get(model)
@@ -56,21 +60,73 @@ def metrics_of(
             images &= common.images
         among = results.images(clean.runs) if clean else frozenset()
         own = cell_rows(results.db, cell, images, clean, among)
-        values[model] = {}
+        found[model] = {}
         for name in names:
             if name in metrics:
                 try:
-                    values[model][name] = scored(metrics[name], own).value
+                    found[model][name] = scored(metrics[name], own).value
                     continue
                 except Exception as error:
                     reasons[name] = cause("it", error)
             score = stored[model].get(name)
             if score is not None and _same(results, cell, clean, score.run, images):
-                values[model][name] = score.value
+                found[model][name] = score.value
             else:
-                values[model][name] = None
+                found[model][name] = None
                 without.setdefault(name, []).append(model)
-    return Metrics(values, tuple(_notes(reasons, without)))
+    return Metrics(found, tuple(_notes(reasons, without)))
+
+
+def united(
+    results: Results, cell: int, stored: Sequence[Mapping[str, Any]], catalog: Catalog
+) -> list[Mapping[str, Any]]:
+    """A cell's metrics, ``stored`` over one part of a run, over all parts of it that are here.
+
+    Rows as of `harness.store.read.details.cell_detail`; where no plugin computes a metric any more,
+    the part's own one stays. Those of a run that is not a part stay too.
+    """
+    run = stored[0]["run"] if stored else 0
+    members = parts.together(results.db, run)
+    if len(members) < 2:
+        return list(stored)
+    cells = results.suite(parts.suite_of(results.db, run)).cells
+    (mine,) = (each for each in cells if each.id == cell)
+    place = (mine.model_id, mine.dataset_id, mine.policy)
+    clean = next(
+        (
+            each
+            for each in cells
+            if each.task is None and (each.model_id, each.dataset_id, each.policy) == place
+        ),
+        None,
+    )
+
+    def images(each: StoredCell) -> frozenset[int]:
+        return results.images(tuple(pair for pair in each.runs if pair[0] in members))
+
+    if mine.task is not None and mine.task.kind == "measurement":
+        return [_mean(results, mine, row, images(mine)) for row in stored]
+    rows = cell_rows(results.db, mine, images(mine), clean, images(clean) if clean else ())
+    metrics, _ = _usable([row["metric"] for row in stored], catalog)
+    return [_anew(row, metrics.get(row["metric"]), rows) for row in stored]
+
+
+def _mean(
+    results: Results, cell: StoredCell, row: Mapping[str, Any], images: Collection[int]
+) -> Mapping[str, Any]:
+    measured = values(results.db, cell.id, row["metric"])
+    among = [value for image, value in measured.items() if image in images]
+    return {**row, "value": mean(among), "images": len(among)}
+
+
+def _anew(row: Mapping[str, Any], metric: Metric | None, rows: CellRows) -> Mapping[str, Any]:
+    if metric is None:
+        return row
+    try:
+        found = scored(metric, rows)
+    except Exception:  # a plugin's
+        return row
+    return {**row, "value": found.value, "images": found.images}
 
 
 def _usable(names: Iterable[str], catalog: Catalog) -> tuple[dict[str, Metric], dict[str, str]]:

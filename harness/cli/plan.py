@@ -149,8 +149,9 @@ def _predicted(
 def _presented(found: Estimate, predicted: Makespan | None) -> Presentation:
     """One table of attacks and goals, one of models, and the totals."""
     pairs = f"{found.pairs} pairs, " if found.pairs else ""
+    part = f", part {found.part}" if found.part else ""
     counts = (
-        f"suite {found.suite}: {len(found.models)} models, {found.cells} cells, "
+        f"suite {found.suite}{part}: {len(found.models)} models, {found.cells} cells, "
         f"{pairs}{found.images} images, {found.cost.images} pending"
     )
     return present(

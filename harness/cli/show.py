@@ -66,6 +66,9 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
 
     For images of loss and decision surfaces, see `harness show surface --help`.
     """
+    from harness.analysis.metrics import united
+    from harness.analysis.results import Results
+    from harness.plugins import installed
     from harness.store.database import snapshot
     from harness.store.read import details, rows
 
@@ -80,6 +83,9 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
         curves: list[SecurityCurve] = []
         if image is None:
             whole = details.cell_detail(connection, found)
+            if scores := whole["scores"]:
+                results = Results(connection.conn)
+                whole["scores"] = united(results, found["id"], scores, installed())
             if whole["kind"] == "attack":
                 outcomes = rows.outcomes(connection.conn, found["id"], replaced=False)
                 attack = attacked_of(outcomes, {}, whole["norm"])

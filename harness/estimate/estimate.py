@@ -10,6 +10,7 @@ from harness.api import Passes
 from harness.estimate.calibrate import Calibration
 from harness.estimate.cost import CLEAN, Cost, cell_cost, forwards_cost, total
 from harness.estimate.passes import PassCosts
+from harness.part import Part
 from harness.planning import Cell, Component, Pair, PlannedImage
 from harness.resolve.prepare import Resolved
 
@@ -42,6 +43,7 @@ class Estimate:
         models: one per model.
         cost: of everything; ``row`` has it in the form of the others.
         cells, pairs: how many.
+        part: of the run; None: all of it.
     """
 
     suite: str
@@ -53,6 +55,7 @@ class Estimate:
     pairs: int
     calibration: Calibration
     unavailable: tuple[str, ...]
+    part: Part | None = None
 
     @property
     def images(self) -> int:
@@ -63,6 +66,7 @@ class Estimate:
         """All of it, JSON-like."""
         return {
             "suite": self.suite,
+            "shard": self.part and str(self.part),
             "device": self.calibration.device,
             "attacks": list(self.attacks),
             "models": list(self.models),
@@ -96,6 +100,7 @@ def estimate(
         pairs=len(resolved.plan.pairs),
         calibration=calibration,
         unavailable=resolved.plan.unavailable,
+        part=resolved.plan.part,
     )
 
 

@@ -161,6 +161,7 @@ def _merged(connection: sqlite3.Connection, files: Files) -> Merged:
         count(table, merge_rows.map_whole(connection, table))
     for table in RELATIONS:
         count(table, insert_missing(connection, table))
+    merge_rows.keep_worse_trials(connection)
     for results in RESULTS:
         found = compare(connection, results)
         if results.table == "outcomes":

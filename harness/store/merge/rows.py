@@ -99,6 +99,21 @@ def insert_missing(connection: Connection, table: str) -> int:
     ).rowcount
 
 
+def keep_worse_trials(connection: Connection) -> None:
+    """Of two trials of a model keep the one that speaks more against it, whichever came first."""
+    names = columns(connection, "trials")
+    values = ", ".join(
+        f"{value} AS {name}" for name, value in translated(connection, "trials").items()
+    )
+    order = ("difference", "images", "outputs")
+    mine, theirs = (", ".join(f"{side}.{name}" for name in order) for side in ("h", "o"))
+    new = ", ".join(f"{name} = o.{name}" for name in names if name != "cell_id")
+    connection.execute(
+        f"UPDATE main.trials AS h SET {new} FROM (SELECT {values} FROM other.trials AS o) AS o"
+        f" WHERE o.cell_id = h.cell_id AND ({theirs}) > ({mine})"
+    )
+
+
 def map_whole(connection: Connection, table: str) -> int:
     """The same for rows that have no key: those equal in every column are the same.
 

@@ -25,6 +25,12 @@ def together(db: Connection, run: int) -> list[int]:
     return [number for (number,) in rows]
 
 
+def suite_of(db: Connection, run: int) -> str:
+    """The suite of a run."""
+    (suite,) = db.execute("SELECT suite FROM runs WHERE id = ?", (run,)).fetchone()
+    return str(suite)
+
+
 def plan_images(db: Connection, run: int) -> tuple[int, list[str]] | None:
     """Dataset and image ids, in plan order, of the plan that ``run`` is a part of; else None."""
     row = db.execute(
