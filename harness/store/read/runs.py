@@ -91,14 +91,15 @@ def run_cells(db: Database, run: int) -> list[Row]:
 
     A part of a run is shown with all parts that are stored, as the whole that they are of.
     """
-    members = json.dumps(together(db.conn, run))
+    parts = together(db.conn, run)
+    members = json.dumps(parts)
     cells = db.query(
         f"SELECT listed.*, run_cells.images AS images FROM run_cells JOIN ({CELLS}) AS listed"
         " ON listed.id = run_cells.cell_id WHERE run_id = ? ORDER BY listed.id",
         [run],
     )
     statuses: dict[int, dict[str, int]] = {}
-    for cell, status, count in db.execute(_run_statuses(), [members] * 3):
+    for cell, status, count in db.execute(_run_statuses(len(parts)), [members] * 3):
         statuses.setdefault(cell, {})[status] = count
     attempts: dict[int, list[str | None]] = {}
     for cell, error in db.execute(
@@ -124,8 +125,9 @@ def run_cells(db: Database, run: int) -> list[Row]:
     return rows
 
 
-def _run_statuses() -> str:
+def _run_statuses(runs: int) -> str:
     """Counts by cell and status over the images of some runs, whatever their cells do."""
+    count = "count(*)" if runs == 1 else "count(DISTINCT images.id)"  # which takes a sort
     place = (
         " FROM run_cells JOIN run_images ON run_images.run_id = run_cells.run_id"
         " AND run_images.position < run_cells.images"
@@ -134,11 +136,11 @@ def _run_statuses() -> str:
         " WHERE run_cells.run_id IN (SELECT value FROM json_each(?)) GROUP BY 1, 2"
     )
     return (
-        "SELECT run_cells.cell_id, outcomes.status, count(DISTINCT images.id)"
+        f"SELECT run_cells.cell_id, outcomes.status, {count}"
         + place.format("outcomes")
-        + " UNION ALL SELECT run_cells.cell_id, measured.status, count(DISTINCT images.id)"
+        + f" UNION ALL SELECT run_cells.cell_id, measured.status, {count}"
         + place.format("measured")
-        + f" UNION ALL SELECT run_cells.cell_id, {CLEAN_STATUS}, count(DISTINCT images.id)"
+        + f" UNION ALL SELECT run_cells.cell_id, {CLEAN_STATUS}, {count}"
         + place.format("clean")
     )
 
