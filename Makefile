@@ -23,8 +23,10 @@ run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
 	$(BIN)/harness run --suite digits18
 	$(BIN)/harness leaderboard
 
+# Hundreds of processes import torch: compiled once, that is half the time.
 test: check chromium  ## everything that CI runs
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --durations=10
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
+	  $(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 test-import: $(VENV)/.dev  ## the import of frozen TensorFlow graphs, with TensorFlow
 	$(PIP) -e '.[dev,paper]'

@@ -110,7 +110,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(suite, tmp_path
     _, err = run.communicate(timeout=120)
     assert run.returncode == 0, err
     assert "killed by SIGKILL" in err
-    assert "another worker does the rest" in err
+    assert "another one does the rest" in err
     assert "183 images computed in 12 cells, 0 found" in err
     assert query(tmp_path / "harness.db", "SELECT count(*) FROM outcomes") == [(3 * 18,)]
     assert not query(tmp_path / "harness.db", "SELECT 1 FROM attempts WHERE status = 'running'")
