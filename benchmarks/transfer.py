@@ -30,21 +30,21 @@ from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size
 from harness.engine.forwards import Forward, exported, predicting
 from harness.engine.timing import random_images
-from harness.execute import transfer_task
-from harness.execute.costs import estimated_costs
-from harness.execute.crew import Crew
-from harness.execute.driver import Driver
+from harness.execute.driver.costs import estimated_costs
+from harness.execute.driver.crew import Crew
+from harness.execute.driver.driver import Driver
+from harness.execute.driver.provision import provided
+from harness.execute.driver.queues import queues_of
+from harness.execute.driver.scheduler import Scheduler
+from harness.execute.driver.transfer import Transfers
 from harness.execute.executors.inline import Inline
 from harness.execute.images import Images
 from harness.execute.journal import Image, Journal
-from harness.execute.model_cache import load_model
 from harness.execute.pending import pending, plan_images
 from harness.execute.progress import ModelRow
-from harness.execute.provision import provided
-from harness.execute.queues import queues_of
-from harness.execute.scheduler import Scheduler
 from harness.execute.session import Session, Settings
-from harness.execute.transfer import Transfers
+from harness.execute.worker import transfer_task
+from harness.execute.worker.model_cache import load_model
 from harness.planning import Cell, Plan, PlannedTransfer
 from harness.plugins import installed
 from harness.registry import load

@@ -14,7 +14,7 @@ from harness.audit.recheck import Claim, Declaration, Recheck, check
 from harness.engine.device import default_batch_size
 from harness.errors import StoreError
 from harness.execute.images import Images
-from harness.execute.model_cache import Loaded, load_model
+from harness.execute.worker.model_cache import Loaded, load_model
 from harness.identity import tagged_hash
 from harness.plugins import Catalog
 from harness.registry import Registry

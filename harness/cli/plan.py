@@ -20,7 +20,7 @@ from harness.terminal import echo
 if TYPE_CHECKING:
     from harness.estimate.cost import Cost
     from harness.estimate.estimate import Estimate
-    from harness.execute.makespan import Makespan
+    from harness.execute.driver.makespan import Makespan
     from harness.execute.pending import Pending
     from harness.resolve.inventory import Inventory
     from harness.resolve.prepare import Draft, Resolved
@@ -137,8 +137,8 @@ def _predicted(
         slower: how many times longer passes take than the estimate has it.
     """
     from harness.estimate.passes import slowed
-    from harness.execute.costs import estimated_costs
-    from harness.execute.makespan import makespan
+    from harness.execute.driver.costs import estimated_costs
+    from harness.execute.driver.makespan import makespan
 
     if found.cost.without_seconds or not found.cost.images:
         return None

@@ -9,27 +9,27 @@ from typing import Any
 
 from harness.errors import ExitCode, HarnessError
 from harness.estimate.calibrate import calibrate
-from harness.execute.cell_group import CellGroup
 from harness.execute.completed import model_row
-from harness.execute.costs import Costs, estimated_costs
-from harness.execute.crew import Crew
-from harness.execute.driver import Driver, FailFast
+from harness.execute.driver.cell_group import CellGroup
+from harness.execute.driver.costs import Costs, estimated_costs
+from harness.execute.driver.crew import Crew
+from harness.execute.driver.driver import Driver, FailFast
+from harness.execute.driver.hiring import Hiring
+from harness.execute.driver.model_work import ModelWork
+from harness.execute.driver.provision import provided
+from harness.execute.driver.queues import queues_of
+from harness.execute.driver.roster import Roster
+from harness.execute.driver.scheduler import Scheduler
+from harness.execute.driver.target_group import TargetGroup
+from harness.execute.driver.transfer import Transfers
 from harness.execute.environment import environment
 from harness.execute.executors.inline import Inline
-from harness.execute.hiring import Hiring
 from harness.execute.images import Images
 from harness.execute.journal import Journal, path_beside
-from harness.execute.model_work import ModelWork
 from harness.execute.pending import Pending, everything, pending, plan_images
 from harness.execute.progress import RunProgress
-from harness.execute.provision import provided
-from harness.execute.queues import queues_of
-from harness.execute.roster import Roster
-from harness.execute.scheduler import Scheduler
 from harness.execute.scoring import masked, score
 from harness.execute.session import Session, Settings
-from harness.execute.target_group import TargetGroup
-from harness.execute.transfer import Transfers
 from harness.plugins import Catalog
 from harness.resolve.prepare import Resolved
 from harness.signals import asked

@@ -9,8 +9,8 @@ import pytest
 
 from harness.api import Goal, Norm, Passes
 from harness.estimate.passes import PassCosts
-from harness.execute.costs import CHUNK, FORWARD, GRADIENT, PASS, UNDECLARED, estimated_costs
-from harness.execute.scheduler import LOADING
+from harness.execute.driver.costs import CHUNK, FORWARD, GRADIENT, PASS, UNDECLARED, estimated_costs
+from harness.execute.driver.scheduler import LOADING
 from harness.planning import (
     Cell,
     Component,

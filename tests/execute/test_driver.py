@@ -22,12 +22,12 @@ from harness.api import (
     Started,
     Yielded,
 )
-from harness.execute.crew import Crew
-from harness.execute.driver import Driver, FailFast
+from harness.execute.driver.crew import Crew
+from harness.execute.driver.driver import Driver, FailFast
+from harness.execute.driver.scheduler import Queue, Scheduler
+from harness.execute.driver.watchdog import ABSENT, Watchdog
 from harness.execute.events import Began
 from harness.execute.journal import DEATHS
-from harness.execute.scheduler import Queue, Scheduler
-from harness.execute.watchdog import ABSENT, Watchdog
 
 
 class Group:
@@ -230,8 +230,8 @@ def test_without_any_worker_the_run_ends_in_one_line():
 
 def test_a_worker_that_says_nothing_is_dismissed_and_its_work_done_by_another(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("harness.execute.crew.Watchdog", lambda silence: watchdog)
-    monkeypatch.setattr("harness.execute.driver.LISTEN", 0.0)
+    monkeypatch.setattr("harness.execute.driver.crew.Watchdog", lambda silence: watchdog)
+    monkeypatch.setattr("harness.execute.driver.driver.LISTEN", 0.0)
     watchdog = Watchdog(30.0, lambda: clock[0])
     group, executor = Group("a", ITEMS), Toy(2)
     following = executor.next

@@ -11,8 +11,8 @@ from torch import nn
 from harness.api import Classifier, Preprocessing
 from harness.engine.classifier import PixelClassifier
 from harness.engine.forwards import agrees, exported, module_of, predicting
-from harness.execute import forward_choice as ways
-from harness.execute.forward_choice import TimingCache, chosen, fastest
+from harness.execute.worker import forward_choice as ways
+from harness.execute.worker.forward_choice import TimingCache, chosen, fastest
 
 CPU = torch.device("cpu")
 

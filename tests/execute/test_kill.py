@@ -28,7 +28,7 @@ suites:
 # The process that is killed says how often a target computed each transfer.
 PROGRAM = """\
 import sys
-from harness.execute import transfer_task as target
+from harness.execute.worker import transfer_task as target
 from harness.cli.main import main
 
 evaluate = target.evaluate

@@ -8,10 +8,10 @@ import pytest
 from transfer_toys import PAIRS, query
 
 from harness.api import Lost, Yielded
+from harness.execute.driver.task_group import AT_WORK, WHILE_LOADING
 from harness.execute.events import Attacked, CleanSeen, Predicted, SetSeen, Tried
 from harness.execute.executors import choice
 from harness.execute.executors.inline import Inline
-from harness.execute.task_group import AT_WORK, WHILE_LOADING
 
 OUTCOMES = "SELECT cell_key, image_id, status, target, predicted FROM samples ORDER BY 1, 2"
 CLEAN = "SELECT model, image_id, predicted FROM clean_predictions ORDER BY 1, 2"

@@ -11,8 +11,8 @@ import pytest
 
 from harness.cli.selection import request
 from harness.estimate.passes import PassCosts, slowed
-from harness.execute.costs import Costs, estimated_costs
-from harness.execute.makespan import Lengths, Makespan, _rounds, makespan
+from harness.execute.driver.costs import Costs, estimated_costs
+from harness.execute.driver.makespan import Lengths, Makespan, _rounds, makespan
 from harness.execute.pending import Pending, everything
 from harness.planning import Plan
 from harness.plugins import installed

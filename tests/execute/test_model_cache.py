@@ -13,7 +13,7 @@ from harness.api import Classifier, MissingError, ModelError, ModelLoader, Model
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import MOST_ON_CPU, default_model_memory
 from harness.engine.folding import folded
-from harness.execute.model_cache import Loaded, ModelCache, file_bytes, load_model
+from harness.execute.worker.model_cache import Loaded, ModelCache, file_bytes, load_model
 
 PATIENCE = 30.0  # seconds until a hanging test fails; no result depends on it
 CPU = torch.device("cpu")

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from harness.api import ConfigError, MissingError, PluginError
-from harness.execute.passport import Passport
-from harness.execute.program import Program
+from harness.execute.worker.passport import Passport
+from harness.execute.worker.program import Program
 from harness.planning import NumericPolicy
 from harness.plugins import PluginReport, installed
 
@@ -60,7 +60,7 @@ def test_a_passport_of_this_process(monkeypatch):
         "harness": "0.2.0",
         "packages": {"torch": "2.11.0+cu128", "onnxruntime-gpu": "1.21"},
     }
-    monkeypatch.setattr("harness.execute.passport.environment", lambda catalog: facts)
+    monkeypatch.setattr("harness.execute.worker.passport.environment", lambda catalog: facts)
     found = Passport.of(SimpleNamespace(reports=reports), {"acme:one", "acme:two"})
     assert found.versions == {
         "Python": "3.11", "harness": "0.2.0", "torch": "2.11.0", "onnxruntime": "1.21",
@@ -109,7 +109,7 @@ def test_a_device_that_is_not_there_is_one_line():
 def test_a_worker_starts_without_torch_or_plugins():
     """Torch reads its environment when it is imported; a plugin may be missing."""
     code = (
-        "import sys, harness.execute.program, harness.execute.executors.member\n"
+        "import sys, harness.execute.worker.program, harness.execute.executors.member\n"
         "print([name for name in sys.modules if name.partition('.')[0] in"
         " ('torch', 'onnxruntime', 'sqlite3', 'harness_attacks', 'harness_digits')])"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.execute.scheduler import PART, SHORTEST, Lease, Queue, Scheduler
+from harness.execute.driver.scheduler import PART, SHORTEST, Lease, Queue, Scheduler
 
 
 def queue(model: str, count: int, *, cost: float = 1.0, **more: float) -> Queue:

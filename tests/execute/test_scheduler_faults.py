@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from harness.execute.driver.scheduler import Item, Lease, Queue, Scheduler
 from harness.execute.journal import DEATHS
-from harness.execute.scheduler import Item, Lease, Queue, Scheduler
 
 FAULTS = 10_000
 Place = tuple[int, Item]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.api import CleanPrediction, Goal, ImageKey, Norm, Status
+from harness.execute.driver.targets import Facts, assign_targets
 from harness.execute.shards import (
     AttackTask,
     CleanTask,
@@ -19,7 +20,6 @@ from harness.execute.shards import (
     cut,
     task_groups,
 )
-from harness.execute.targets import Facts, assign_targets
 from harness.identity import image_seed
 from harness.planning import (
     Component,

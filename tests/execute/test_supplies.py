@@ -32,13 +32,12 @@ from harness.api import (
     Yielded,
 )
 from harness.errors import StoreError
+from harness.execute.driver.provision import manifest_of, settings_of
+from harness.execute.driver.targets import Facts, assign_targets
 from harness.execute.events import Attacked, CleanSeen, MeasuredRows, Noted, Predicted, SetSeen
 from harness.execute.executors.processes import Processes
 from harness.execute.images import Images
-from harness.execute.passport import Passport
 from harness.execute.pending import plan_images
-from harness.execute.program import Program
-from harness.execute.provision import manifest_of, settings_of
 from harness.execute.shards import (
     CleanTask,
     Shard,
@@ -49,8 +48,10 @@ from harness.execute.shards import (
     cut,
     task_groups,
 )
-from harness.execute.supplies.dataset import SuppliedDataset
-from harness.execute.supplies.requests import (
+from harness.execute.worker.passport import Passport
+from harness.execute.worker.program import Program
+from harness.execute.worker.supplies.dataset import SuppliedDataset
+from harness.execute.worker.supplies.requests import (
     ImageRequest,
     IntactRequest,
     Refusal,
@@ -58,11 +59,10 @@ from harness.execute.supplies.requests import (
     Sent,
     WeightsRequest,
 )
-from harness.execute.supplies.saved import SavedExamples
-from harness.execute.supplies.source import ManifestSource
-from harness.execute.supplies.weights import SuppliedWeights
-from harness.execute.targets import Facts, assign_targets
-from harness.execute.worker import Worker
+from harness.execute.worker.supplies.saved import SavedExamples
+from harness.execute.worker.supplies.source import ManifestSource
+from harness.execute.worker.supplies.weights import SuppliedWeights
+from harness.execute.worker.worker import Worker
 from harness.identity import file_sha256
 from harness.planning import Adaptation
 from harness.plugins import installed
@@ -526,7 +526,7 @@ def test_a_source_is_unpickled_without_plugins_or_torch(run, tmp_path):
         "import pickle, pathlib, sys, json\n"
         f"source = pickle.loads(pathlib.Path({str(path)!r}).read_bytes())\n"
         "first = sorted({'torch', 'harness_datasets', 'PIL'} & set(sys.modules))\n"
-        "from harness.execute.supplies.requests import ImageRequest\n"
+        "from harness.execute.worker.supplies.requests import ImageRequest\n"
         f"answer = source(ImageRequest({next(iter(run.images.keys))!r}, (32, 32), None))\n"
         "print(json.dumps([first, answer.array.dtype.str, 'torch' in sys.modules]))\n"
     )

@@ -25,7 +25,7 @@ def transfers() -> set[tuple]:
 
 def forwards_of_targets(monkeypatch) -> dict[str, int]:
     """Counts, from now on, the predictions that transfers make on each target."""
-    from harness.execute import transfer_task as target
+    from harness.execute.worker import transfer_task as target
 
     counts: dict[str, int] = {}
     evaluate = target.evaluate

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import pytest
 
 from harness.api import Devices, Done, Joined, Placement, Yielded
+from harness.execute.driver.provision import provided
+from harness.execute.driver.targets import Facts, assign_targets
 from harness.execute.events import Attacked, Beat, Began, Predicted, Tried, Unusable
 from harness.execute.executors.inline import Inline
 from harness.execute.executors.processes import Processes
 from harness.execute.images import Images
 from harness.execute.pending import plan_images
-from harness.execute.provision import provided
 from harness.execute.shards import Shard, cut, speaker, task_groups
-from harness.execute.targets import Facts, assign_targets
 from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.prepare import prepare

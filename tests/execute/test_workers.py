@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.execute.program import Program
+from harness.execute.worker.program import Program
 
 SUITE = """\
 suites:

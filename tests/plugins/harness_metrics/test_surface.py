@@ -116,7 +116,7 @@ def test_along_an_attack_the_candidate_is_at_one(model, workers):
 def test_a_real_attack_crosses_where_it_says(workers):
     """C&W's candidates of a digits model are just across the boundary."""
     from harness.engine.device import resolve_device
-    from harness.execute.model_cache import load_model
+    from harness.execute.worker.model_cache import load_model
     from harness.plugins import Kind, installed
     from harness.registry import load
     from harness.resolve.components import dataset_component, found_model

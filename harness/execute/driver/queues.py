@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.execute.costs import CHUNK, Costs
+from harness.execute.driver.costs import CHUNK, Costs
+from harness.execute.driver.scheduler import Queue
 from harness.execute.pending import Pending
-from harness.execute.scheduler import Queue
 from harness.execute.shards import task_groups
 from harness.planning import Cell, Plan
 

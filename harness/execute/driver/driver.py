@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness.api import Alive, Done, Joined, Lost, Refused, Report, Yielded
-from harness.execute.crew import LISTEN, Crew, Member
+from harness.execute.driver.crew import LISTEN, Crew, Member
+from harness.execute.driver.scheduler import Queue, Scheduler
+from harness.execute.driver.task_group import TaskGroup
 from harness.execute.events import Beat, Began, Noted
-from harness.execute.scheduler import Queue, Scheduler
-from harness.execute.task_group import TaskGroup
 
 
 class FailFast(Exception):

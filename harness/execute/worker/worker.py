@@ -18,13 +18,13 @@ from harness.engine.workers import Workers
 from harness.execute.events import Began, Event, Failed, Noted, Tried, Unusable
 from harness.execute.failure import failure
 from harness.execute.images import Images
-from harness.execute.model_cache import Loadable, model_cache
 from harness.execute.shards import AttackTask, CleanTask, MeasurementTask, Shard, TransferTask
-from harness.execute.supplies.manifest import Manifest
-from harness.execute.supplies.supplies import Supplies
-from harness.execute.tasks import Present, attacked, measured, predicted
-from harness.execute.transfer_task import shown
-from harness.execute.trials import try_model
+from harness.execute.worker.model_cache import Loadable, model_cache
+from harness.execute.worker.supplies.manifest import Manifest
+from harness.execute.worker.supplies.supplies import Supplies
+from harness.execute.worker.tasks import Present, attacked, measured, predicted
+from harness.execute.worker.transfer_task import shown
+from harness.execute.worker.trials import try_model
 from harness.planning import NumericPolicy
 from harness.resolve.classes import must_fit
 from harness.terminal import named

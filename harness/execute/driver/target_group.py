@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from harness.api import Call
-from harness.execute.attempts import Attempts
-from harness.execute.costs import CHUNK
+from harness.execute.driver.attempts import Attempts
+from harness.execute.driver.costs import CHUNK
+from harness.execute.driver.scheduler import Item, Lease, Queue
+from harness.execute.driver.task_group import TaskGroup
 from harness.execute.events import CleanSeen, Event, SetSeen
 from harness.execute.journal import DEATHS
 from harness.execute.pending import AdaptedClean, Forwards
-from harness.execute.scheduler import Item, Lease, Queue
 from harness.execute.session import Session
 from harness.execute.shards import Shard, Shown, ShownClean, ShownSet, TransferTask
-from harness.execute.task_group import TaskGroup
 from harness.planning import Adaptation, Cell, Pair
 from harness.store.read.candidates import Candidate
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from harness.api import MissingError, ModelLoader, ModelSpec
 from harness.estimate.passes import cache_folder
-from harness.execute.supplies.manifest import WeightFile, Weights, stamp
-from harness.execute.supplies.requests import Ask, WeightsRequest, fetched
+from harness.execute.worker.supplies.manifest import WeightFile, Weights, stamp
+from harness.execute.worker.supplies.requests import Ask, WeightsRequest, fetched
 from harness.identity import file_sha256
 
 

@@ -15,7 +15,7 @@ from harness.api import Passes
 from harness.estimate.cost import cell_cost
 from harness.estimate.estimate import declared_passes
 from harness.estimate.passes import PassCosts
-from harness.execute.scheduler import LOADING, Queue
+from harness.execute.driver.scheduler import LOADING, Queue
 from harness.planning import Cell, Component
 from harness.resolve.prepare import Resolved
 

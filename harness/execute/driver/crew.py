@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness.api import Alive, Call, Executor, Joined, Lost, PluginError, Refused
-from harness.execute.watchdog import Watchdog
+from harness.execute.driver.watchdog import Watchdog
 
 LISTEN = 1.0
 """Seconds between looks at what nobody reports, such as a worker that hangs."""

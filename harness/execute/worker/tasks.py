@@ -39,9 +39,9 @@ from harness.execute.events import (
 )
 from harness.execute.failure import failure
 from harness.execute.images import Images
-from harness.execute.model_cache import Loaded
 from harness.execute.shards import Assigned, AttackTask, CleanTask, MeasurementTask, Shard
-from harness.execute.supplies.saved import SavedExamples
+from harness.execute.worker.model_cache import Loaded
+from harness.execute.worker.supplies.saved import SavedExamples
 from harness.sealed import SavedRow
 
 OnCall = Callable[[Sequence[Job]], None]

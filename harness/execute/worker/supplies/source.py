@@ -13,8 +13,8 @@ from harness.api import DataError, HarnessError, MissingError, Sample
 from harness.contained import cause
 from harness.errors import StoreError
 from harness.execute.pixels import packed
-from harness.execute.supplies.manifest import Manifest, stamp
-from harness.execute.supplies.requests import (
+from harness.execute.worker.supplies.manifest import Manifest, stamp
+from harness.execute.worker.supplies.requests import (
     ImageRequest,
     IntactRequest,
     Refusal,

@@ -18,10 +18,10 @@ from harness.engine.transfer import Pictures, Seen, evaluate, read_ahead
 from harness.errors import StoreError
 from harness.estimate.passes import cache_folder, pass_cost_key
 from harness.execute.events import CleanSeen, Event, SetSeen
-from harness.execute.forward_choice import TimingCache, fastest
-from harness.execute.model_cache import Loadable
 from harness.execute.shards import ShownClean, ShownSet, TransferTask
-from harness.execute.tasks import Present
+from harness.execute.worker.forward_choice import TimingCache, fastest
+from harness.execute.worker.model_cache import Loadable
+from harness.execute.worker.tasks import Present
 from harness.planning import Adaptation
 
 _Rows = Sequence[int]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.errors import StoreError
-from harness.execute.supplies.requests import Ask, IntactRequest, RowsRequest, fetched
+from harness.execute.worker.supplies.requests import Ask, IntactRequest, RowsRequest, fetched
 from harness.sealed import SavedRow, is_intact, read_rows
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.api import MissingError, PluginError, Watch
-from harness.execute.passport import Passport
+from harness.execute.worker.passport import Passport
 from harness.plugins import installed
 
 if TYPE_CHECKING:
     from harness.execute.images import Images
-    from harness.execute.worker import Worker, WorkerSettings
+    from harness.execute.worker.worker import Worker, WorkerSettings
 
 MOST_FITS = 8
 
@@ -58,7 +58,7 @@ class Program:
 
         from harness.engine import exact
         from harness.engine.device import make_current, resolve_device
-        from harness.execute.worker import Worker
+        from harness.execute.worker.worker import Worker
 
         if threads is not None:  # OMP_NUM_THREADS may want fewer
             torch.set_num_threads(min(threads, torch.get_num_threads()))

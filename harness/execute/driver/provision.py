@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.execute.images import Images
-from harness.execute.model_cache import Loadable
-from harness.execute.passport import Passport
-from harness.execute.program import Program
-from harness.execute.supplies.manifest import Manifest, Reader, weights_of
-from harness.execute.supplies.source import ManifestSource
-from harness.execute.worker import WorkerSettings
+from harness.execute.worker.model_cache import Loadable
+from harness.execute.worker.passport import Passport
+from harness.execute.worker.program import Program
+from harness.execute.worker.supplies.manifest import Manifest, Reader, weights_of
+from harness.execute.worker.supplies.source import ManifestSource
+from harness.execute.worker.worker import WorkerSettings
 from harness.planning import NumericPolicy
 from harness.plugins import Catalog
 from harness.resolve.prepare import Resolved

@@ -11,7 +11,7 @@ from harness.api import DataError
 from harness.api.trial import ModelTrial
 from harness.engine.trial import IMAGES, tried
 from harness.execute.images import Images
-from harness.execute.model_cache import Loaded
+from harness.execute.worker.model_cache import Loaded
 
 
 def try_model(

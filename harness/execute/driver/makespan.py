@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.execute.costs import CHUNK, Costs
+from harness.execute.driver.costs import CHUNK, Costs
+from harness.execute.driver.queues import Queues, queues_of, starting_attack
+from harness.execute.driver.scheduler import Item, Lease, Queue, Scheduler
 from harness.execute.pending import AdaptedClean, Pending
-from harness.execute.queues import Queues, queues_of, starting_attack
-from harness.execute.scheduler import Item, Lease, Queue, Scheduler
 from harness.execute.shards import task_groups
 from harness.planning import Cell, Plan
 

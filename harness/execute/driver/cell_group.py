@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Protocol
 
 from harness.api import Call, CleanPrediction, ImageKey, Measured, Outcome, Status, Verdict
-from harness.execute.attempts import Attempts
+from harness.execute.driver.attempts import Attempts
+from harness.execute.driver.scheduler import Item, Lease, Queue
+from harness.execute.driver.targets import Facts, Skipped, assign_targets
+from harness.execute.driver.task_group import TaskGroup
 from harness.execute.events import Attacked, Event, MeasuredRows, Predicted
-from harness.execute.scheduler import Item, Lease, Queue
 from harness.execute.session import Session
 from harness.execute.shards import CellImage, Shard, cut, speaker
-from harness.execute.targets import Facts, Skipped, assign_targets
-from harness.execute.task_group import TaskGroup
 from harness.planning import Cell
 from harness.sealed import SavedRow
 from harness.store.artifacts import KeptRow

@@ -21,7 +21,7 @@ from harness.api import Cut, ModelLoader, ModelSpec
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_model_memory, is_out_of_memory
 from harness.engine.opening import opened
-from harness.execute.supplies.weights import SuppliedWeights
+from harness.execute.worker.supplies.weights import SuppliedWeights
 from harness.planning import Component, NumericPolicy
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from harness.execute.driver.scheduler import Queue
+from harness.execute.driver.target_group import TargetGroup
 from harness.execute.pending import AdaptedClean, Forwards, adapted_clean
-from harness.execute.scheduler import Queue
 from harness.execute.session import Session
-from harness.execute.target_group import TargetGroup
 from harness.planning import Cell, Pair
 from harness.store.read.candidates import Candidate, candidates
 from harness.store.read.pending import done_adapted, done_transfers, failed_transfers

@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from harness.analysis import doubts
 from harness.api import CleanPrediction, ImageKey
-from harness.execute.cell_group import CellGroup
-from harness.execute.scheduler import Queue
+from harness.execute.driver.cell_group import CellGroup
+from harness.execute.driver.scheduler import Queue
+from harness.execute.driver.starting_points import starts_of
+from harness.execute.driver.targets import Facts
 from harness.execute.session import Session
 from harness.execute.shards import task_groups
-from harness.execute.starting_points import starts_of
-from harness.execute.targets import Facts
 from harness.planning import Cell
 from harness.store.read.pending import done_clean
 

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterator
 
 from harness.execute.images import Images
-from harness.execute.supplies.dataset import SuppliedDataset
-from harness.execute.supplies.manifest import Manifest
-from harness.execute.supplies.requests import Ask
-from harness.execute.supplies.saved import SavedExamples
-from harness.execute.supplies.weights import SuppliedWeights
+from harness.execute.worker.supplies.dataset import SuppliedDataset
+from harness.execute.worker.supplies.manifest import Manifest
+from harness.execute.worker.supplies.requests import Ask
+from harness.execute.worker.supplies.saved import SavedExamples
+from harness.execute.worker.supplies.weights import SuppliedWeights
 
 
 class Supplies:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from harness.api import ConfigError, Placement, Program, Source, Watch
 from harness.cores import usable_cores
 from harness.engine.device import count_gpus
-from harness.execute.crew import Crew
+from harness.execute.driver.crew import Crew
 from harness.execute.executors.choice import choose, executor_of, helpful
 from harness.execute.executors.names import AUTO
 from harness.execute.pending import Pending

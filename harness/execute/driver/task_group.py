@@ -11,9 +11,9 @@ from harness.api import Call
 from harness.api.trial import ModelTrial
 from harness.engine.trial import IMAGES
 from harness.errors import StoreError
-from harness.execute.attempts import Attempts
+from harness.execute.driver.attempts import Attempts
+from harness.execute.driver.scheduler import Item, Lease, Queue
 from harness.execute.events import Beat, Began, Event, Failed, Halved, Tried, Unusable
-from harness.execute.scheduler import Item, Lease, Queue
 from harness.execute.session import Session
 from harness.execute.shards import Shard
 from harness.planning import Cell

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from harness.execute.crew import Member
+from harness.execute.driver.crew import Member
 from harness.execute.session import Session
 from harness.store.workers import WorkerRow, utc
 

@@ -11,9 +11,9 @@ import numpy as np
 from harness.api import Cut, DataError, Dataset, HarnessError, Sample
 from harness.contained import cause
 from harness.execute.pixels import unpacked
-from harness.execute.supplies.host import host_name, places_here
-from harness.execute.supplies.manifest import Manifest
-from harness.execute.supplies.requests import Ask, ImageRequest, fetched
+from harness.execute.worker.supplies.host import host_name, places_here
+from harness.execute.worker.supplies.manifest import Manifest
+from harness.execute.worker.supplies.requests import Ask, ImageRequest, fetched
 from harness.resolve.checked_dataset import CheckedDataset
 
 if TYPE_CHECKING:
