@@ -16,7 +16,7 @@ print(*(each for each in wanted if not each.startswith('onnxruntime')), 'onnxrun
 endef
 export REQUIREMENTS
 
-.PHONY: run test test-import check format docs images bench peers chromium clean
+.PHONY: run test test-import check format docs images bench gpu-check peers chromium clean
 .DEFAULT_GOAL := test
 
 run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
@@ -57,6 +57,9 @@ bench: $(VENV)/.dev  ## the figures of the README: overhead against a bare loop,
 	$(BIN)/harness run --suite digits18
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/overhead.py
+
+gpu-check: $(VENV)/.dev  ## where a GPU is: the same statuses as on the CPU, overhead, speed, memory
+	$(BIN)/python benchmarks/gpu_check.py
 
 peers: $(VENV)/.harness  ## our attacks against other libraries': half an hour on two cores
 	$(PIP) -e '.[bench]'

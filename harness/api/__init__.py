@@ -47,6 +47,7 @@ from harness.api.executor import (
     Yielded,
 )
 from harness.api.goal import Access, Goal
+from harness.api.host import look, looks
 from harness.api.measurement import Later, Measurement, MeasurementResult, Pair, Probe, Subject
 from harness.api.metric import ZERO_GRADIENT, CellRows, Metric, Score
 from harness.api.records import (
@@ -150,6 +151,8 @@ __all__ = [
     "Yielded",
     "did_you_mean",
     "hookimpl",
+    "look",
+    "looks",
     "margin",
     "reached",
     "rivals",

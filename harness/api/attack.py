@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from harness.api.goal import Access, Goal
+from harness.api.host import look
 from harness.api.records import Norm, Passes
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Batch:
             torch.randn(shape, generator=torch.Generator().manual_seed(seed_of(seed, draw)))
             for seed in self.seeds
         ]
-        return torch.stack(rows).to(self.images.device)
+        return torch.stack(rows).to(self.images.device, non_blocking=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ class Stepper(ABC):
         import numpy
         import torch
 
-        index = rows.cpu().numpy()
+        index = look(rows).numpy()
         for name, value in vars(self).items():
             if isinstance(value, torch.Tensor):
                 setattr(self, name, value[rows])

@@ -10,6 +10,14 @@ if TYPE_CHECKING:
 
 _SILENT = 4
 
+NO_MEMORY = (
+    "Failed to allocate memory",  # for requested buffer of size N
+    "is smaller than requested bytes",  # Available memory of N
+    "out of memory",  # CUDA failure 2
+    "ALLOC_FAILED",  # CUBLAS and CUDNN failures
+)
+"""What ONNX Runtime says of a full memory; its exceptions have no type for that."""
+
 
 class BoundSession:
     """A graph in ONNX Runtime on one device, in IEEE fp32.
@@ -64,7 +72,7 @@ class BoundSession:
         try:
             self._session.run_with_iobinding(binding)
         except Exception as error:
-            if "Failed to allocate memory" in str(error):
+            if any(words in str(error) for words in NO_MEMORY):
                 raise torch.OutOfMemoryError(str(error)) from error
             raise
         binding.synchronize_outputs()

@@ -153,12 +153,13 @@ class _BatchEngine:
         target = CountingTarget(self._model, self._attack, len(batch))
         result = self._attack.perturb(target, to_batch(batch, device=self._model.device))
         self._guard.check()
+        passes, flat = target.counted()
         return judge(
             self._model,
             self._attack,
             batch,
             checked_candidates(result, len(batch), self._model.shape),
-            passes=target.passes,
-            flat=target.flat.tolist(),
+            passes=passes,
+            flat=flat,
             eight_bit=self._eight_bit,
         )[: len(jobs)]

@@ -9,9 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from harness.api import CleanPrediction, margin
+from harness.api import CleanPrediction, look, margin
 from harness.api.records import LIKELIEST
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import sent
 from harness.engine.halving import BatchSize
 
 
@@ -35,8 +36,8 @@ def predict_clean(
 def _predict(
     model: PixelClassifier, rows: Sequence[tuple[str, Tensor, int]]
 ) -> list[CleanPrediction]:
-    images = torch.stack([image for _, image, _ in rows]).to(model.device)
-    logits = model.predict(images.contiguous(memory_format=model.memory_format)).cpu()
+    images = sent(torch.stack([image for _, image, _ in rows]), model.device)
+    logits = look(model.predict(images.contiguous(memory_format=model.memory_format)))
     labels = torch.tensor([label for _, _, label in rows])
     known = ((labels >= 0) & (labels < model.classes)).tolist()
     labels = labels.clamp(0, model.classes - 1)

@@ -19,12 +19,10 @@ import torch
 from torch import Tensor
 
 from harness.api import ConfigError
+from harness.api.onnx import NO_MEMORY as RUNTIMES_WORDS
 from harness.cores import usable_cores
 
 Precision = Literal["fp32", "tf32"]
-
-Event = torch.cuda.Event
-"""A point in the device's queue; see `mark`."""
 
 CPU_VALUES, CUDA_VALUES = 3_000_000, 40_000_000
 """Input values (channels x height x width x images) that one pass may hold."""
@@ -55,11 +53,15 @@ ROUNDS_BETWEEN_LOOKS = 8
 
 _NO_MEMORY = (
     "can't allocate memory",  # torch's allocator on the host
-    "out of memory",  # the driver, and torch where it passes its words on
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
+    "out of memory",  # the driver, and torch and ONNX Runtime where they pass its words on
+    "ALLOC_FAILED",  # CUBLAS_STATUS_, CUDNN_STATUS_, CUFFT_, CUSOLVER_STATUS_
     "ALLOCATION_FAILED",  # CUDNN_STATUS_INTERNAL_ERROR_{HOST,DEVICE}_ALLOCATION_FAILED
-    "Failed to allocate memory",  # ONNX Runtime
+    "unable to find an engine",  # cuDNN: every algorithm failed, most for their workspaces
+    # A handle that cannot be made: torch's cache has taken all memory, and gives it back when the
+    # batch is halved. Elsewhere the same status means a broken installation or context.
+    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
+    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasLtCreate",
+    *RUNTIMES_WORDS,
 )
 
 _PROC = Path("/proc/self")
@@ -167,9 +169,11 @@ def default_model_memory(device: torch.device) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that the device, or the host, has no memory for this batch."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
-    )
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # ONNX Runtime's exceptions have no base but Exception.
+    told = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
+    return told and any(words in str(error) for words in _NO_MEMORY)
 
 
 def release(device: torch.device) -> None:
@@ -189,16 +193,37 @@ def rounds_between_looks(device: torch.device) -> int:
     return ROUNDS_BETWEEN_LOOKS if runs_ahead(device) else 1
 
 
-def pinned(images: Tensor, device: torch.device) -> Tensor:
-    """``images``, on the host, where ``device`` fetches them from fastest."""
-    return images.pin_memory() if device.type == "cuda" else images
+def pinned(values: Tensor, device: torch.device) -> Tensor:
+    """``values``, on the host, where ``device`` fetches them from fastest."""
+    return values.pin_memory() if device.type == "cuda" and not values.is_cuda else values
 
 
-def mark(device: torch.device) -> Event:
-    """The end of what is queued on ``device``, a GPU, so far: ``synchronize()`` waits for it."""
-    event = Event()  # type: ignore[no-untyped-call]
-    event.record(torch.cuda.current_stream(device))
-    return event
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """``values`` on ``device``, without a wait; on the device that they are on, themselves."""
+    return pinned(values, device).to(device, non_blocking=True)
+
+
+class Glance:
+    """Values of a device as they are once all that is queued now is done.
+
+    Unlike `harness.api.look` it leaves newer work in the queue: the device is never idle for it.
+    ``values`` must not be changed before they are `seen`.
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        self._values = values
+        self._event: torch.cuda.Event | None = None
+        if runs_ahead(values.device):
+            self._values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            self._values.copy_(values, non_blocking=True)
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event.record(torch.cuda.current_stream(values.device))
+
+    def seen(self) -> Tensor:
+        """The values, on the host."""
+        if self._event is not None:
+            self._event.synchronize()
+        return self._values
 
 
 def synchronise(device: torch.device) -> None:

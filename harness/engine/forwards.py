@@ -12,9 +12,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from harness.api import ModelError
+from harness.api import ModelError, looks
 from harness.api.onnx import BoundSession
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import is_out_of_memory
 from harness.engine.timing import images_a_second, random_images
 
 Way = Literal["predict", "module", "exported"]
@@ -84,9 +85,9 @@ def exported(model: PixelClassifier) -> Forward | None:
     def run(images: Tensor) -> Tensor:
         try:
             return session.run(images, model.classes)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             raise ModelError(f"ONNX Runtime failed: {error}") from error
 
     forward = Forward(
@@ -104,6 +105,7 @@ def agrees(forward: Forward, model: PixelClassifier) -> bool:
     try:
         wanted = model.predict(images)
         found = forward.run(images.contiguous(memory_format=forward.memory_format))
+        wanted, found = looks(wanted, found)
     except Exception:  # whatever a runtime does not understand
         return False
     return bool((found - wanted).abs().max() <= TOLERANCE * wanted.abs().max())

@@ -47,7 +47,8 @@ class BatchSize:
                     raise
                 if self.images == 1:
                     raise ModelError(
-                        "out of memory with a single image", hint="use a device with more memory"
+                        f"out of memory with a single image{_said(error)}",
+                        hint="use a device with more memory",
                     ) from error
             # The error is gone here, and with it the tensors that its frames held.
             self.images //= 2
@@ -72,3 +73,10 @@ class BatchSize:
                 yield found
 
         return self.stream(rest)
+
+
+def _said(error: Exception) -> str:
+    """The runtime's own words, where they do not speak of memory: it may be something else."""
+    first = (str(error).splitlines() or [""])[0]
+    plain = not first or any(word in first.lower() for word in ("memory", "alloc"))
+    return "" if plain else f" ({first})"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.api import Batch, Outcome, Status, Verdict
-from harness.engine.device import pinned
+from harness.engine.device import sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,12 @@ class Judged:
 
 def to_batch(jobs: Sequence[Job], *, device: torch.device) -> Batch:
     """The jobs as a `Batch` on ``device``."""
-    images = pinned(torch.stack([job.image for job in jobs]), device)
+    classes = [job.label if job.target is None else job.target for job in jobs]
     return Batch(
-        images=images.to(device, non_blocking=True),
-        labels=torch.tensor([job.label for job in jobs], device=device),
-        classes=torch.tensor(
-            [job.label if job.target is None else job.target for job in jobs], device=device
-        ),
-        targeted=torch.tensor([job.target is not None for job in jobs], device=device),
+        images=sent(torch.stack([job.image for job in jobs]), device),
+        labels=sent(torch.tensor([job.label for job in jobs]), device),
+        classes=sent(torch.tensor(classes), device),
+        targeted=sent(torch.tensor([job.target is not None for job in jobs]), device),
         seeds=tuple(job.seed for job in jobs),
     )
 

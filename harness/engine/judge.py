@@ -21,6 +21,8 @@ from harness.api import (
     PluginError,
     Status,
     Verdict,
+    look,
+    looks,
     margin,
     reached,
     succeeded,
@@ -70,12 +72,18 @@ def judge(
     """
     batch = to_batch(jobs, device=model.device)
     images = _checked(candidates.images, batch.images).detach().to(model.device, torch.float32)
-    norms = _norms(images - batch.images)
-    problems = _problems(images, batch.images, attack, norms)
-    found = _predictions(model, images, batch, attack.confidence)
-    numbers = {name: values.detach().tolist() for name, values in candidates.numbers.items()}
-    hosted = images.cpu()
-    rounded = _predictions(model, to_8_bits(images), batch) if eight_bit else [None] * len(jobs)
+    measured = [*_norms(images - batch.images), *_outside(images, batch.images, attack)]
+    measured += _predictions(model, images, batch, attack.confidence)
+    if eight_bit:
+        measured += _predictions(model, to_8_bits(images), batch)
+    further = [values.detach() for values in candidates.numbers.values()]
+    rows = [each.tolist() for each in looks(*measured, *further)]  # all that is read, at once
+    norms = [Norms(*row) for row in zip(*rows[:4], strict=True)]
+    problems = _problems(attack, norms, *rows[4:7])
+    found = _read(*rows[7:11])
+    rounded = _read(*rows[11:15]) if eight_bit else [None] * len(jobs)
+    numbers = dict(zip(candidates.numbers, rows[len(measured) :], strict=True))
+    hosted = look(images)
     judged = []
     for row, job in enumerate(jobs):
         now, also, problem = found[row], rounded[row], problems[row]
@@ -116,17 +124,21 @@ class _Prediction:
 
 def _predictions(
     model: PixelClassifier, images: Tensor, batch: Batch, kappa: float = 0.0
-) -> list[_Prediction | None]:
-    """One prediction per image; None where the model returned NaN or infinity."""
+) -> list[Tensor]:
+    """Predicted classes, margins, and whether the goal and kappa are reached, (n,) each."""
     logits = model.predict(images.contiguous(memory_format=model.memory_format))
     margins = margin(logits, batch.classes, batch.targeted)
     won = succeeded(logits, batch.classes, batch.targeted)
     sure = won & reached(margins, kappa) if kappa else won
-    rows = zip(
-        logits.argmax(1).tolist(), margins.tolist(), won.tolist(), sure.tolist(), strict=True
-    )
+    return [logits.argmax(1), margins, won, sure]
+
+
+def _read(
+    classes: list[int], margins: list[float], won: list[bool], sure: list[bool]
+) -> list[_Prediction | None]:
+    """One prediction per image; None where the model returned NaN or infinity."""
     found: list[_Prediction | None] = []
-    for predicted, far, hit, confident in rows:
+    for predicted, far, hit, confident in zip(classes, margins, won, sure, strict=True):
         verdict = Verdict(Status.BROKEN if hit else Status.ROBUST, predicted, far)
         found.append(None if math.isnan(far) else _Prediction(verdict, confident))
     return found
@@ -155,50 +167,52 @@ def _verdict(problem: str | None, found: _Prediction | None) -> tuple[Verdict, s
 
 
 def _problems(
-    candidates: Tensor, images: Tensor, attack: Declared, norms: Sequence[Norms]
+    attack: Declared,
+    norms: Sequence[Norms],
+    nan: list[bool],
+    outside: list[bool],
+    beyond: list[bool],
 ) -> list[str | None]:
     """Why each candidate is invalid; None: it is not."""
-    flat = candidates.flatten(1)
-    nan = (~flat.isfinite()).any(1).tolist()
-    outside = ((flat < 0) | (flat > 1)).any(1).tolist()
-    excess = _beyond_budget(candidates, images, attack, norms)
     problems: list[str | None] = []
-    for row in range(len(nan)):
+    for row, each in enumerate(norms):
         if nan[row]:
             problems.append(_NAN)
         elif outside[row]:
             problems.append("the candidate leaves [0, 1]")
-        elif excess[row]:
+        elif beyond[row] or _beyond_budget(each, attack):
             problems.append(f"the candidate exceeds {attack.norm} {attack.budget:g}")
         else:
             problems.append(None)
     return problems
 
 
-def _beyond_budget(
-    candidates: Tensor, images: Tensor, attack: Declared, norms: Sequence[Norms]
-) -> list[bool]:
-    """Whether each candidate lies more than `BUDGET_TOLERANCE` beyond the budget.
+def _beyond_budget(norms: Norms, attack: Declared) -> bool:
+    """Whether a candidate lies more than `BUDGET_TOLERANCE` beyond the budget, but for linf."""
+    if attack.budget is None or attack.norm is Norm.LINF:
+        return False
+    distance: float = getattr(norms, attack.norm)
+    return distance > attack.budget * (1 + BUDGET_TOLERANCE)
+
+
+def _outside(candidates: Tensor, images: Tensor, attack: Declared) -> list[Tensor]:
+    """Which candidates hold NaN, leave [0, 1], are beyond a budget in linf; bool (n,) each.
 
     In linf a pixel may be the float32 nearest to the ball's face: there rounding alone can exceed
     the tolerance, and no attack could do better.
     """
-    budget = attack.budget
-    if budget is None:
-        return [False] * len(images)
-    limit = budget * (1 + BUDGET_TOLERANCE)
-    if attack.norm is not Norm.LINF:
-        return [getattr(each, attack.norm) > limit for each in norms]
-    slack = limit - budget
+    flat, budget = candidates.flatten(1), attack.budget
+    nan, box = (~flat.isfinite()).any(1), ((flat < 0) | (flat > 1)).any(1)
+    if budget is None or attack.norm is not Norm.LINF:
+        return [nan, box, torch.zeros_like(box)]
+    slack = budget * (1 + BUDGET_TOLERANCE) - budget
     above = candidates.double() - (images + budget).double() > slack
     below = (images - budget).double() - candidates.double() > slack
-    outside: list[bool] = (above | below).flatten(1).any(1).tolist()
-    return outside
+    return [nan, box, (above | below).flatten(1).any(1)]
 
 
-def _norms(difference: Tensor) -> list[Norms]:
-    """The norms of each row, accumulated in float64; l0 counts changed values."""
+def _norms(difference: Tensor) -> list[Tensor]:
+    """linf, l2, l1 and l0 of each row, accumulated in float64; l0 counts changed values."""
     flat = difference.flatten(1).double()
     size = flat.abs()
-    columns = (size.amax(1), flat.square().sum(1).sqrt(), size.sum(1), (size > 0).sum(1))
-    return [Norms(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return [size.amax(1), flat.square().sum(1).sqrt(), size.sum(1), (size > 0).sum(1)]

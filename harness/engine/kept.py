@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from harness.api import ModelError
+from harness.api import ModelError, look
 from harness.engine.classifier import PixelClassifier
 
 COLUMNS = 16
@@ -32,7 +32,7 @@ class KeptModel:
         buffers = itertools.chain(*(each.module.buffers(False) for each in self._modules))
         parts = {id(part): part for part in (*parameters, *buffers)}
         self._tensors = [_KeptTensor(part) for part in parts.values()]
-        self._checksum = self._sums()
+        self._checksum = look(self._sums())
 
     def put_back(self) -> list[str]:
         """Make the model what it was; what was not, in words."""
@@ -41,7 +41,7 @@ class KeptModel:
             found.update(dict.fromkeys(module.put_back()))
         for part in self._tensors:
             found.update(dict.fromkeys(part.put_back()))
-        if not torch.equal(self._checksum, self._sums()):
+        if not self._unchanged():
             self._copy_back()
             if not self._changes_by_itself():
                 found["the model's weights or buffers"] = None
@@ -58,10 +58,13 @@ class KeptModel:
             self._model.predict(image)
         except ModelError:
             return False
-        if torch.equal(self._checksum, self._sums()):
+        if self._unchanged():
             return False
         self._copy_back()
         return True
+
+    def _unchanged(self) -> bool:
+        return torch.equal(self._checksum, look(self._sums()))
 
     def _sums(self) -> Tensor:
         device = self._model.device
@@ -108,7 +111,7 @@ class _KeptTensor:
     def __init__(self, part: Tensor) -> None:
         self._part, self._grad = part, part.requires_grad
         self._own = part.detach()  # this memory, whatever becomes of ``part``
-        self._copy = self._own.to("cpu", copy=True)
+        self._copy = look(self._own).clone()
         words = _words(self._own)
         table = len(words) // COLUMNS if len(words) >= FEW else 0
         self._table = words[: table * COLUMNS].view(table, COLUMNS)

@@ -24,6 +24,7 @@ from harness.api import (
 )
 from harness.contained import cause, contained
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import sent
 from harness.engine.guard import Guard
 from harness.engine.jobs import Job
 from harness.engine.probe import CountingProbe
@@ -143,8 +144,8 @@ def _submitted(later: Later, workers: Workers) -> Future[MeasurementResult]:
 
 def _subject(job: Job, device: torch.device) -> Subject:
     """Its images are copies: on a CPU the job's own belong to everybody who reads the dataset."""
-    adversarial = None if job.adversarial is None else job.adversarial.to(device, copy=True)
-    return Subject(job.image.to(device, copy=True), job.label, job.target, job.seed, adversarial)
+    adversarial = None if job.adversarial is None else sent(job.adversarial.clone(), device)
+    return Subject(sent(job.image.clone(), device), job.label, job.target, job.seed, adversarial)
 
 
 def _measured(job: Job, passes: Passes, result: MeasurementResult) -> Measured:

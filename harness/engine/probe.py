@@ -9,6 +9,7 @@ from torch import Tensor
 
 from harness.api import Access, Measurement, Pair, PluginError, Probe
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import sent
 from harness.engine.halving import BatchSize
 from harness.engine.values import checked_images
 
@@ -101,7 +102,7 @@ class CountingProbe(Probe):
 
         def one(numbers: Sequence[int]) -> tuple[Tensor, ...]:
             rows = slice(numbers[0], numbers[-1] + 1)
-            part = images[rows].detach().to(self._model.device)
+            part = sent(images[rows].detach(), self._model.device)
             # A copy always: the parts get a graph of their own.
             found = run(part.clone(memory_format=self._model.memory_format), rows)
             self.forwards += len(part)

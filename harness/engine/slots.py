@@ -11,9 +11,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from harness.api import Candidates, Passes, Point, Slots, SteppedAttack, Stepper
+from harness.api import Candidates, Passes, Point, Slots, SteppedAttack, Stepper, look
 from harness.engine.classifier import PixelClassifier
-from harness.engine.device import Event, mark, rounds_between_looks, runs_ahead
+from harness.engine.device import Glance, rounds_between_looks, runs_ahead, sent
 from harness.engine.guard import Guard
 from harness.engine.jobs import Job, Judged, to_batch
 from harness.engine.judge import judge
@@ -118,7 +118,7 @@ class SlotEngine:
         self._passes = torch.zeros((2, count), dtype=torch.int64, device=device)
         self._new, self._flat = torch.zeros((2, count), dtype=torch.bool, device=device)
         self._loaded = False
-        self._seen: tuple[Tensor, Event] | None = None
+        self._seen: Glance | None = None
 
     @property
     def _company(self) -> int:
@@ -165,9 +165,9 @@ class SlotEngine:
         done = self._finished_rows()
         if not done:
             return
-        rows = torch.tensor(done, device=self._model.device)
+        rows = self._sent(done)
         result = checked_candidates(self._stepper.result(rows), len(done), self._model.shape)
-        facts = torch.cat((self._passes[:, rows], self._flat[None, rows])).cpu()
+        facts = torch.cat((self._passes[:, rows], self._flat[None, rows]))
         # `result` may be a view of state that the next image overwrites.
         images = result.images.clone()
         numbers = {name: values.clone() for name, values in result.numbers.items()}
@@ -186,19 +186,19 @@ class SlotEngine:
         if runs_ahead(self._model.device) and self._stepper.next_finish() is None:
             seen = self._delayed(mask)
         else:
-            seen = mask.tolist()
+            seen = look(mask).tolist()
         return [row for row, job in enumerate(self._slots) if job is not None and seen[row]]
 
     def _delayed(self, mask: Tensor) -> list[bool]:
         """The mask as it was one look ago: the device has newer work queued and never waits."""
-        before = self._seen
-        copy = torch.empty(mask.shape, dtype=torch.bool, pin_memory=True)
-        copy.copy_(mask & self._occupied, non_blocking=True)
-        self._seen = (copy, mark(self._model.device))
+        before, self._seen = self._seen, Glance(mask & self._occupied)
         if before is None:
             return [False] * len(self._slots)
-        before[1].synchronize()
-        return [bool(value) for value in before[0].tolist()]
+        seen: list[bool] = before.seen().tolist()
+        return seen
+
+    def _sent(self, rows: list[int]) -> Tensor:
+        return sent(torch.tensor(rows), self._model.device)
 
     def _load(self, free: list[int], jobs: list[Job]) -> None:
         if not jobs:
@@ -207,7 +207,7 @@ class SlotEngine:
         for row, job in zip(taken, jobs, strict=True):
             self._slots[row] = job
         self._guard.on_call([job for job in self._slots if job is not None])
-        rows = torch.tensor(taken, device=self._model.device)
+        rows = self._sent(taken)
         self._stepper.load(rows, to_batch(jobs, device=self._model.device))
         self._passes[:, rows] = 0
         self._occupied[rows] = True
@@ -225,7 +225,7 @@ class SlotEngine:
         kept = [row for row, job in enumerate(self._slots) if job is not None]
         if not kept or len(kept) > 0.75 * len(self._slots):
             return
-        rows = torch.tensor(kept, device=self._model.device)
+        rows = self._sent(kept)
         self._stepper.keep(rows)
         self._slots = [self._slots[row] for row in kept]
         self._occupied = self._occupied[rows]
@@ -243,7 +243,7 @@ class SlotEngine:
             torch.stack(images),
             {name: torch.stack([each[name] for each in numbers]) for name in numbers[0]},
         )
-        forwards, backwards, flat = torch.stack(facts, dim=1).tolist()
+        forwards, backwards, flat = look(torch.stack(facts, dim=1)).tolist()
         self._guard.check()
         judged = judge(
             self._model,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from harness.api import Access, AttackParameters, Passes, PluginError, Target
+from harness.api import Access, AttackParameters, Passes, PluginError, Target, looks
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import runs_ahead, sent
 from harness.engine.values import checked_images
 
 
@@ -17,23 +17,25 @@ class CountingTarget(Target):
     """The model as one batch of an attack sees it.
 
     Attributes:
-        forwards, backwards: int64 (n,), the passes made for each row so far.
-        flat: bool (n,), the rows whose first gradient was zero everywhere.
+        forwards, backwards: int64 (n,), on the device, the passes made for each row so far.
+        flat: bool (n,), on the device, the rows whose first gradient was zero everywhere.
     """
 
     def __init__(self, model: PixelClassifier, attack: AttackParameters, rows: int) -> None:
         self._model = model
         self._access = attack.access
         self.classes = model.classes
-        self.forwards = np.zeros(rows, dtype=np.int64)
-        self.backwards = np.zeros(rows, dtype=np.int64)
-        self.flat = np.zeros(rows, dtype=np.bool_)
+        self.forwards, self.backwards = torch.zeros(
+            (2, rows), dtype=torch.int64, device=model.device
+        )
+        self.flat = torch.zeros(rows, dtype=torch.bool, device=model.device)
+        self._seen = False
 
-    @property
-    def passes(self) -> list[Passes]:
-        """The passes made for each row so far."""
-        rows = zip(self.forwards.tolist(), self.backwards.tolist(), strict=True)
-        return [Passes(*row) for row in rows]
+    def counted(self) -> tuple[list[Passes], list[bool]]:
+        """The passes made for each row so far, and `flat`; a look at the device."""
+        forwards, backwards, flat = looks(self.forwards, self.backwards, self.flat)
+        rows = zip(forwards.tolist(), backwards.tolist(), strict=True)
+        return [Passes(*row) for row in rows], flat.tolist()
 
     def labels(self, images: Tensor, rows: Tensor | None = None) -> Tensor:
         self._count(self.forwards, images, rows)
@@ -58,11 +60,18 @@ class CountingTarget(Target):
         return logits.detach(), gradient
 
     def _look(self, gradient: Tensor, rows: Tensor | None) -> None:
-        index = np.arange(len(self.flat)) if rows is None else rows.cpu().numpy()
-        first = self.backwards[index] == 1
-        if first.any():
-            zero = ~gradient.ne(0).any(dim=(1, 2, 3)).cpu().numpy()
-            self.flat[index[first]] = zero[first]
+        if self._seen:
+            return
+        if rows is not None:
+            first = self.backwards[rows] == 1
+            if not runs_ahead(self._model.device) and not first.any():
+                return
+        zero = ~gradient.ne(0).any(dim=(1, 2, 3))
+        if rows is None:
+            self.flat = torch.where(self.backwards == 1, zero, self.flat)
+            self._seen = True
+            return
+        self.flat[rows] = torch.where(first, zero, self.flat[rows])
 
     def _laid_out(self, images: Tensor) -> Tensor:
         checked_images(images, "the attack", self._model.shape, device=self._model.device)
@@ -75,7 +84,7 @@ class CountingTarget(Target):
                 hint="declare the access that it needs",
             )
 
-    def _count(self, counter: np.ndarray, images: Tensor, rows: Tensor | None) -> None:
+    def _count(self, counter: Tensor, images: Tensor, rows: Tensor | None) -> None:
         if rows is None:
             if len(images) != len(counter):
                 raise PluginError(
@@ -84,4 +93,5 @@ class CountingTarget(Target):
                 )
             counter += 1
         else:
-            np.add.at(counter, rows.cpu().numpy(), 1)
+            rows = sent(rows, self._model.device)
+            counter.index_add_(0, rows, torch.ones_like(rows, dtype=counter.dtype))

@@ -6,9 +6,9 @@ import itertools
 
 import torch
 
-from harness.api import Batch, Slots, SteppedAttack
+from harness.api import Batch, Slots, SteppedAttack, look
 from harness.engine.classifier import PixelClassifier
-from harness.engine.device import rounds_between_looks
+from harness.engine.device import rounds_between_looks, sent
 from harness.engine.slots import evaluate
 from harness.engine.timing import random_images
 
@@ -40,14 +40,15 @@ class Rounds:
             evaluate(self._stepper, self._model, point)
             self._until_look -= 1
             # One forward in a row is EAD's, and waits for no device.
-            if point.rows is None or (looks and bool(self._stepper.finished.all())):
+            if point.rows is None or (looks and bool(look(self._stepper.finished).all())):
                 break
         return self._count
 
     def _refill(self) -> None:
         """Start finished images anew; the next look is due when one may have finished."""
-        rows = self._stepper.finished.nonzero().squeeze(1)
+        rows = look(self._stepper.finished).nonzero().squeeze(1)
         if len(rows):
+            rows = sent(rows, self._model.device)
             self._stepper.load(rows, self._batch(rows))
         known = self._stepper.next_finish()
         self._until_look = known or rounds_between_looks(self._model.device)
@@ -59,5 +60,5 @@ class Rounds:
             labels=labels,
             classes=(labels + 1) % self._model.classes,
             targeted=torch.ones_like(labels, dtype=torch.bool),
-            seeds=tuple(rows.tolist()),
+            seeds=tuple(look(rows).tolist()),
         )

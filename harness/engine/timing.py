@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.engine.classifier import PixelClassifier
-from harness.engine.device import is_out_of_memory, synchronise
+from harness.engine.device import is_out_of_memory, sent, synchronise
 
 Work = Callable[[], int]
 """Queues some work on the device and returns how many images it was for."""
@@ -43,7 +43,7 @@ def random_images(model: PixelClassifier, count: int) -> Tensor:
     """``count`` fixed images of uniform noise on the model's device, in its layout."""
     generator = torch.Generator().manual_seed(0)
     images = torch.rand((count, *model.shape), generator=generator)
-    return images.to(model.device).contiguous(memory_format=model.memory_format)
+    return sent(images, model.device).contiguous(memory_format=model.memory_format)
 
 
 def forward_pass(model: PixelClassifier, images: Tensor) -> Work:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.engine.adaptation import adapted
-from harness.engine.device import runs_ahead
+from harness.engine.device import Glance, runs_ahead, sent
 from harness.engine.forwards import Forward
 from harness.engine.halving import BatchSize
 
@@ -64,17 +64,17 @@ def evaluate(
     Raises:
         ModelError: the model fails, or has no memory for a single image.
     """
-    queued: deque[Tensor] = deque()
+    queued: deque[Glance] = deque()
     size: BatchSize | None = None
     for batch in batches:
         size = size or BatchSize(len(batch.images), forward.device, on_halving)
         look = partial(_look, forward, batch, border)
         parts = list(size.parts(look, range(len(batch.images))))
-        queued.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
+        queued.append(Glance(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)))
         if len(queued) > 1 or not runs_ahead(forward.device):
-            yield _seen(queued.popleft())
+            yield _seen(queued.popleft().seen())
     while queued:
-        yield _seen(queued.popleft())
+        yield _seen(queued.popleft().seen())
 
 
 def read_ahead(
@@ -95,15 +95,15 @@ def read_ahead(
 def _look(forward: Forward, batch: Pictures, border: float, numbers: Sequence[int]) -> Tensor:
     """Predictions and ranks of these rows, int64 (2, n) on the device; -1: not finite."""
     rows = slice(numbers[0], numbers[-1] + 1)
-    images = batch.images[rows].to(forward.device, non_blocking=True)
+    images = sent(batch.images[rows], forward.device)
     images = adapted(images, forward.size, border).contiguous(memory_format=forward.memory_format)
     with torch.inference_mode():
         logits = forward.run(images)
         sane = logits.isfinite().all(1)
         if batch.verdicts is not None:
-            first = batch.verdicts[rows].to(forward.device)[:, None]
+            first = sent(batch.verdicts[rows], forward.device)[:, None]
             logits = logits.scatter(1, first, torch.inf)
-        goals = batch.goals[rows].to(forward.device)[:, None]
+        goals = sent(batch.goals[rows], forward.device)[:, None]
         own = logits.gather(1, goals)
         lower = torch.arange(logits.shape[1], device=forward.device) < goals
         ranks = ((logits > own) | ((logits == own) & lower)).sum(1)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from harness.api import ModelError
+from harness.api import ModelError, look
 from harness.api.trial import TOLERANCE, ModelTrial, Outputs
 from harness.engine.classifier import PixelClassifier
+from harness.engine.device import sent
 from harness.engine.halving import BatchSize
 from harness.engine.timing import random_images
 
@@ -33,7 +34,7 @@ def tried(model: PixelClassifier, images: Tensor, on_halving: Callable[[int], No
         ModelError: it fails, or an image's logits depend on the batch.
     """
     spare = random_images(model, IMAGES)[len(images) :]
-    batch = torch.cat((images[:IMAGES].to(model.device), spare))
+    batch = torch.cat((sent(images[:IMAGES], model.device), spare))
     batch = batch.contiguous(memory_format=model.memory_format)
     size = BatchSize(IMAGES, model.device, on_halving)
     (found,) = size.stream(lambda count: [_tried(model, batch[:count])])
@@ -41,12 +42,13 @@ def tried(model: PixelClassifier, images: Tensor, on_halving: Callable[[int], No
 
 
 def _tried(model: PixelClassifier, batch: Tensor) -> ModelTrial:
-    first = model.predict(batch).clone()
-    difference = _compared(model.predict, batch, first)
+    first = look(model.predict(batch)).clone()
+    difference = _compared(lambda images: look(model.predict(images)), batch, first)
     if model.has_own_forward and model.differentiable is not None:
         with torch.no_grad():
-            own = model.forward(batch).clone()
-            difference = max(difference, _compared(model.forward, batch, own))
+            own = look(model.forward(batch)).clone()
+            again = _compared(lambda images: look(model.forward(images)), batch, own)
+            difference = max(difference, again)
     return ModelTrial(len(batch), difference, _outputs(first, complete=model.background is None))
 
 

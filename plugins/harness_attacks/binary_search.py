@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.api import Batch, Candidates, Slots, Stepper
+from harness.api import Batch, Candidates, Slots, Stepper, look
 from harness_attacks.layout import Layout
 from harness_attacks.margin import Margin
 from harness_attacks.minimum_norm import LARGEST_CONST, MinimumNorm
@@ -66,7 +66,7 @@ class BinarySearchStepper(Stepper):
         self.search_step[rows] = 0
         self.finished[rows] = False
         self._ending[rows] = False
-        self._round[rows.cpu().numpy()] = 0
+        self._round[look(rows).numpy()] = 0
         self._begin(rows)
         self._start(rows)
 
@@ -142,15 +142,17 @@ class BinarySearchStepper(Stepper):
         """Move the rows that ended a binary-search step to the next, or finish them."""
         if not self._look:
             return
-        rows = self._ending.nonzero().squeeze(1)
-        if not len(rows):
+        ending = look(self._ending).nonzero().squeeze(1)
+        if not len(ending):
             return
+        rows = ending.to(self._device, non_blocking=True)
         self._move_const(rows)
         self.search_step[rows] += 1
         done = self.search_step[rows] == self._search_steps
         self.finished[rows] = done
-        failed = rows[done & self.best[rows].isinf()]
-        self._best_rows[failed] = self._last_rows(failed)
+        failed = (done & self.best[rows].isinf())[:, None]
+        last = torch.where(failed, self._last_rows(rows), self._best_rows[rows])
+        self._best_rows[rows] = last
         self._ending[rows] = False
         self._begin(rows)
         self._restart(rows)

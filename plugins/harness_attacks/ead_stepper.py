@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.api import Point, Slots
+from harness.api import Point, Slots, look
 from harness_attacks.binary_search import BinarySearchStepper
 from harness_attacks.layout import Schedule
 from harness_attacks.margin import Margin
@@ -49,6 +51,7 @@ class EADStepper(BinarySearchStepper):
         self._distance = self._vector(torch.float32)
         self._lacking = self._vector(torch.float32)
         self._wanted = self._vector(torch.bool)
+        self._looked: NDArray[np.bool_] = np.zeros(slots.count, dtype=np.bool_)
         self._second_forward = False
         total = search.iterations
         rates = [rate * (1 - step / total) ** 0.5 for step in range(total)]
@@ -62,7 +65,7 @@ class EADStepper(BinarySearchStepper):
     def point(self) -> Point:
         if not self._second_forward:
             return Point(self._layout.images(self._point))
-        rows = self._wanted.nonzero().squeeze(1)
+        rows = self._wanted_rows()
         images = self._layout.images(self._original[rows].add_(self._delta[rows]))
         return Point(images, gradient=False, rows=rows)
 
@@ -108,7 +111,8 @@ class EADStepper(BinarySearchStepper):
     def _end_unmoved(self) -> None:
         """End the binary-search steps whose first iteration has left every pixel where it was."""
         unmoved = (self._iteration == 1) & (self._distance == 0) & ~self.finished
-        if rows := unmoved.nonzero().squeeze(1).tolist():
+        rows = look(unmoved).numpy()
+        if rows.any():
             self._ending |= unmoved
             self._round[rows] = 0  # in step with the checks again
             self._look = True
@@ -123,11 +127,17 @@ class EADStepper(BinarySearchStepper):
         # At distance 0 the iterate is the image itself, on which the goal is not reached.
         torch.logical_and(useful, self._distance > 0, out=self._wanted)
         self._wanted &= ~self.finished
-        self._second_forward = bool(self._wanted.any())
+        self._looked = look(self._wanted).numpy().copy()
+        self._second_forward = bool(self._looked.any())
+
+    def _wanted_rows(self) -> Tensor:
+        """The numbers of the wanted rows, int64, on the device."""
+        rows = torch.from_numpy(np.flatnonzero(self._looked))
+        return rows.to(self._device, non_blocking=True)
 
     def _judge(self, logits: Tensor) -> None:
         """Take the verdict on the iterates of the wanted rows."""
-        rows = self._wanted.nonzero().squeeze(1)
+        rows = self._wanted_rows()
         margin = Margin(logits, self._classes[rows], self._targeted[rows])
         success = torch.zeros_like(self._wanted)
         success[rows] = margin.success(self._kappa)

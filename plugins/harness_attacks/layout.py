@@ -41,7 +41,7 @@ class Schedule:
 
     def __init__(self, columns: list[list[float]], device: torch.device) -> None:
         table = torch.tensor(columns, dtype=torch.float64).t()
-        self._table = table.to(torch.float32).contiguous().to(device)
+        self._table = table.to(torch.float32).contiguous().to(device, non_blocking=True)
 
     def at(self, iteration: Tensor) -> tuple[Tensor, ...]:
         """Each number at ``iteration`` (n,), as (n, 1)."""

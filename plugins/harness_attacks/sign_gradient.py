@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.api import Batch, Candidates, Point, Slots, Stepper, succeeded
+from harness.api import Batch, Candidates, Point, Slots, Stepper, look, succeeded
 from harness_attacks.losses import LOSSES
 
 Rows = Tensor | slice
@@ -63,7 +65,7 @@ class SignGradientStepper(Stepper):
         self._succeeded[rows] = torch.nan
         self._failed[rows] = torch.nan
         self.finished[rows] = False
-        index = rows.cpu().numpy()
+        index = look(rows).numpy()
         self._step[index] = 0
         self._attempt[index] = 0
 
@@ -77,7 +79,7 @@ class SignGradientStepper(Stepper):
         asking = self._asking()
         if not asking.any():
             return Point(self._point, gradient=False)
-        mask = None if asking.all() else torch.from_numpy(asking).to(self._point.device)
+        mask = None if asking.all() else self._sent(asking)
         return Point(self._point, asking=mask)
 
     def observe(self, logits: Tensor) -> Tensor:
@@ -118,7 +120,10 @@ class SignGradientStepper(Stepper):
         """A slice (views, not copies) where the rows advance in lockstep, as they mostly do."""
         if mask.all():
             return slice(None)
-        return torch.from_numpy(np.flatnonzero(mask)).to(self._point.device)
+        return self._sent(np.flatnonzero(mask))
+
+    def _sent(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self._point.device, non_blocking=True)
 
     def _advance(self, moving: NDArray[np.bool_], rows: Rows, start: Tensor, sign: Tensor) -> None:
         """One signed step from ``start``; the last one ends inside the ball to the last bit."""

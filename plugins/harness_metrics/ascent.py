@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from harness.api import MeasurementResult, Probe, Subject
+from harness.api import MeasurementResult, Probe, Subject, looks
 from harness_metrics.samples import offsets
 
 
@@ -72,7 +72,7 @@ def ascend(
         if gradient is not None:
             size = ascent.relative_step * ball.epsilon
             moved = _projected(ball, images, moved + size * _direction(ball, gradient))
-    parts = (each.split(restarts) for each in (sane, best, at, when, logits))
+    parts = (each.split(restarts) for each in looks(sane, best, at, when, logits))
     return [_reading(subject, *rows) for subject, *rows in zip(subjects, *parts, strict=True)]
 
 
@@ -97,7 +97,7 @@ def _starts(ball: Ball, restarts: int, subjects: Sequence[Subject]) -> Tensor:
         for subject in subjects
         for number in range(restarts)
     ]
-    return torch.cat(rows).to(subjects[0].image.device)
+    return torch.cat(rows).to(subjects[0].image.device, non_blocking=True)
 
 
 def _direction(ball: Ball, gradient: Tensor) -> Tensor:

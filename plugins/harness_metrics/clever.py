@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.api import Goal, Later, Measurement, MeasurementResult, Pair, Passes, Probe, Subject
+from harness.api import (
+    Goal,
+    Later,
+    Measurement,
+    MeasurementResult,
+    Pair,
+    Passes,
+    Probe,
+    Subject,
+    look,
+)
 from harness_metrics.bounds import FAR, MANY
 
 if TYPE_CHECKING:
@@ -104,7 +114,7 @@ class Clever(Measurement):
 
         if nonsense := self._nonsense():
             return MeasurementResult(problem=nonsense)
-        logits = probe.logits(subject.image[None])[0].double().cpu()
+        logits = look(probe.logits(subject.image[None])[0].double())
         if not logits.isfinite().all():
             return MeasurementResult(problem="the model returned NaN or infinity")
         others = self._others(subject, logits.tolist())

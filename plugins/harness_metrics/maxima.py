@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.api import Pair, Probe, Subject
+from harness.api import Pair, Probe, Subject, looks
 from harness_metrics.samples import DUAL, Sampling, blocks
 
 FIRST = 32
@@ -69,7 +69,7 @@ def _maxima(
         nonlocal sane
         logits, lengths = probe.slopes(torch.cat(images), pairs, length)
         sane = sane & logits.isfinite().all() & lengths.isfinite().all()
-        rows = torch.tensor(places, device=device)[:, None].expand_as(lengths)
+        rows = torch.tensor(places).to(device, non_blocking=True)[:, None].expand_as(lengths)
         maxima.scatter_reduce_(0, rows, lengths, "amax")
         images.clear()
         places.clear()
@@ -90,4 +90,5 @@ def _maxima(
             flush()
     if images:
         flush()
-    return maxima.cpu().numpy() if bool(sane) else None
+    found, good = looks(maxima, sane)
+    return found.numpy() if bool(good) else None

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.api import MeasurementResult, Probe, Subject
+from harness.api import MeasurementResult, Probe, Subject, look, looks
 from harness_metrics.crossing import line_numbers
 
 
@@ -25,7 +25,7 @@ class Plane:
 
     def points(self, a: Tensor, b: Tensor) -> Tensor:
         """float32 (n, channels, height, width) for ``a`` and ``b``, float64 (n,)."""
-        a, b = (each.view(-1, 1, 1, 1).to(self.image) for each in (a, b))
+        a, b = (each.view(-1, 1, 1, 1).to(self.image, non_blocking=True) for each in (a, b))
         # Not x + a * (toward - x): rounded, its point at a = 1 is not the candidate.
         moved = (1 - a) * self.image + a * self.toward + b * self.second
         return moved.clamp(0, 1) if self.clip else moved
@@ -53,12 +53,12 @@ def survey(grid: Grid, probe: Probe, subject: Subject) -> MeasurementResult:
         return MeasurementResult(problem=plane)
     axis = _axis(grid.points, grid.extent)
     loss, margin = _on_grid(plane, probe, subject.label, axis)
-    numbers = {"length": float(torch.linalg.vector_norm(plane.second.double()))}
+    numbers = {"length": float(look(torch.linalg.vector_norm(plane.second.double())))}
     if subject.adversarial is not None:
         there = probe.logits(subject.adversarial[None])
         numbers["attack_distance"] = numbers["length"]
-        numbers["attack_loss"] = float(_loss(there, subject.label)[0])
-        numbers["attack_margin"] = float(_margin(there, subject.label)[0])
+        at_attack = looks(_loss(there, subject.label), _margin(there, subject.label))
+        numbers["attack_loss"], numbers["attack_margin"] = (float(each[0]) for each in at_attack)
     sane = loss.isfinite().all() and margin.isfinite().all()
     if not sane or not all(map(math.isfinite, numbers.values())):
         return MeasurementResult(problem="NaN or infinite logits on the surface")
@@ -77,13 +77,14 @@ def _plane(grid: Grid, probe: Probe, subject: Subject) -> Plane | str:
         if subject.adversarial is None:
             return "the attack left no candidate"
         toward = subject.adversarial
-        if torch.equal(toward, image):
+        if bool(look((toward == image).all())):
             return "the attack's candidate is the image itself: there is no direction"
     else:
         gradient = _gradient(probe, subject)
-        if not gradient.isfinite().all():
+        finite, any_slope = looks(gradient.isfinite().all(), gradient.any())
+        if not finite:
             return "NaN or infinite gradients at the image"
-        if not gradient.any():
+        if not any_slope:
             return "the gradient is 0 everywhere: there is no direction"
         toward = image + gradient.sign()
     first = toward - image
@@ -106,7 +107,7 @@ def _second(subject: Subject, first: Tensor) -> Tensor:
     """A random direction orthogonal to ``first``, of its l2 length."""
     along = first.double().flatten()
     drawn = torch.empty(first.shape).normal_(generator=subject.generator("second"))
-    other = drawn.to(first.device).double().flatten()
+    other = drawn.to(first.device, non_blocking=True).double().flatten()
     other -= along * (other @ along) / (along @ along)
     other *= torch.linalg.vector_norm(along) / torch.linalg.vector_norm(other)
     return other.view_as(first).float()
@@ -128,16 +129,17 @@ def _on_grid(plane: Plane, probe: Probe, label: int, axis: Tensor) -> tuple[Tens
         losses.append(_loss(logits, label))
         margins.append(_margin(logits, label))
         start += len(logits)
-    return torch.cat(losses), torch.cat(margins)
+    on_host = looks(torch.cat(losses), torch.cat(margins))
+    return on_host[0], on_host[1]
 
 
 def _loss(logits: Tensor, label: int) -> Tensor:
-    """Cross-entropy of the true class, (n,) on the host."""
-    return -torch.log_softmax(logits.double(), dim=1)[:, label].cpu()
+    """Cross-entropy of the true class, (n,)."""
+    return -torch.log_softmax(logits.double(), dim=1)[:, label]
 
 
 def _margin(logits: Tensor, label: int) -> Tensor:
-    """The decision margin, (n,) on the host."""
+    """The decision margin, (n,)."""
     others = logits.double().clone()
     others[:, label] = -torch.inf
-    return (logits[:, label].double() - others.max(dim=1).values).cpu()
+    return logits[:, label].double() - others.max(dim=1).values

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from harness.api import Subject
+from harness.api import Subject, look
 
 BLOCK = 64
 """How many samples share a generator."""
@@ -60,7 +60,7 @@ def blocks(
             samples are uniform in the ball.
         clip: whether they are clipped to the pixel range.
     """
-    image = subject.image.cpu()
+    image = look(subject.image)
     for batch in batches:
         for number, start in enumerate(range(0, samples, BLOCK)):
             count = min(BLOCK, samples - start)

@@ -5,34 +5,94 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 
 import harness
-from harness.api import ConfigError
+from harness.api import ConfigError, ModelError
 from harness.engine import device
 from harness.engine.device import is_out_of_memory, release, resolve_device, rounds_between_looks
+from harness.engine.halving import BatchSize
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-        MemoryError(),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:116] . DefaultCPUAllocator: can't allocate "
-                     "memory: you tried to allocate 99999999 bytes. Error code 12"),
-        RuntimeError("CUDA error: out of memory"),
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
-        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
-        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"),
-        RuntimeError("[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer"),
-    ],
-)  # fmt: skip
-def test_all_runtimes_words_for_a_full_memory_are_understood(error):
+ORT = onnxruntime.capi.onnxruntime_pybind11_state
+CALL = (
+    "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:129 std::conditional_t<THRW, "
+    "void, onnxruntime::common::Status> onnxruntime::CudaCall(ERRTYPE, const char*, const char*, "
+    "SUCCTYPE, const char*, const char*, int) [with ERRTYPE = {}; bool THRW = true] "
+)
+FULL = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total "
+                           "capacity of 79.11 GiB of which 1.12 GiB is free."),
+    torch.OutOfMemoryError("CUDA out of memory. Allocation was preemptively rejected because it "
+                           "would exceed per_process_memory_fraction limit. Requested size: 2 GiB"),
+    RuntimeError("CUDA ran out of memory outside PyTorch's allocator. If this workload uses many "
+                 "dynamic shapes, cuDNN may need additional device memory"),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:116] . DefaultCPUAllocator: can't allocate "
+                 "memory: you tried to allocate 99999999 bytes. Error code 12"),
+    torch.AcceleratorError("CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation' in "
+                           "https://docs.nvidia.com/cuda/cuda-runtime-api/"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasSgemm( handle, opa, "
+                 "opb, m, n, k, &alpha, a, lda, b, ldb, &beta, c, ldc)`"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling "
+                 "`cublasLtCreate(&handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"),
+    RuntimeError("FIND was unable to find an engine to execute this computation"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
+    RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"),
+    RuntimeError("cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate`"),
+    ORT.RuntimeException(
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running "
+        "Conv node. Name:'Conv_3' Status Message: /onnxruntime_src/onnxruntime/core/framework/"
+        "bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, "
+        "onnxruntime::Stream*, bool, onnxruntime::WaitNotificationFn) Failed to allocate memory "
+        "for requested buffer of size 4585490524"
+    ),
+    ORT.RuntimeException(
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running "
+        "Conv node. Name:'Conv_3' Status Message: Available memory of 1048576 is smaller than "
+        "requested bytes of 4194304"
+    ),
+    ORT.RuntimeException(
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Exception during initialization: "
+        + CALL.format("cudaError") + "CUDA failure 2: out of memory ; GPU=0 ; hostname=one ; "
+        "file=cuda_allocator.cc ; line=70 ; expr=cudaMalloc((void**)&p, size);"
+    ),
+    ORT.RuntimeException(
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Exception during initialization: "
+        + CALL.format("cublasStatus_t") + "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; "
+        "hostname=one ; file=cuda_execution_provider.cc ; line=168 ; "
+        "expr=cublasCreate(&cublas_handle_);"
+    ),
+    ORT.Fail(
+        "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Conv node. "
+        "Name:'Conv_3' Status Message: CUDNN failure 4002: "
+        "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED ; GPU=0 ; hostname=one"
+    ),
+]  # fmt: skip
+"""Real messages, each as the type that it comes as."""
+
+
+@pytest.mark.parametrize("error", FULL, ids=range(len(FULL)))
+def test_all_runtimes_words_for_a_full_memory_are_understood_and_halve_the_batch(error):
     assert is_out_of_memory(error)
+
+    def run(items):
+        if len(items) > 1:
+            raise error
+        return [*items]
+
+    sizes: list[int] = []
+    assert list(BatchSize(4, CPU, sizes.append).parts(run, range(3))) == [[0], [1], [2]]
+    assert sizes == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -40,12 +100,35 @@ def test_all_runtimes_words_for_a_full_memory_are_understood(error):
     [
         RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x2 and 3x4)"),
         RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"),
-        RuntimeError("CUDA error: device-side assert triggered"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED_SHARED_MEMORY_INSUFFICIENT"),
+        # Another version's library, or no driver: cuDNN does not say in which call.
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasSgemm("),
+        RuntimeError(
+            "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm( handle"
+        ),
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+        torch.AcceleratorError("CUDA error: device-side assert triggered"),
         ValueError("out of memory of what was said"),
+        ORT.InvalidArgument(
+            "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions for input: images"
+        ),
+        ORT.Fail(
+            "[ONNXRuntimeError] : 1 : FAIL : CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED ; "
+            "GPU=0 ; hostname=one ; expr=cublasGemmHelper()"
+        ),
     ],
 )
 def test_other_errors_are_not_taken_for_it(error):
     assert not is_out_of_memory(error)
+
+
+def test_where_a_single_image_does_not_fit_the_words_in_disguise_are_shown():
+    def run(items):
+        raise RuntimeError("FIND was unable to find an engine to execute this computation")
+
+    with pytest.raises(ModelError, match=r"with a single image \(FIND was unable"):
+        list(BatchSize(2, CPU, lambda size: None).parts(run, range(3)))
 
 
 def test_a_real_allocation_that_fails_is_understood():
@@ -107,7 +190,7 @@ def test_one_file_of_the_core_tells_a_gpu_from_a_cpu():
         for file in core.rglob("*.py")
         if _says_cuda(ast.parse(file.read_text(encoding="utf-8")))
     }
-    assert found == {"engine/device.py"}
+    assert found == {"engine/device.py", "testing/fake_gpu.py"}
 
 
 def test_torch_gets_no_more_threads_than_there_are_cores(monkeypatch):
