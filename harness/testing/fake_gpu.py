@@ -31,7 +31,7 @@ from harness.engine.classifier import PixelClassifier
 Kind = Literal["look", "glance", "hidden look", "waiting upload"]
 
 _ATEN = torch.ops.aten
-_TORCH = Path(torch.__file__).parent
+_TORCH = str(Path(torch.__file__).parent)
 _LOOKS = {host.__file__, engine_device.__file__}
 """The files whose reads of the device are the declared looks."""
 
@@ -233,7 +233,7 @@ def _frames() -> Iterator[FrameType]:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if file != __file__ and not Path(file).is_relative_to(_TORCH):
+        if file != __file__ and not file.startswith(_TORCH):
             yield frame
         frame = frame.f_back
 

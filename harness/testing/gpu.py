@@ -85,12 +85,12 @@ def check_on_gpu(attack: AttackParameters, *, looks_per_round: int = 0) -> Attac
     model = pixel_model(network, classes=5, size=(8, 8))
     images = torch.rand((6, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     labels = model.predict(images).argmax(1).tolist()
-    targets: list[int | None] = [(label + 1 + row) % 5 for row, label in enumerate(labels)]
-    targets = [(to + 1) % 5 if to == own else to for to, own in zip(targets, labels, strict=True)]
-    targeted = [Goal.UNTARGETED not in attack.goals or row % 2 == 1 for row in range(6)]
-    if attack.goals == {Goal.UNTARGETED}:
-        targeted = [False] * 6
-    targets = [to if aimed else None for to, aimed in zip(targets, targeted, strict=True)]
+    free = Goal.UNTARGETED in attack.goals
+    aimed = attack.goals != {Goal.UNTARGETED}
+    targets = [
+        None if free and (row % 2 or not aimed) else (label + 1 + row % 4) % 5
+        for row, label in enumerate(labels)
+    ]
     found = attack_on_gpu(attack, model, jobs_for(model, images, targets))
     _assert_fine(found, _PERTURB if isinstance(attack, Attack) else _ROUND, looks_per_round)
     return found
