@@ -169,8 +169,8 @@ def workers():
 
 
 MEASUREMENTS = {
-    "clever": Clever(batches=3, samples=70, radius_l2=0.5),
-    "clever sequential": Clever(norms=("l2",), batches=40, samples=4, tolerance=0.5, top=2),
+    "clever": Clever(batches=2, samples=9, radius_l2=0.5),
+    "clever sequential": Clever(norms=("l2",), batches=40, samples=2, tolerance=0.5, top=1),
     "divergence": Divergence(steps=3, restarts=2),
     "divergence l2": Divergence(steps=3, restarts=3, norm="l2", logits="unit"),
     "surface": Surface(points=5),
@@ -184,7 +184,7 @@ def test_every_measurement_does_on_a_gpu_what_it_does_on_a_cpu(name, workers):
     model, moved = small_model(), small_model()
     jobs = [
         Job(job.cell, job.image_id, job.image, job.label, job.target, job.seed, job.image * 0.9)
-        for job in some_jobs(model, 3)
+        for job in some_jobs(model, 2)
     ]
     here = measure_all(measurement, model, jobs, workers, batch_size=8)
     with fake_gpu() as gpu:
