@@ -195,6 +195,10 @@ def _walked(starts: list[tuple[_Edge, Tensor]]) -> dict[_Edge, Tensor]:
         parts = found if isinstance(found, tuple) else (found,)
         for (following, at), part in zip(node.next_functions, parts, strict=True):
             if following is not None and part is not None:
+                meant = following._input_metadata[
+                    at
+                ]  # what was broadcast is summed up by the engine
+                part = part.sum_to_size(meant.shape).to(meant.dtype)
                 edge = following, at
                 coming[edge] = coming[edge] + part if edge in coming else part
     return coming

@@ -16,7 +16,7 @@ from harness.engine.slots import SlotEngine
 from harness.testing.fake_gpu import Wait, fake_gpu
 from harness.testing.fakes import attack_all, jobs_for, pixel_model
 
-_ROUND, _PERTURB = "SlotEngine._round", "_BatchEngine._perturb"
+_ROUND = "SlotEngine._round"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ def check_on_gpu(attack: AttackParameters, *, looks_per_round: int = 0) -> Attac
         for row, label in enumerate(labels)
     ]
     found = attack_on_gpu(attack, model, jobs_for(model, images, targets))
-    _assert_fine(found, _PERTURB if isinstance(attack, Attack) else _ROUND, looks_per_round)
+    inner = type(attack).perturb.__qualname__ if isinstance(attack, Attack) else _ROUND
+    _assert_fine(found, inner, looks_per_round)
     return found
 
 
