@@ -36,7 +36,7 @@ EARLY_DEATHS = 2
 """Workers in a row that may die before they have joined; then none is made in their place."""
 LEAVE = 1.0
 """Seconds that idle workers have to put their things away."""
-LAST_WORDS = 5.0
+LAST_WORDS = 20.0
 """Seconds to ask another host what a worker was doing there when it died."""
 ARRIVES = 30.0
 """Seconds in which an event has to arrive that its host has announced."""

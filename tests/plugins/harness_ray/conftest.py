@@ -30,18 +30,15 @@ class Town:
         from ray.cluster_utils import Cluster
 
         self.cluster = Cluster()
-        self._hosts: list[Any] = []
         self.head = self.add(4, _system_config=system, temp_dir=str(folder / "ray"))
         self.address = self.cluster.address
 
     def add(self, cpus: int, **options: Any) -> Any:
         """Another host."""
-        host = self.cluster.add_node(
+        return self.cluster.add_node(
             num_cpus=cpus, object_store_memory=OBJECTS, include_log_monitor=False,
             include_dashboard=False, no_monitor=True, **{"num_gpus": 0, **options},
         )  # fmt: skip
-        self._hosts.append(host)
-        return host
 
     def kill(self, host: Any) -> None:
         """As a power cut does it: what else it runs ends as well, or is ended here."""
@@ -50,6 +47,11 @@ class Town:
         process.wait()
         self.cluster.worker_nodes.discard(host)
         end_all(lambda variables: variables.get("RAY_RAYLET_PID") == str(process.pid))
+
+    def remove(self, host: Any) -> None:
+        """If it is still there."""
+        if host in self.cluster.worker_nodes:
+            self.cluster.remove_node(host, allow_graceful=False)
 
     def close(self) -> None:
         folder = self.head.get_session_dir_path()

@@ -35,6 +35,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", set)
 
 
 @pytest.mark.parametrize(

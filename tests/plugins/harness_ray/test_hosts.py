@@ -12,6 +12,9 @@ from harness.api import Devices, Joined, Lost, Placement, Refused
 from harness.testing.executors import Driven, driven
 from harness.testing.toys import ToyProgram
 
+GROWTH = 2
+"""Workers that wait for room."""
+
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'frontier-harness[ray]'")
 
 BARE = """\
@@ -44,21 +47,18 @@ def second(town):
     """Another host, which is gone after the test if not before."""
     host = town.add(2)
     yield host
-    if host in town.cluster.worker_nodes:
-        town.cluster.remove_node(host, allow_graceful=False)
+    town.remove(host)
 
 
 def placed(devices="cpu", **options):
     return Placement(devices=Devices.parse(devices), **options)
 
 
-def test_a_host_is_lost_and_another_one_joins(town, make, tmp_path):
-    second = town.add(2)
+def test_a_host_is_lost_and_another_one_joins(town, make, second, tmp_path):
     with make(placed(cpus_per_worker=2)) as executor:
         work = Driven(executor, ToyProgram())
         assert work.workers == 3  # four cores and two
-        work.joined(3)
-        raylets = {worker: parent(work.process(worker)) for worker in range(3)}
+        raylets = {worker: parent(work.process(worker)) for worker in work.joined(3)}
         (there,) = [worker for worker, raylet in raylets.items() if raylet == pid_of(second)]
         here = next(worker for worker in raylets if worker != there)
         work.submit(there, "stay", str(tmp_path / "never"))
@@ -79,7 +79,7 @@ def test_a_host_is_lost_and_another_one_joins(town, make, tmp_path):
         while "stayed" not in work.events(here):
             work.listen(0.2)
         assert [each.worker for each in work.reports if isinstance(each, Lost)] == [there]
-    town.cluster.remove_node(third, allow_graceful=False)
+    town.remove(third)
 
 
 def test_the_source_answers_on_the_drivers_host(town, make, second):
@@ -115,7 +115,7 @@ def test_workers_share_gpus(town, make):
     """Ray believes what it is told about GPUs; the program here computes on none."""
     with_gpus = town.add(4, num_gpus=2)
     try:
-        with make(placed(gpus_per_worker=0.5)) as executor:
+        with make(placed("auto", gpus_per_worker=0.5)) as executor:
             work = Driven(executor, ToyProgram())
             assert work.workers == 4
             seen = []
@@ -132,7 +132,7 @@ def test_workers_share_gpus(town, make):
             seen = [work.done(each, "variable", "CUDA_VISIBLE_DEVICES")[0] for each in workers]
             assert sorted(seen) == ["0", "1"]
     finally:
-        town.cluster.remove_node(with_gpus, allow_graceful=False)
+        town.remove(with_gpus)
 
 
 def test_a_host_without_the_harness_is_refused(town, make, tmp_path):
@@ -145,11 +145,12 @@ def test_a_host_without_the_harness_is_refused(town, make, tmp_path):
             refused = work.wait(Refused)
             assert refused.why.startswith("module harness_ray is missing there; install")
             assert "\n" not in refused.why
-            for _ in range(5):  # and nobody is sent there again
+            for _ in range(20):  # those who waited for room may be sent there, and nobody else
                 work.listen(0.2)
-            assert len([each for each in work.reports if isinstance(each, Refused | Joined)]) == 2
+            assert len([each for each in work.reports if isinstance(each, Refused)]) <= 1 + GROWTH
+            assert len([each for each in work.reports if isinstance(each, Joined)]) == 1
     finally:
-        town.cluster.remove_node(bare, allow_graceful=False)
+        town.remove(bare)
 
 
 def test_a_cluster_without_gpus(make):
