@@ -116,6 +116,7 @@ class Crew:
         """Have a few workers wait for room, which hosts that join later bring."""
         waiting = sum(each.spare for each in self.members.values())
         there = len(self.members) - waiting
+        waiting += sum(each.spare for each in self._refused)  # as many again would be refused too
         for _ in range(min(self._share.most - there, max(GROWTH, there)) - waiting):
             self.hire(spare=True)
 
