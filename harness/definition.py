@@ -7,6 +7,9 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 Kind = Literal["attack", "measurement"]
 
+Numerics = Literal["fp32", "tf32", "bf16"]
+"""What gradients are computed in; verdicts are in IEEE fp32 whatever it says."""
+
 
 class TaskDefinition(TypedDict):
     """A measurement of the suite; ``label`` tells it apart from others of its name."""
@@ -37,6 +40,7 @@ class Definition(TypedDict):
     Attributes:
         models: all names of the leaderboard.
         images, accuracy_images: None: all.
+        numerics: of the gradients; fp32 where a run of an older version is silent.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Definition(TypedDict):
     images: int | None
     accuracy_images: int | None
     transfer: NotRequired[TransferDefinition | None]
+    numerics: NotRequired[Numerics]
     seed: int
 
 

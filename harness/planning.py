@@ -7,12 +7,12 @@ also has a clean cell, which its attack cells need.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from harness.api import Goal, Norm
-from harness.definition import Definition, TransferDefinition
+from harness.definition import Definition, Numerics, TransferDefinition
 from harness.identity import KEY_VERSION, canonical_json, tagged_hash
 from harness.part import Part
 
@@ -25,11 +25,10 @@ class NumericPolicy:
         precision: of the passes that make gradients; verdicts are always IEEE fp32.
         fold_batch_norm: whether batch norms are folded into the convolutions before them.
         generator: where an attack's random numbers are drawn.
-        rows: how many images every pass has, so that a row's arithmetic does not depend on others;
-            None: as many as there are.
+        rows: how many images every pass has, so that none depends on others; None: what there is.
     """
 
-    precision: str = "fp32"
+    precision: Numerics = "fp32"
     fold_batch_norm: bool = True
     generator: str = "torch-cpu"
     rows: int | None = None
@@ -42,6 +41,11 @@ class NumericPolicy:
             "fold_batch_norm": self.fold_batch_norm,
             "generator": self.generator,
         } | ({} if self.rows is None else {"rows": self.rows})
+
+    @property
+    def verdicts(self) -> NumericPolicy:
+        """That of predictions and verdicts, which do not depend on the gradients' precision."""
+        return replace(self, precision="fp32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,12 @@ class Plan:
     whole: Plan | None = None
 
     @property
+    def policy(self) -> NumericPolicy:
+        """What the work is done in; a clean cell has that of verdicts alone."""
+        cells = [cell for cell in self.cells if cell.task] or self.cells
+        return cells[0].policy if cells else NumericPolicy()
+
+    @property
     def models(self) -> tuple[Component, ...]:
         return tuple({cell.model.name: cell.model for cell in self.cells}.values())
 
@@ -288,8 +298,8 @@ def image_order(dataset: str, images: Sequence[PlannedImage]) -> tuple[PlannedIm
 
 
 def clean_key(*, model: Component, dataset: Component, policy: NumericPolicy) -> str:
-    """The key of a model's clean cell."""
-    return tagged_hash("clean", _identity(model, dataset, policy))
+    """The key of a model's clean cell: the same whatever the gradients' precision is."""
+    return tagged_hash("clean", _identity(model, dataset, policy.verdicts))
 
 
 def _identity(model: Component, dataset: Component, policy: NumericPolicy) -> dict[str, Any]:
@@ -352,7 +362,7 @@ def plan_cells(
         clean = clean_key(model=model, dataset=dataset, policy=policy)
         tasks: tuple[Task, ...] = (*attacks, *measurements)
         needed = _most(clean_images, *(task.images for task in tasks))
-        cells.append(Cell(clean, model, dataset, policy, ordered[:needed]))
+        cells.append(Cell(clean, model, dataset, policy.verdicts, ordered[:needed]))
         for attack in attacks:
             for goal in attack.goals:
                 key = cell_key(
@@ -375,18 +385,9 @@ def plan_cells(
                     seed=seed,
                     policy=policy,
                 )
-                cells.append(
-                    Cell(
-                        key,
-                        model,
-                        dataset,
-                        policy,
-                        ordered[: measurement.images],
-                        goal=goal,
-                        seed=seed,
-                        measurement=measurement,
-                    )
-                )
+                taken = ordered[: measurement.images]
+                cell = Cell(key, model, dataset, policy, taken, None, goal, seed, measurement)
+                cells.append(cell)
     return tuple(cells)
 
 

@@ -94,6 +94,8 @@ def test_what_has_no_canonical_form_is_refused(bad):
         {"goal": Goal.LEAST_LIKELY},
         {"seed": 1},
         {"policy": NumericPolicy(precision="tf32")},
+        {"policy": NumericPolicy(precision="bf16")},
+        {"policy": NumericPolicy(rows=32)},
         {"policy": NumericPolicy(fold_batch_norm=False)},
         {"policy": NumericPolicy(generator="torch-cuda")},
         {"model": replace(MODEL, identity={**MODEL.identity, "weights": "cd" * 32})},
@@ -104,6 +106,16 @@ def test_what_has_no_canonical_form_is_refused(bad):
 )
 def test_what_changes_results_changes_the_key(change):
     assert cell_key(**{**CELL, **change}) != cell_key(**CELL)
+
+
+def test_predictions_do_not_depend_on_the_gradients_precision():
+    about = {"model": MODEL, "dataset": DATASET}
+    for precision in ("tf32", "bf16"):
+        assert clean_key(**about, policy=NumericPolicy(precision)) == FROZEN["clean"]
+        exact = NumericPolicy(precision, rows=32)
+        assert clean_key(**about, policy=exact) == clean_key(**about, policy=NumericPolicy(rows=32))
+        assert clean_key(**about, policy=exact) != FROZEN["clean"]
+    assert clean_key(**about, policy=NumericPolicy(fold_batch_norm=False)) != FROZEN["clean"]
 
 
 def test_names_and_facts_do_not():

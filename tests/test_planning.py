@@ -65,6 +65,27 @@ def test_cells(models, attacks, images, clean):
         assert len(own[0].images) == most
 
 
+def test_a_clean_cell_has_the_numerics_of_verdicts():
+    def cells(policy):
+        return plan_cells(
+            models=[Component("m", {"weights": "w"}, {})],
+            attacks=[attack(0, [Goal.RANDOM], 5)],
+            dataset=Component("d", {"name": "d"}, {}),
+            images=[PlannedImage("0", 0)],
+            clean_images=None,
+            seed=0,
+            policy=policy,
+        )
+
+    exact = NumericPolicy("bf16", rows=32)
+    clean, attacked = cells(exact)
+    assert clean.policy == NumericPolicy(rows=32)
+    assert clean.key == cells(NumericPolicy(rows=32))[0].key
+    assert attacked.policy == Plan("s", {}, 0, (clean, attacked)).policy == exact
+    assert attacked.key != cells(NumericPolicy(rows=32))[1].key
+    assert Plan("s", {}, 0, (clean,)).policy == clean.policy
+
+
 def test_what_adds_a_fact_is_in_no_key():
     plain = attack(0, [Goal.RANDOM], 5)
     keys = [

@@ -5,7 +5,6 @@ Leaderboards, comparisons, transfer matrices, findings and the page are function
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
@@ -13,6 +12,8 @@ from sqlite3 import Connection
 from typing import Any
 
 from harness.analysis.attacks import SuiteAttack, offered, one_attack
+from harness.analysis.model import Model
+from harness.analysis.numerics import numerics_note, precision
 from harness.definition import Definition
 from harness.errors import ConfigError
 from harness.plugins import unknown
@@ -86,41 +87,11 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """What is known about a model; None where it is not.
-
-    Attributes:
-        pixels: height times width of its input.
-        published: its published top-1 accuracy, in [0, 1].
-    """
-
-    name: str
-    family: str | None = None
-    parameters: int | None = None
-    layers: int | None = None
-    pixels: int | None = None
-    published: float | None = None
-
-    @classmethod
-    def of(cls, name: str, about: Mapping[str, Any]) -> Model:
-        """The model that a stored description is of."""
-        percent = (about.get("published") or {}).get("top1")
-        shape = about.get("shape")
-        return cls(
-            name=name,
-            family=about.get("family"),
-            parameters=about.get("parameters"),
-            layers=about.get("layers"),
-            pixels=math.prod(shape[-2:]) if shape else None,
-            published=None if percent is None else percent / 100,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Trial:
     """An attack of a suite for a goal, over the suite's models: those of one seed and numerics.
 
     Attributes:
+        policy: the numerics, as `StoredCell`; None where nothing ran yet.
         models: all models of the suite's runs, the latest run's first, with or without cells.
         cells, clean: each model's attack cell and clean cell, where there are any.
         notes: what was chosen by default, or is not shown.
@@ -132,6 +103,7 @@ class Trial:
     attack: SuiteAttack
     goal: str
     seed: int
+    policy: str | None
     models: tuple[str, ...]
     cells: Mapping[str, StoredCell]
     clean: Mapping[str, StoredCell]
@@ -171,13 +143,13 @@ class Trial:
             if twin is not None
             and cell.task is not None
             and cell.task.kind == "measurement"
-            and (cell.model_id, cell.dataset_id, cell.policy) == _place(twin)
-            and cell.seed == self.seed
+            and _place(cell) == _place(twin)
+            and (cell.policy, cell.seed) == (self.policy, self.seed)
         ]  # fmt: skip
 
 
 def _place(cell: StoredCell) -> tuple[object, ...]:
-    return cell.model_id, cell.dataset_id, cell.policy
+    return cell.model_id, cell.dataset_id, cell.verdicts
 
 
 class SuiteResults:
@@ -345,7 +317,12 @@ class SuiteResults:
             and cell.model_id != shown[cell.model].model_id
         }
         others = len({_group(cell) for cell in mine}) - 1
-        said = [*notes, *map(str, self.results.lacking(self.name))]
+        policy = last.policy if last else self._latest_policy
+        said = [
+            *notes,
+            *map(str, self.results.lacking(self.name)),
+            *numerics_note(attack.label, goal, policy),
+        ]
         if self._older:
             said.append(f"from older runs, not in the suite's latest: {', '.join(self._older)}")
         if replaced:
@@ -356,7 +333,8 @@ class SuiteResults:
         if others > 0 and last:
             said.append(
                 f"{others} more seed, version, numerics or dataset of this attack and goal is"
-                f" stored; the latest run's is shown (seed {last.seed})"
+                f" stored; the latest run's is shown (seed {last.seed}, gradients in"
+                f" {precision(last.policy)})"
             )
         return Trial(
             results=self.results,
@@ -365,11 +343,18 @@ class SuiteResults:
             attack=attack,
             goal=goal,
             seed=last.seed if last and last.seed is not None else self.definition["seed"],
+            policy=policy,
             models=self.models,
             cells=chosen,
             clean=clean,
             notes=tuple(said),
         )
+
+    @cached_property
+    def _latest_policy(self) -> str | None:
+        """The numerics of the latest run's attacks and measurements."""
+        last = max((c for c in self.cells if c.task), key=lambda cell: cell.latest, default=None)
+        return last.policy if last else None
 
     def _clean(
         self, chosen: Mapping[str, StoredCell], last: StoredCell | None
@@ -379,7 +364,7 @@ class SuiteResults:
         def fits(cell: StoredCell) -> bool:
             twin = chosen.get(cell.model)
             return (twin is None or twin.model_id == cell.model_id) and (
-                last is None or (cell.dataset_id, cell.policy) == (last.dataset_id, last.policy)
+                last is None or (cell.dataset_id, cell.verdicts) == (last.dataset_id, last.verdicts)
             )
 
         return _newest(cell for cell in self.cells if cell.task is None and fits(cell))

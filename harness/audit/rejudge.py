@@ -63,7 +63,12 @@ class Rejudge:
             component, found = found_model(entry, self._catalog)
             if tagged_hash("model", dict(component.identity)) != stored.digest:
                 return _unlike(stored.identity, component.identity)
-            return load_model(*found, self._device, fold_batch_norm=cell.fold_batch_norm)
+            return load_model(
+                *found,
+                self._device,
+                fold_batch_norm=cell.verdicts.fold_batch_norm,
+                rows=cell.verdicts.rows,
+            )
         except HarnessError as error:
             return str(error)
 

@@ -97,9 +97,7 @@ def verify(
     checks = [files]
     rejudge = Rejudge(db, registry, catalog, scope.data, scope.device, damaged)
     chosen = _chosen(kept, scope)
-    for _, cells in itertools.groupby(
-        chosen, key=lambda cell: (cell.model.digest, cell.fold_batch_norm)
-    ):
+    for _, cells in itertools.groupby(chosen, key=lambda cell: (cell.model.digest, cell.verdicts)):
         checks += _verdicts(rejudge, list(cells), scope, say)
     if scope.refit:
         by_task = sorted(_chosen(measured, scope), key=lambda cell: (cell.attack, cell.id))

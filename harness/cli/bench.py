@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import option, output_format, registries
+from harness.cli.options import numerics_option, option, output_format, registries
 from harness.cli.printing import show
 from harness.cli.selection import auto_or_number, request
 from harness.cli.verbs import verb
 from harness.cli.workers import devices, one_device
+from harness.definition import Numerics
 from harness.errors import ExitCode
 from harness.report.presentation import Field, Format, Presentation, present
 from harness.report.quantities import si
@@ -45,7 +46,7 @@ _MACHINE: tuple[Field[_Row], ...] = (
     Field("cores"),
     Field("threads"),
     Field("torch"),
-    Field("precision"),
+    Field("numerics"),
     Field("seconds"),
     Field("problem"),
 )
@@ -68,12 +69,7 @@ _MACHINE: tuple[Field[_Row], ...] = (
     metavar="S",
     help="Approximate duration of each measurement; at least five passes.",
 )
-@option(
-    "--precision",
-    type=click.Choice(["fp32", "tf32"]),
-    default="fp32",
-    help="Precision of convolutions and matrix products; a run uses fp32.",
-)
+@numerics_option("fp32")
 @registries()
 @output_format()
 def bench(
@@ -82,7 +78,7 @@ def bench(
     devices: str,
     batch_size: str,
     seconds: float,
-    precision: Literal["fp32", "tf32"],
+    numerics: Numerics,
     registry_files: Sequence[Path],
     format: Format,
 ) -> int:
@@ -94,8 +90,7 @@ def bench(
     size = auto_or_number(batch_size, "--batch-size", "batch size")
     device = one_device(devices, "bench")
 
-    from harness.engine.device import precision as arithmetic
-    from harness.engine.device import resolve_device
+    from harness.engine.device import must_compute_in, resolve_device
     from harness.estimate.bench import Bench, bench_model, stepped_attacks
     from harness.plugins import installed
     from harness.registry import load
@@ -106,24 +101,25 @@ def bench(
     choice = choose_models(request(suite=suite, models=models), entry, registry, catalog)
     chosen = [registry.models.get(each.name, each) for each in choice.models]
     place = resolve_device(device)
+    must_compute_in(numerics, place)
     plan = Bench(
         device=place,
         attacks=stepped_attacks(entry, catalog),
         batch_size=size,
         seconds=seconds,
+        numerics=numerics,
     )
     found: list[Speed] = []
     interrupted = False
-    with arithmetic(precision, place):
-        for number, each in enumerate(chosen, start=1):
-            echo(f"measuring {each.name} ({number} of {len(chosen)})", err=True)
-            try:
-                found.append(bench_model(each, catalog, plan))
-            except KeyboardInterrupt:  # print what is known so far
-                interrupted = True
-                break
+    for number, each in enumerate(chosen, start=1):
+        echo(f"measuring {each.name} ({number} of {len(chosen)})", err=True)
+        try:
+            found.append(bench_model(each, catalog, plan))
+        except KeyboardInterrupt:  # print what is known so far
+            interrupted = True
+            break
     if found:
-        facts = {**_facts(place), "precision": precision, "seconds": seconds}
+        facts = {**_facts(place), "numerics": numerics, "seconds": seconds}
         show(_presented(found, list(plan.attacks), facts), format)
     if interrupted:
         echo(f"interrupted after {len(found)} of {len(chosen)} models", err=True)
@@ -171,8 +167,9 @@ def _notes(found: Sequence[Speed], facts: Mapping[str, Any]) -> list[str]:
     if on.startswith("cpu"):
         on += f", {facts['processor']}, {facts['cores']} cores"
     lines = [
-        f"{on}, torch {facts['torch']}, {facts['precision']}, {facts['seconds']:g} s per"
-        " measurement: medians of images per second; attacks: images times rounds per second",
+        f"{on}, torch {facts['torch']}, gradients in {facts['numerics']},"
+        f" {facts['seconds']:g} s per measurement: medians of images per second; attacks: images"
+        " times rounds per second",
     ]
     lines += [
         f"{speed.model}: not measured, {speed.problem}"

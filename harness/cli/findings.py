@@ -32,4 +32,4 @@ def findings(db: Path, suite: str | None, format: Format) -> None:
     with snapshot(db) as stored:
         results = Results(stored.conn).suite(suite)
         evidence = analysis.gather(results)
-    show(presentation(results.name, analysis.check(evidence)), format)
+    show(presentation(results.name, analysis.check(evidence), evidence.notes), format)

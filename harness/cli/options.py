@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from harness.definition import Numerics
 from harness.report.presentation import FORMATS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -48,6 +49,17 @@ def decorated(command: Any, *options: Decorator) -> Any:
     for decorate in reversed(options):
         command = decorate(command)
     return command
+
+
+def numerics_option(default: Numerics | None = None) -> Decorator:
+    """``--numerics``; without a ``default`` the suite's."""
+    suites = "" if default else ", instead of the suite's"
+    return option(
+        "--numerics",
+        type=click.Choice(get_args(Numerics)),
+        default=default,
+        help=f"Numerics of gradients{suites}; verdicts are always in IEEE fp32.",
+    )
 
 
 def strict() -> Decorator:

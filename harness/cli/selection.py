@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import data_places, database, decorated, option, registries
+from harness.cli.options import (
+    data_places,
+    database,
+    decorated,
+    numerics_option,
+    option,
+    registries,
+)
 from harness.cli.printing import show
 from harness.errors import ConfigError
 from harness.report.requirements import requirements_table
@@ -64,6 +71,7 @@ def selection(command: Any) -> Any:
                 metavar="N",
                 help="Override the suite's seed.",
             ),
+            numerics_option(),
             option(
                 "--exact",
                 type=int,

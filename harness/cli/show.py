@@ -28,6 +28,7 @@ FIELDS: tuple[Field[Mapping[str, Any]], ...] = (
     Field("model", "model"),
     Field("attack", "attack"),
     Field("goal", "goal"),
+    Field("numerics", "numerics"),
     Field("dataset", "dataset"),
     Field("images", "images", numeric=True),
 )

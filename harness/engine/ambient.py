@@ -7,32 +7,14 @@ from typing import Any
 import torch
 
 from harness.engine import threads
-from harness.engine.device import KINDS, PRECISION_HOLDERS
+from harness.engine.device import (
+    KINDS,
+    precisions,
+    put_precisions,
+    put_tf32_settings,
+    tf32_settings,
+)
 from harness.engine.shared import PYTHON_ASPECTS, Aspect
-
-
-def _precisions() -> tuple[str, ...]:
-    return tuple(holder.fp32_precision for holder in PRECISION_HOLDERS)
-
-
-def _put_precisions(values: tuple[str, ...]) -> None:
-    for holder, value in zip(PRECISION_HOLDERS, values, strict=True):
-        if holder.fp32_precision != value:
-            holder.fp32_precision = value
-
-
-def _tf32() -> tuple[str, bool] | None:
-    """The older two settings; they cannot be read where the newer ones were mixed with them."""
-    try:
-        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    except RuntimeError:
-        return None
-
-
-def _put_tf32(values: tuple[str, bool] | None) -> None:
-    if values is not None:
-        torch.set_float32_matmul_precision(values[0])
-        torch.backends.cudnn.allow_tf32 = values[1]
 
 
 def _put_grad(on: bool) -> None:
@@ -82,8 +64,8 @@ ASPECTS = (
     Aspect("torch's default device", torch.get_default_device, _put_device),
     Aspect("torch's deterministic algorithms", _deterministic, _put_deterministic),
     Aspect("the flags of cuDNN or oneDNN", _cudnn, _put_cudnn),
-    Aspect("torch's TF32 settings", _tf32, _put_tf32, shown=False),
-    Aspect("torch's fp32 precision", _precisions, _put_precisions, shown=False),
+    Aspect("torch's TF32 settings", tf32_settings, put_tf32_settings, shown=False),
+    Aspect("torch's fp32 precision", precisions, put_precisions, shown=False),
     Aspect("torch's number of threads", threads.number, threads.put),
     Aspect(
         "torch's global random numbers",

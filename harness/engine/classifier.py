@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from harness.api import Classifier, HarnessError, ModelError, Preprocessing
 from harness.api.trial import ModelTrial
+from harness.definition import Numerics
 from harness.engine import threads
-from harness.engine.device import is_out_of_memory, runs_ahead
+from harness.engine.device import is_out_of_memory, must_compute_in, runs_ahead
 from harness.engine.folding import folded
+from harness.engine.numerics import GradientPass, computing_in
 from harness.signals import stop_if_asked
 
 
@@ -71,6 +73,8 @@ class PixelClassifier:
         fold_batch_norm: fold batch norms into the convolutions before them (numerics).
         rows: how many images every pass has, filled up with black ones (numerics); None: as
             many as are given.
+        numerics: what gradients are computed in, and the logits beside them. ConfigError: the
+            device cannot.
 
     Attributes:
         differentiable: pixels to logits with gradients to the pixels only, or None.
@@ -85,8 +89,10 @@ class PixelClassifier:
         device: torch.device,
         fold_batch_norm: bool,
         rows: int | None = None,
+        numerics: Numerics = "fp32",
     ) -> None:
-        self.device, self.rows = device, rows
+        must_compute_in(numerics, device)
+        self.device, self.rows, self.numerics = device, rows, numerics
         self.classes = classifier.classes
         self.background = classifier.preprocessing.background
         self.shape = (3, *classifier.preprocessing.size)
@@ -129,41 +135,69 @@ class PixelClassifier:
             return self._run(self._predictor, images)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The logits with a graph back to ``images``.
+        """The module's logits in IEEE fp32, with a graph back to ``images``.
 
         Raises:
             ModelError: the model has no gradients, or failed, or its output has the wrong shape.
         """
+        return self._run(self._module, images)
+
+    def differentiated(self, images: Tensor) -> GradientPass:
+        """The module's logits in `numerics`, with gradients to ``images``.
+
+        Raises:
+            ModelError: see `forward`.
+        """
+        with torch.enable_grad():
+            point = images.detach().requires_grad_(True)
+            output = self._run(self._module, point, self.numerics)
+        return GradientPass(output.detach(), output, point, self.numerics)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The same logits as `differentiated`'s, without gradients.
+
+        Raises:
+            ModelError: see `forward`.
+        """
+        with torch.no_grad():
+            return self._run(self._module, images, self.numerics)
+
+    @property
+    def _module(self) -> nn.Module:
         if self.differentiable is None:
             raise ModelError(
                 "this model has no gradients", hint="choose an attack with scores or labels access"
             )
-        return self._run(self.differentiable, images)
+        return self.differentiable
 
-    def _run(self, module: nn.Module, images: Tensor) -> Tensor:
+    def _run(self, module: nn.Module, images: Tensor, numerics: Numerics = "fp32") -> Tensor:
         if self.rows is None or len(images) == self.rows:
-            return self._pass(module, images)
+            return self._pass(module, images, numerics)
         parts = torch.split(images, self.rows)
         return torch.cat(
-            [self._pass(module, _filled(part, self.rows))[: len(part)] for part in parts]
+            [self._pass(module, _filled(part, self.rows), numerics)[: len(part)] for part in parts]
         )
 
-    def _pass(self, module: nn.Module, images: Tensor) -> Tensor:
+    def _pass(self, module: nn.Module, images: Tensor, numerics: Numerics) -> Tensor:
         if not runs_ahead(self.device):
             threads.look(self._values)
         try:
-            logits: Tensor = module(images)
+            with computing_in(numerics, self.device):
+                logits: Tensor = module(images)
         except HarnessError:
             raise
         except BaseException as error:  # a network's own KeyboardInterrupt is no Ctrl-C
             stop_if_asked()
             if is_out_of_memory(error):
                 raise
-            raise ModelError(f"the model failed: {type(error).__name__}: {error}") from error
+            raise ModelError(
+                f"the model failed{_in(numerics)}: {type(error).__name__}: {error}",
+                hint=None if numerics == "fp32" else "--numerics fp32, if it works in that",
+            ) from error
         if logits.shape != (len(images), self.classes):
             raise self._wrong_shape(logits, len(images))
         if logits.dtype is not torch.float32:
-            if logits.dtype is not torch.float64:
+            if logits.dtype not in (torch.float64, _LOGITS.get(numerics)):
                 raise ModelError(
                     f"the model returned {_dtype(logits)}; float32 logits are expected",
                     hint="compute in float32: verdicts are made in IEEE fp32",
@@ -203,6 +237,14 @@ def _tensor(found: object) -> Tensor:
         " a row for each image and a column for each class",
         hint="have the loader return the logits alone",
     )
+
+
+_LOGITS = {"bf16": torch.bfloat16}
+"""What a network may return in these numerics, beside float32 and float64."""
+
+
+def _in(numerics: Numerics) -> str:
+    return "" if numerics == "fp32" else f" in {numerics}"
 
 
 def _dtype(tensor: Tensor) -> str:

@@ -13,7 +13,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,8 +21,7 @@ from torch import Tensor
 from harness.api import ConfigError
 from harness.api.onnx import NO_MEMORY as RUNTIMES_WORDS
 from harness.cores import usable_cores
-
-Precision = Literal["fp32", "tf32"]
+from harness.definition import Numerics
 
 CPU_VALUES, CUDA_VALUES = 3_000_000, 40_000_000
 """Input values (channels x height x width x images) that one pass may hold."""
@@ -114,25 +113,64 @@ def be_exact() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-@contextlib.contextmanager
-def precision(wanted: Precision, device: torch.device) -> Iterator[None]:
-    """Convolutions and matrix products of all passes in ``wanted``, verdicts' too.
-
-    Raises:
-        ConfigError: the device has no TF32.
+def must_compute_in(numerics: Numerics, device: torch.device) -> None:
     """
-    if wanted == "tf32" and device.type != "cuda":
+    Raises:
+        ConfigError: ``device`` cannot compute in ``numerics``.
+    """
+    if numerics == "tf32" and not _has_tf32(device):
         raise ConfigError(
-            f"{device} has no TF32", where="--precision", hint="take fp32, or --devices cuda:0"
+            f"{device} has no TF32",
+            where="numerics",
+            hint="take --numerics fp32 or bf16, or --devices cuda:0 of Ampere or newer",
         )
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("high" if wanted == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = wanted == "tf32"
+
+
+def _has_tf32(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+@contextlib.contextmanager
+def tf32_allowed() -> Iterator[None]:
+    """Convolutions and matrix products of this process on GPUs in TF32.
+
+    All settings are as before afterwards, after an exception too.
+    """
+    before = tf32_settings(), precisions()
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = True
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
+        put_tf32_settings(before[0])
+        put_precisions(before[1])
+
+
+def precisions() -> tuple[str, ...]:
+    """The precision that each of `PRECISION_HOLDERS` carries."""
+    return tuple(holder.fp32_precision for holder in PRECISION_HOLDERS)
+
+
+def put_precisions(values: tuple[str, ...]) -> None:
+    """Set them to what `precisions` returned."""
+    for holder, value in zip(PRECISION_HOLDERS, values, strict=True):
+        if holder.fp32_precision != value:
+            holder.fp32_precision = value
+
+
+def tf32_settings() -> tuple[str, bool] | None:
+    """The older two settings; they cannot be read where the newer ones were mixed with them."""
+    try:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:
+        return None
+
+
+def put_tf32_settings(values: tuple[str, bool] | None) -> None:
+    """Set them to what `tf32_settings` returned."""
+    if values is not None:
+        torch.set_float32_matmul_precision(values[0])
+        torch.backends.cudnn.allow_tf32 = values[1]
 
 
 def describe(device: torch.device) -> str:

@@ -68,7 +68,6 @@ def _passes(model: PixelClassifier, images: Tensor, directions: Tensor) -> list[
     """The prediction and, where there is one, the module's logits and gradient."""
     found = [model.predict(images).clone()]
     if model.differentiable is not None:
-        point = images.clone().requires_grad_(True)
-        logits = model.forward(point)
-        found += [logits.detach(), *torch.autograd.grad(logits, point, directions)]
+        made = model.differentiated(images)
+        found += [made.logits, made.gradient(directions)]
     return found

@@ -11,6 +11,7 @@ from torch import nn
 
 from harness.api import Classifier, Cut, HarnessError, ModelError, ModelSpec, Preprocessing
 from harness.contained import cause
+from harness.definition import Numerics
 from harness.engine.classifier import PixelClassifier
 from harness.engine.guard import loading
 
@@ -33,10 +34,11 @@ def opened(
     *,
     fold_batch_norm: bool,
     rows: int | None = None,
+    numerics: Numerics = "fp32",
 ) -> Opened:
     """The model of ``spec`` on ``device``, as ``load``, a loader's method, makes it.
 
-    ``fold_batch_norm``, ``rows``: see `PixelClassifier`.
+    ``fold_batch_norm``, ``rows``, ``numerics``: see `PixelClassifier`.
 
     Raises:
         HarnessError: the loader's own, or ModelError for anything else that it raises or returns.
@@ -46,7 +48,11 @@ def opened(
         with loading(who):
             classifier = _looked_at(load(spec, str(device)), spec)
             model = PixelClassifier(
-                classifier, device=device, fold_batch_norm=fold_batch_norm, rows=rows
+                classifier,
+                device=device,
+                fold_batch_norm=fold_batch_norm,
+                rows=rows,
+                numerics=numerics,
             )
     except HarnessError:
         raise

@@ -11,6 +11,7 @@ from harness.api import Access, Measurement, Pair, PluginError, Probe
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import sent
 from harness.engine.halving import BatchSize
+from harness.engine.target import cotangent_of
 from harness.engine.values import checked_images
 
 
@@ -60,12 +61,10 @@ class CountingProbe(Probe):
         self._allow("gradients", Access.WHITE_BOX)
 
         def run(part: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad():
-                point = part.requires_grad_(True)
-                logits = self._model.forward(point)
-                losses = loss(logits, *(each[rows] for each in aligned))
-                (gradient,) = torch.autograd.grad(losses.sum(), point)
-            return logits.detach(), gradient
+            made = self._model.differentiated(part)
+            beside = [each[rows] for each in aligned]
+            cotangent = cotangent_of(lambda logits: loss(logits, *beside), made.logits)
+            return made.logits, made.gradient(cotangent)
 
         logits, gradients = self._batched(images, run, 1)
         return logits, gradients
@@ -76,20 +75,15 @@ class CountingProbe(Probe):
         self._allow("gradients", Access.WHITE_BOX)
 
         def run(part: Tensor, _: slice) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad():
-                point = part.requires_grad_(True)
-                logits = self._model.forward(point)
+            made = self._model.differentiated(part)
             reduced = []
             for number, (toward, away) in enumerate(pairs, start=1):
-                cotangent = torch.zeros_like(logits)
+                cotangent = torch.zeros_like(made.logits)
                 cotangent[:, toward] += 1
                 cotangent[:, away] -= 1
                 # One backward pass a pair: faster than `is_grads_batched`, and no copies of it.
-                (gradient,) = torch.autograd.grad(
-                    logits, point, cotangent, retain_graph=number < len(pairs)
-                )
-                reduced.append(reduce(gradient))
-            return logits.detach(), torch.stack(reduced, dim=1)
+                reduced.append(reduce(made.gradient(cotangent, again=number < len(pairs))))
+            return made.logits, torch.stack(reduced, dim=1)
 
         logits, reduced = self._batched(images, run, len(pairs))
         return logits, reduced

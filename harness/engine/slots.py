@@ -34,13 +34,10 @@ def evaluate(
     ``look`` sees the gradient before the stepper, which may overwrite it.
     """
     if not point.gradient:
-        with torch.no_grad():
-            stepper.observe(model.forward(point.images))
+        stepper.observe(model.logits(point.images))
         return
-    images = point.images.detach().requires_grad_(True)
-    logits = model.forward(images)
-    cotangent = stepper.observe(logits.detach())
-    (gradient,) = torch.autograd.grad(logits, images, cotangent)
+    made = model.differentiated(point.images)
+    gradient = made.gradient(stepper.observe(made.logits))
     if look is not None:
         look(gradient)
     if 0 in gradient.stride():  # one value for many pixels, and steppers work in place on it

@@ -1,4 +1,8 @@
-"""`Target` for whole-batch attacks: counts passes per image, refuses what was not declared."""
+"""`Target` for whole-batch attacks: counts passes per image, refuses what was not declared.
+
+What an attack with gradients compares with each other is computed in the gradients' numerics: they
+and the logits. Predictions, and the logits of attacks that have nothing else, are in IEEE fp32.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,14 @@ from harness.api import Access, AttackParameters, Passes, PluginError, Target, l
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import runs_ahead, sent
 from harness.engine.values import checked_images
+
+
+def cotangent_of(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
+    """The gradient of the sum of ``loss`` to ``logits``, which it may overwrite."""
+    with torch.enable_grad():
+        leaf = logits.detach().requires_grad_(True)
+        (cotangent,) = torch.autograd.grad(loss(leaf.clone()).sum(), leaf)
+    return cotangent
 
 
 class CountingTarget(Target):
@@ -44,6 +56,8 @@ class CountingTarget(Target):
     def logits(self, images: Tensor, rows: Tensor | None = None) -> Tensor:
         self._allow("logits", Access.SCORES, Access.WHITE_BOX)
         self._count(self.forwards, images, rows)
+        if self._access is Access.WHITE_BOX and self._model.numerics != "fp32":
+            return self._model.logits(self._laid_out(images))
         return self._model.predict(self._laid_out(images)).clone()
 
     def gradient(
@@ -52,12 +66,10 @@ class CountingTarget(Target):
         self._allow("gradients", Access.WHITE_BOX)
         self._count(self.forwards, images, rows)
         self._count(self.backwards, images, rows)
-        with torch.enable_grad():
-            point = self._laid_out(images).requires_grad_(True)
-            logits = self._model.forward(point)
-            (gradient,) = torch.autograd.grad(loss(logits).sum(), point)
+        made = self._model.differentiated(self._laid_out(images))
+        gradient = made.gradient(cotangent_of(loss, made.logits))
         self._look(gradient, rows)
-        return logits.detach(), gradient
+        return made.logits, gradient
 
     def _look(self, gradient: Tensor, rows: Tensor | None) -> None:
         if self._seen:

@@ -17,6 +17,7 @@ from harness.api import (
     ModelSpec,
     SteppedAttack,
 )
+from harness.definition import Numerics
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size, forget_peak, peak_bytes
 from harness.engine.halving import BatchSize
@@ -42,12 +43,14 @@ class Bench:
         attacks: by name.
         batch_size: None: a default for the device and the image size.
         seconds: for each kind of passes and each attack, about.
+        numerics: of the gradients; inference is in IEEE fp32.
     """
 
     device: torch.device
     attacks: Mapping[str, SteppedAttack]
     batch_size: int | None = None
     seconds: float = 2.0
+    numerics: Numerics = "fp32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ def bench_model(entry: ModelEntry, catalog: Catalog, bench: Bench) -> Speed:
     A model that cannot be built, or that fails at work, has a ``problem``.
     """
     try:
-        source, built = _first_built(entry, catalog, bench.device)
+        source, built = _first_built(entry, catalog, bench)
     except HarnessError as error:
         return Speed(model=entry.name, missing=True, problem=error.what)
     model = built.model
@@ -115,9 +118,7 @@ def bench_model(entry: ModelEntry, catalog: Catalog, bench: Bench) -> Speed:
     return _measured(row, model, bench)
 
 
-def _first_built(
-    entry: ModelEntry, catalog: Catalog, device: torch.device
-) -> tuple[ModelEntry, Built]:
+def _first_built(entry: ModelEntry, catalog: Catalog, bench: Bench) -> tuple[ModelEntry, Built]:
     """From any source with random weights; failing that, from any whose weights are here."""
     sources = [entry.chosen(name) for name in entry.sources] or [entry]
     known = [(each, _with_weights(each, catalog)) for each in sources]
@@ -127,7 +128,8 @@ def _first_built(
             if not random and spec.weights is None:
                 continue
             try:
-                return source, build(loader, spec, device, random=random)
+                place, numerics = bench.device, bench.numerics
+                return source, build(loader, spec, place, numerics=numerics, random=random)
             except HarnessError as error:
                 first = first or error
     assert first is not None

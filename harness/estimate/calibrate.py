@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.api import HarnessError, ModelError, ModelLoader, ModelSpec
+from harness.definition import Numerics
 from harness.estimate.machine import machine
 from harness.estimate.passes import (
     PassCostCache,
@@ -54,11 +55,12 @@ def calibrate(
     called with each model that is measured, and when the cache cannot be written.
 
     Raises:
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or it cannot compute in the plan's numerics.
     """
     cache = PassCostCache(cache_folder() / "figures.json", {"device": device, **machine()})
+    numerics = resolved.plan.policy.precision
     keys = {
-        model.name: pass_cost_key(model, resolved.models[model.name][0])
+        model.name: pass_cost_key(model, resolved.models[model.name][0], numerics)
         for model in resolved.plan.models
         if model.name in models
     }
@@ -71,12 +73,13 @@ def calibrate(
     measured: dict[str, PassCosts] = {}
     unknown = [name for name in keys if not (name in without or cache.complete(keys[name]))]
     for number, name in enumerate(unknown if measure else (), start=1):
-        from harness.engine.device import describe, resolve_device
+        from harness.engine.device import describe, must_compute_in, resolve_device
 
         place = resolve_device(device)
+        must_compute_in(numerics, place)
         say(f"measuring passes of {name} ({number} of {len(unknown)})")
         try:
-            measured[name] = _measured(*resolved.models[name], place)
+            measured[name] = _measured(*resolved.models[name], place, numerics)
         except HarnessError as error:
             without[name] = error.what
             continue
@@ -90,12 +93,14 @@ def calibrate(
     return Calibration(cache.device, costs, {**missing, **without})
 
 
-def _measured(loader: ModelLoader, spec: ModelSpec, device: torch.device) -> PassCosts:
+def _measured(
+    loader: ModelLoader, spec: ModelSpec, device: torch.device, numerics: Numerics
+) -> PassCosts:
     from harness.engine.device import default_batch_size
     from harness.engine.timing import count_flops, seconds_an_image
     from harness.estimate.untrained import build_either
 
-    model = build_either(loader, spec, device).model
+    model = build_either(loader, spec, device, numerics=numerics).model
     try:
         flops = count_flops(model)
         size = default_batch_size(device, model.shape)

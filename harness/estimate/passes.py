@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.api import ModelLoader
+from harness.definition import Numerics
 from harness.identity import tagged_hash
 from harness.planning import Component
 
@@ -50,8 +51,8 @@ def cache_folder() -> Path:
     return (Path(named) if named else Path.home() / ".cache") / "frontier-harness"
 
 
-def pass_cost_key(model: Component, loader: ModelLoader) -> str:
-    """What a model's pass costs depend on: what is built, and at which size.
+def pass_cost_key(model: Component, loader: ModelLoader, numerics: Numerics = "fp32") -> str:
+    """What a model's pass costs depend on: what is built, at which size, and its numerics.
 
     Its weights count only where the loader builds nothing without them.
     """
@@ -60,6 +61,8 @@ def pass_cost_key(model: Component, loader: ModelLoader) -> str:
     content["preprocessing"] = {**given["preprocessing"], "cut": None}
     if not builds_untrained(loader):
         content["weights"] = given["weights"]
+    if numerics != "fp32":
+        content["numerics"] = numerics
     return tagged_hash("figures", content)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import signals
 from harness.api import Devices, Placement
+from harness.definition import Numerics
 from harness.library.tables import Table
 from harness.part import Part
 from harness.plugins import installed
@@ -51,7 +52,7 @@ def run(
             database that is busy. KeyboardInterrupt: the same call resumes the run.
     """
     from harness.display import make_display
-    from harness.engine.device import resolve_device
+    from harness.engine.device import must_compute_in, resolve_device
     from harness.execute.executors.choice import check
     from harness.execute.run import run as run_plan
     from harness.execute.session import Settings
@@ -60,14 +61,15 @@ def run(
     path, command = Path(db), ["harness.run", suite, *sys.argv]
     asked = with_stored_names(selection(suite, **selected), path)
     where = Placement(devices=Devices.parse(devices)) if isinstance(devices, str) else devices
-    catalog = installed()
+    catalog, known = installed(), load([Path(file) for file in registry])
     check(executor, where, catalog)
     device = resolve_device(str(where.devices.first))
+    must_compute_in(asked.numerics_in(known.get_suite(suite)), device)
     settings = Settings(device=device, batch_size=None, executor=executor, placement=where)
     with signals.handled(), make_display(progress) as display:
         resolved = prepare(
             asked,
-            load([Path(file) for file in registry]),
+            known,
             catalog,
             say=display.say,
             progress=display.download,
@@ -127,6 +129,7 @@ def selection(
     seed: int | None = None,
     data: Mapping[str, str | Path] | None = None,
     shard: str | None = None,
+    numerics: Numerics | None = None,
 ) -> Request:
     """What of a suite to run; nothing given means all that the suite says.
 
@@ -138,9 +141,12 @@ def selection(
         seed: instead of the suite's.
         data: paths of datasets by name; by NAME@HOST for the hosts of workers, HOST being a glob.
         shard: the part of the run to compute, such as ``2/8``; see `harness.part`.
+        numerics: what gradients are computed in, ``fp32``, ``tf32`` or ``bf16``, instead of the
+            suite's; verdicts are always in IEEE fp32.
 
     Raises:
-        ConfigError: there is no such goal or part, or a key of ``data`` is malformed.
+        ConfigError: there is no such goal or part, there are no such numerics, or a key of
+            ``data`` is malformed.
     """
     here, elsewhere = split_places((name, Path(path)) for name, path in (data or {}).items())
     return Request(
@@ -153,4 +159,5 @@ def selection(
         data=here,
         data_on=elsewhere,
         shard=None if shard is None else Part.parse(shard),
+        numerics=numerics,
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
 from harness.api import ConfigError, DatasetSpec, Goal, ModelSpec, Preprocessing
+from harness.definition import Numerics
 from harness.registry.fields import (
     Classes,
     Count,
@@ -260,6 +261,7 @@ class SuiteEntry(Entry):
         images: how many images are attacked, the first ones of the plan order; None: all.
         accuracy_images: how many images measure the accuracy; None: all.
         transfer: of every attack with ``keep``; None: no transfer.
+        numerics: what gradients are computed in.
     """
 
     summary: str = ""
@@ -271,6 +273,7 @@ class SuiteEntry(Entry):
     attacks: Annotated[tuple[AttackEntry, ...], Field(strict=False)] = ()
     measurements: Annotated[tuple[MeasurementEntry, ...], Field(strict=False)] = ()
     transfer: TransferEntry | None = None
+    numerics: Numerics = "fp32"
     metrics: Names
 
     @model_validator(mode="after")

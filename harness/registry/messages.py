@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -62,6 +63,9 @@ def _explain(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
     message = error["msg"].removeprefix("Value error, ")
     what, remedy = _KINDS.get(error["type"], (f"{message[0].lower()}{message[1:]}", "correct it"))
     given = error["input"]
+    if error["type"] == "literal_error":
+        words = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        remedy = did_you_mean(str(given), words, remedy)
     if error["type"] == "value_error" and isinstance(given, dict):
         return what, remedy  # the message names the fields; the block itself says nothing
     shown = repr(given) if isinstance(given, str | int | float | bool | None) else _kind(given)

@@ -40,13 +40,13 @@ FIELDS: tuple[Field[Numbered], ...] = (
 """Rates are in [0, 1]; the numbers are those of the footnotes."""
 
 
-def presentation(suite: str, found: Sequence[Finding]) -> Presentation:
-    """One row per claim; in the footnotes the claims in full."""
+def presentation(suite: str, found: Sequence[Finding], notes: Sequence[str] = ()) -> Presentation:
+    """One row per claim; in the footnotes the claims in full, and ``notes`` on their evidence."""
     return present(
         FIELDS,
         enumerate(found, 1),
         title=f"{suite}: the study's claims",
-        notes=footnotes(found),
+        notes=[*footnotes(found), *notes],
     )
 
 

@@ -19,7 +19,7 @@ from harness.api import (
     ModelLoader,
     ModelSpec,
 )
-from harness.definition import AttackDefinition, Definition, TaskDefinition
+from harness.definition import AttackDefinition, Definition, Numerics, TaskDefinition
 from harness.identity import canonical_json
 from harness.planning import (
     Component,
@@ -181,11 +181,12 @@ def _resolved(
     components = [component for component, _ in models]
     _must_differ(components)
     seed = suite.seed if request.seed is None else request.seed
+    numerics = request.numerics_in(suite)
     assert inventory.dataset is not None
     data, dataset = inventory.dataset
     plan = Plan(
         suite=suite.name,
-        definition=_definition(suite, inventory.choice.board, tasks, seed),
+        definition=_definition(suite, inventory.choice.board, tasks, seed, numerics),
         seed=seed,
         cells=plan_cells(
             models=components,
@@ -195,7 +196,7 @@ def _resolved(
             images=_images(request, suite, dataset)[: request.limit],
             clean_images=suite.accuracy_images,
             seed=seed,
-            policy=NumericPolicy(rows=request.exact),
+            policy=NumericPolicy(numerics, rows=request.exact),
         ),
         unavailable=(*tasks.unavailable, *(name for name in suite.metrics if name not in metrics)),
         transfer=_transfer(suite),
@@ -217,7 +218,9 @@ def _transfer(suite: SuiteEntry) -> PlannedTransfer | None:
     return None if entry is None else PlannedTransfer(entry.border, entry.keep_sets)
 
 
-def _definition(suite: SuiteEntry, models: Sequence[str], tasks: Tasks, seed: int) -> Definition:
+def _definition(
+    suite: SuiteEntry, models: Sequence[str], tasks: Tasks, seed: int, numerics: Numerics
+) -> Definition:
     """The resolved suite as it is stored for leaderboards: all of it, whatever is selected."""
     transfer = _transfer(suite)
     return {
@@ -231,6 +234,7 @@ def _definition(suite: SuiteEntry, models: Sequence[str], tasks: Tasks, seed: in
         "accuracy_images": suite.accuracy_images,
         "transfer": None if transfer is None else transfer.definition,
         "seed": seed,
+        "numerics": numerics,
     }
 
 

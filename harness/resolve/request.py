@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 from harness.api import ConfigError, Goal
+from harness.definition import Numerics
 from harness.part import Part
 from harness.plugins import unknown
+from harness.registry import SuiteEntry
 from harness.resolve.places import HostPath
 
 
@@ -27,9 +30,10 @@ class Request:
         known: hashes of the weights that names of models stand for already, in the database.
         exact: how many images every pass has; see `NumericPolicy.rows`.
         shard: the part of the run to compute; None: all of it.
+        numerics: what gradients are computed in; None: as the suite says.
 
     Raises:
-        ConfigError: no pass can have ``exact`` images.
+        ConfigError: no pass can have ``exact`` images, or there are no such numerics.
     """
 
     suite: str
@@ -46,12 +50,20 @@ class Request:
     known: Mapping[str, frozenset[str]] = field(default_factory=dict)
     exact: int | None = None
     shard: Part | None = None
+    numerics: Numerics | None = None
 
     def __post_init__(self) -> None:
         # Vector instructions: the rest of an array is computed in another way.
         if self.exact is not None and self.exact != 1 and (self.exact < 32 or self.exact % 32):
             hint = "1, 32, 64, 96, ..."
             raise ConfigError(f"{self.exact} images per pass", where="--exact", hint=hint)
+        known = get_args(Numerics)
+        if self.numerics not in (None, *known):
+            raise unknown("numerics", str(self.numerics), known, where="numerics", listed=True)
+
+    def numerics_in(self, suite: SuiteEntry) -> Numerics:
+        """What gradients are computed in."""
+        return self.numerics or suite.numerics
 
 
 def named_goals(names: Sequence[str]) -> list[Goal]:

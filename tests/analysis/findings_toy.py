@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from harness.analysis.attacks import SuiteAttack
 from harness.analysis.findings.evidence import Evidence, TrialOutcomes
+from harness.analysis.model import Model
 from harness.analysis.place import Attacked
-from harness.analysis.results import Model
 from harness.analysis.transfer.cells import Rate, TransferCell
 from harness.analysis.transfer.matrix import Matrix
 from harness.api import Status

@@ -21,7 +21,7 @@ from harness.analysis.findings.goals import least_likely
 from harness.analysis.findings.large_kappa import large_kappa
 from harness.analysis.findings.scaling import scaling_laws
 from harness.analysis.findings.success import fgsm_falls, fgsm_weak, ifgsm_strong, minimal_strong
-from harness.analysis.results import Model
+from harness.analysis.model import Model
 
 NAMES = tuple("abcdefgh")
 

@@ -129,8 +129,8 @@ def test_a_model_that_no_registry_names(bench):
         (("--suite", "fsat"), "did you mean 'fast'"),
         (("--batch-size", "0"), "--batch-size"),
         (("--seconds", "0"), "--seconds"),
-        (("--precision", "fp16"), "--precision"),
-        (("--precision", "tf32", "--devices", "cpu"), "no TF32"),
+        (("--numerics", "fp16"), "--numerics"),
+        (("--numerics", "tf32", "--devices", "cpu"), "no TF32"),
         (("--devices", "cuda:99"), "cuda:99"),
         (("--devices", "cpu:2"), "one device, not on cpu:2"),
     ],
@@ -143,9 +143,12 @@ def test_bad_options_end_in_one_line(bench, options, said):
     assert said in done.err
 
 
-def test_precision_is_put_back(bench):
+def test_numerics_are_put_back(bench):
     import torch
 
     before = torch.get_float32_matmul_precision()
-    assert bench("--models", "second", "--batch-size", 1).code == 0
+    done = bench("--models", "second", "--batch-size", 1, "--numerics", "bf16")
+    assert done.code == 0, done.err
+    assert "gradients in bf16" in done.out
+    assert not torch.is_autocast_enabled("cpu")
     assert torch.get_float32_matmul_precision() in (before, "highest")

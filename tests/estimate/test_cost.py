@@ -92,6 +92,7 @@ def test_figures_belong_to_an_architecture_at_a_size():
     key = pass_cost_key(model("one"), Builder())
     assert key == pass_cost_key(model("two"), Builder())
     assert key != pass_cost_key(model("one", 9), Builder())
+    assert key != pass_cost_key(model("one"), Builder(), "bf16")
     assert pass_cost_key(model("one"), Reader()) != pass_cost_key(model("two"), Reader())
 
 

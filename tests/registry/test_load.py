@@ -200,7 +200,7 @@ WRONG = {
     "choice": (
         MODEL.replace("channels: bgr", "channels: bgrr"),
         "overlay.yaml:6: models.mine.preprocessing.channels: input should be 'rgb' or 'bgr', "
-        "it is 'bgrr'; correct it",
+        "it is 'bgrr'; did you mean 'bgr'?",
     ),
     "list item": (
         MODEL.replace("[0.5, 0.5, 1]", "[0.5, 0, 1]"),

@@ -124,7 +124,7 @@ WRONG = {
         "{family: Own, classes: 10, preprocessing: {size: [8, 8]}, "
         "sources: {a: {loader: onnx, fidelity: same}}}",
         "models.mine.sources.a.fidelity: input should be 'same_weights' or 'nearest', "
-        "it is 'same'; correct it",
+        "it is 'same'; did you mean 'same_weights'?",
     ),
     "two places": (
         "{loader: onnx, family: Own, classes: 10, preprocessing: {size: [8, 8]}, "

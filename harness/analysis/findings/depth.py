@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.findings.evidence import Evidence, TrialOutcomes
 from harness.analysis.findings.verdicts import Claim, Finding, Part, beyond, conclude, too_few
+from harness.analysis.model import Model
 from harness.analysis.place import Attacked
-from harness.analysis.results import Model
 from harness.analysis.statistics import expanded, p_value, resampled
 
 if TYPE_CHECKING:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.analysis.attacks import SuiteAttack
+from harness.analysis.model import Model
+from harness.analysis.numerics import numerics_note
 from harness.analysis.place import Attacked, attacked_of
-from harness.analysis.results import Model, SuiteResults, Trial
+from harness.analysis.results import SuiteResults, Trial
 from harness.analysis.transfer.matrix import Matrix, matrix_of
 from harness.api import Goal
 
@@ -53,11 +55,13 @@ class Evidence:
 
     Attributes:
         trials: in the suite's order; ``matrices`` too, of untargeted panels alone.
+        notes: of trials whose gradients are not in fp32.
     """
 
     models: Mapping[str, Model]
     trials: tuple[TrialOutcomes, ...]
     matrices: tuple[Matrix, ...]
+    notes: tuple[str, ...] = ()
 
     def minimal(self, *names: str) -> list[TrialOutcomes]:
         """The trials of minimum-distortion attacks, each attack and goal at its smallest kappa.
@@ -104,6 +108,11 @@ def gather(suite: SuiteResults) -> Evidence:
         models={name: suite.results.model(name) for name in names},
         trials=tuple(trials),
         matrices=tuple(matrix_of(panel) for panel in untargeted),
+        notes=tuple(
+            note
+            for each in ran
+            for note in numerics_note(each.attack.label, each.goal, each.policy)
+        ),
     )
 
 

@@ -21,7 +21,7 @@ from harness.analysis.findings.verdicts import (
     conclude,
     too_few,
 )
-from harness.analysis.results import Model
+from harness.analysis.model import Model
 from harness.analysis.statistics import interval_of_mean, p_value, shuffled
 
 FAMILY = Claim(

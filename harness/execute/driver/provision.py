@@ -12,7 +12,6 @@ from harness.execute.worker.program import Program
 from harness.execute.worker.supplies.manifest import Manifest, Reader, weights_of
 from harness.execute.worker.supplies.source import ManifestSource
 from harness.execute.worker.worker import WorkerSettings
-from harness.planning import NumericPolicy
 from harness.plugins import Catalog
 from harness.resolve.prepare import Resolved
 
@@ -65,7 +64,6 @@ def manifest_of(resolved: Resolved, images: Images, artifacts: Path) -> Manifest
 
 def settings_of(resolved: Resolved, manifest: Manifest, batch_size: int | None) -> WorkerSettings:
     """What all shards of the run have in common."""
-    cells = resolved.plan.cells
     return WorkerSettings(
         manifest=manifest,
         models={
@@ -74,6 +72,6 @@ def settings_of(resolved: Resolved, manifest: Manifest, batch_size: int | None) 
         },
         attacks=resolved.attacks,
         measurements=resolved.measurements,
-        policy=cells[0].policy if cells else NumericPolicy(),
+        policy=resolved.plan.policy,
         batch_size=batch_size,
     )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.api import Cut, ModelLoader, ModelSpec
+from harness.definition import Numerics
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_model_memory, is_out_of_memory
 from harness.engine.opening import opened
@@ -55,13 +56,21 @@ def load_model(
     *,
     fold_batch_norm: bool,
     rows: int | None = None,
+    numerics: Numerics = "fp32",
 ) -> Loaded:
     """The model of ``spec`` on ``device``, behind its preprocessing; see `PixelClassifier`.
 
     Raises:
         HarnessError: the loader's own, or ModelError for anything else that it raises.
     """
-    found = opened(loader.load, spec, device, fold_batch_norm=fold_batch_norm, rows=rows)
+    found = opened(
+        loader.load,
+        spec,
+        device,
+        fold_batch_norm=fold_batch_norm,
+        rows=rows,
+        numerics=numerics,
+    )
     model, classifier = found.model, found.classifier
     size = 0
     if model.differentiable is not None:
@@ -221,6 +230,7 @@ def model_cache(
             device,
             fold_batch_norm=policy.fold_batch_norm,
             rows=policy.rows,
+            numerics=policy.precision,
         )
 
     return ModelCache(load, weights.bytes, limit=default_model_memory(device))

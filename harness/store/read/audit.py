@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.api import Measured, Norm, Outcome, Status
+from harness.planning import NumericPolicy
 from harness.store.artifacts import KeptRow
+from harness.store.read.cells import verdicts_of
 from harness.store.read.records import measured, outcomes
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class CheckedCell:
 
     Attributes:
         task: the attack or measurement.
+        verdicts: the numerics of its predictions.
         norm, budget: as the attack declared them; ``norm`` is None for a measurement.
     """
 
@@ -41,7 +44,7 @@ class CheckedCell:
     model: Stored
     dataset: Stored
     task: Stored
-    fold_batch_norm: bool
+    verdicts: NumericPolicy
     norm: Norm | None
     budget: float | None
 
@@ -88,12 +91,12 @@ def _cells(db: Database, which: str) -> list[CheckedCell]:
         for column in ("name", "digest", "identity", "about")
     )
     rows = db.execute(
-        "SELECT cells.id, cells.key, cells.label, cells.goal, cells.policy, cells.norm,"
-        f" cells.budget, {parts} FROM cells"
+        "SELECT cells.id, cells.key, cells.label, cells.goal, cells.norm, cells.budget,"
+        f" {verdicts_of('cells')} AS verdicts, {parts} FROM cells"
         " JOIN components AS models ON models.id = cells.model_id"
         " JOIN components AS datasets ON datasets.id = cells.dataset_id"
         " JOIN components AS tasks ON tasks.id = cells.attack_id"
-        f" WHERE {which} ORDER BY models.id, cells.policy, cells.id"
+        f" WHERE {which} ORDER BY models.id, verdicts, cells.id"
     ).fetchall()
     return [
         CheckedCell(
@@ -104,11 +107,11 @@ def _cells(db: Database, which: str) -> list[CheckedCell]:
             model=_stored(*parts[:4]),
             dataset=_stored(*parts[4:8]),
             task=_stored(*parts[8:]),
-            fold_batch_norm=json.loads(policy)["fold_batch_norm"],
+            verdicts=NumericPolicy(**json.loads(verdicts)),
             norm=None if norm is None else Norm(norm),
             budget=budget,
         )
-        for number, key, label, goal, policy, norm, budget, *parts in rows
+        for number, key, label, goal, norm, budget, verdicts, *parts in rows
     ]
 
 

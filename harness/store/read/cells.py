@@ -15,6 +15,11 @@ Runs = tuple[tuple[int, int], ...]
 """(run id, number of the run's images that a cell takes), oldest first."""
 
 
+def verdicts_of(cells: str) -> str:
+    """In SQL the numerics of predictions and verdicts in ``cells``, as a clean cell has them."""
+    return f"json_set({cells}.policy, '$.precision', 'fp32')"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredTask:
     """An attack or a measurement.
@@ -40,7 +45,7 @@ class StoredCell:
     """A cell of a suite's runs; a clean one has neither task, goal nor seed.
 
     Attributes:
-        policy: the numerics as JSON text.
+        policy: the numerics as JSON text; ``verdicts``: those of predictions and verdicts.
         runs: the suite's runs that hold the cell.
     """
 
@@ -53,6 +58,7 @@ class StoredCell:
     goal: str | None
     seed: int | None
     policy: str
+    verdicts: str
     runs: Runs
 
     @property
@@ -90,26 +96,27 @@ def suite_cells(db: Connection, suite: str) -> list[StoredCell]:
     ):
         runs.setdefault(cell, []).append((run, images))
     rows = db.execute(
-        "SELECT cells.id, models.name, models.id, datasets.name, datasets.id, cells.goal,"
-        " cells.seed, cells.policy, attack_id, label, norm, budget FROM cells"
+        "SELECT cells.id, models.name, models.id, datasets.name, datasets.id, attack_id, label,"
+        f" norm, budget, cells.goal, cells.seed, cells.policy, {verdicts_of('cells')} FROM cells"
         " JOIN components AS models ON models.id = cells.model_id"
         " JOIN components AS datasets ON datasets.id = cells.dataset_id ORDER BY cells.id"
     )
     tasks = _tasks(db, suite)
     found = []
-    for cell, model, model_id, dataset, dataset_id, goal, seed, policy, task, *facts in rows:
+    for cell, model, model_id, data, data_id, task, *facts, goal, seed, policy, verdicts in rows:
         if cell in runs:
             found.append(
                 StoredCell(
                     id=cell,
                     model=model,
                     model_id=model_id,
-                    dataset=dataset,
-                    dataset_id=dataset_id,
+                    dataset=data,
+                    dataset_id=data_id,
                     task=None if task is None else _of_cell(tasks[task], *facts),
                     goal=goal,
                     seed=seed,
                     policy=policy,
+                    verdicts=verdicts,
                     runs=tuple(runs[cell]),
                 )
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
 from harness.plugins import unknown
+from harness.store.read.cells import verdicts_of
 from harness.store.read.runs import CELLS, CLEAN_STATUS, Row
 from harness.store.schema.latest import REPLACED
 
@@ -21,8 +22,9 @@ _TABLES = {"clean": "clean", "attack": "outcomes", "measurement": "measured"}
 def cells(db: Database) -> list[Row]:
     """All cells with their keys, and how many images each holds."""
     rows = db.query(
-        "SELECT cell_key AS key, model, attack_label AS attack, goal, dataset, images"
-        " FROM cells_named ORDER BY cell_id"
+        "SELECT cell_key AS key, model, attack_label AS attack, cells_named.goal AS goal, dataset,"
+        " json_extract(policy, '$.precision') AS numerics, images"
+        " FROM cells_named JOIN cells ON cells.id = cell_id ORDER BY cell_id"
     )
     return list(rows)
 
@@ -178,7 +180,7 @@ def _clean_of(db: Database, cell: int, image: int) -> Row | None:
     rows = db.query(
         "SELECT own.key AS key, predicted, margin, least, second, error FROM cells AS this"
         " JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = this.model_id"
-        " AND own.dataset_id = this.dataset_id AND own.policy = this.policy"
+        f" AND own.dataset_id = this.dataset_id AND own.policy = {verdicts_of('this')}"
         " JOIN clean ON clean.cell_id = own.id WHERE this.id = ? AND image_id = ?",
         [cell, image],
     )

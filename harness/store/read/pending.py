@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from harness.api import ZERO_GRADIENT, CellRows, CleanPrediction, ImageKey, Status
 from harness.store.columns import CLEAN, JUDGED, RETRYABLE
+from harness.store.read.cells import verdicts_of
 from harness.store.read.records import clean_predictions, outcomes
 
 if TYPE_CHECKING:
@@ -160,14 +161,14 @@ def zero_gradients(db: Database, run: int) -> list[tuple[str, int, int]]:
 def cell_rows(db: Database, run: int, cell_key: str) -> CellRows:
     """All that is stored of one of a run's cells, over the run's images, in plan order.
 
-    The clean rows are those of the same model, dataset and numerics. A clean cell has no
-    outcomes and an empty goal.
+    The clean rows are those of the same model, dataset and numerics of verdicts. A clean cell has
+    no outcomes and an empty goal.
     """
     cell, clean, model, about, label, goal = db.execute(
         "SELECT this.id, own.id, models.name, models.about, this.label, coalesce(this.goal, '')"
         " FROM cells AS this JOIN components AS models ON models.id = this.model_id"
         " LEFT JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = this.model_id"
-        " AND own.dataset_id = this.dataset_id AND own.policy = this.policy"
+        f" AND own.dataset_id = this.dataset_id AND own.policy = {verdicts_of('this')}"
         " WHERE this.key = ?",
         [cell_key],
     ).fetchone()

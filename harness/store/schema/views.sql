@@ -8,6 +8,7 @@
 CREATE VIEW samples AS
 SELECT cells.key AS cell_key, models.name AS model, attacks.name AS attack,
        cells.label AS attack_label, cells.goal AS goal, cells.seed AS seed,
+       json_extract(cells.policy, '$.precision') AS numerics,
        datasets.name AS dataset, images.name AS image_id, images.digest AS image_digest,
        images.label AS label, outcomes.target AS target, outcomes.status AS status,
        outcomes.predicted AS predicted, outcomes.margin AS margin, outcomes.confident AS confident,
@@ -41,7 +42,8 @@ SELECT cells.key AS cell_key, models.name AS model,
        json_extract(models.about, '$.family') AS family,
        json_extract(models.about, '$.parameters') AS parameters, attacks.name AS attack,
        cells.label AS attack_label, cells.goal AS goal, cells.norm AS norm, cells.budget AS budget,
-       cells.seed AS seed, datasets.name AS dataset, accuracies.top1 AS top1, counts.images AS images,
+       cells.seed AS seed, json_extract(cells.policy, '$.precision') AS numerics,
+       datasets.name AS dataset, accuracies.top1 AS top1, counts.images AS images,
        counts.attacked AS attacked, counts.broken AS broken, counts.failed AS failed,
        1.0 * counts.broken / nullif(counts.attacked, 0) AS success,
        CASE cells.norm WHEN 'linf' THEN counts.linf WHEN 'l2' THEN counts.l2
@@ -60,7 +62,7 @@ JOIN components AS models ON models.id = cells.model_id
 JOIN components AS attacks ON attacks.id = cells.attack_id
 JOIN components AS datasets ON datasets.id = cells.dataset_id
 LEFT JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = cells.model_id
-  AND own.dataset_id = cells.dataset_id AND own.policy = cells.policy
+  AND own.dataset_id = cells.dataset_id AND own.policy = json_set(cells.policy, '$.precision', 'fp32')
 LEFT JOIN (
   SELECT clean.cell_id AS cell_id, avg(clean.predicted = images.label) AS top1
   FROM clean JOIN images ON images.id = clean.image_id WHERE images.latest
@@ -70,6 +72,7 @@ LEFT JOIN (
 CREATE VIEW readings AS
 SELECT cells.key AS cell_key, models.name AS model, components.name AS measurement,
        cells.label AS measurement_label, cells.goal AS goal, cells.seed AS seed,
+       json_extract(cells.policy, '$.precision') AS numerics,
        datasets.name AS dataset, images.name AS image_id, images.digest AS image_digest,
        images.label AS label, measured.target AS target, measured.status AS status,
        measurements.name AS name, measurements.value AS value,
@@ -156,6 +159,7 @@ CREATE VIEW cells_named AS
 SELECT cells.id AS cell_id, cells.key AS cell_key, coalesce(tasks.kind, 'clean') AS kind,
        models.name AS model, json_extract(models.about, '$.family') AS family,
        tasks.name AS attack, cells.label AS attack_label, cells.goal AS goal, cells.seed AS seed,
+       json_extract(cells.policy, '$.precision') AS numerics,
        datasets.name AS dataset, cells.norm AS norm, cells.budget AS budget,
        (SELECT count(*) FROM clean WHERE clean.cell_id = cells.id)
        + (SELECT count(*) FROM outcomes WHERE outcomes.cell_id = cells.id)

@@ -155,14 +155,14 @@ def test_what_was_not_declared_is_refused(model, workers):
 
 
 def test_batches_are_halved_until_they_fit(model, monkeypatch, workers):
-    forward, halvings = model.forward, []
+    differentiated, halvings = model.differentiated, []
 
     def small(images):
         if len(images) > 2:
             raise torch.OutOfMemoryError("too large")
-        return forward(images)
+        return differentiated(images)
 
-    monkeypatch.setattr(model, "forward", small)
+    monkeypatch.setattr(model, "differentiated", small)
     stream = measure_images(
         Slopes(), model, iter(jobs_for(model, IMAGES, [None] * 3)), workers,
         batch_size=8, on_halving=halvings.append, on_pass=lambda: None,
@@ -171,7 +171,8 @@ def test_batches_are_halved_until_they_fit(model, monkeypatch, workers):
     assert halvings == [4, 2]
     assert [row.passes.forwards for row in rows] == [5, 5, 5]
     assert all(row.numbers["off"] < 1e-6 for row in rows)
-    monkeypatch.setattr(model, "forward", lambda images: small(images.repeat(3, 1, 1, 1)))
+    tripled = lambda images: small(images.repeat(3, 1, 1, 1))  # noqa: E731
+    monkeypatch.setattr(model, "differentiated", tripled)
     probe = CountingProbe(model, Slopes(), size=1, on_halving=halvings.append, on_pass=lambda: None)
     with pytest.raises(ModelError, match="single image"):
         probe.slopes(IMAGES, [(0, 1)], lambda each: each)
