@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from harness import signals
 from harness.api import Devices, Placement
@@ -119,17 +119,23 @@ CELLS: tuple[Field[Mapping[str, Any]], ...] = (
 )
 
 
+class Others(TypedDict, total=False):
+    """What of `selection` is passed on as it is."""
+
+    limit: int | None
+    seed: int | None
+    numerics: Numerics | None
+
+
 def selection(
     suite: str,
     *,
     models: Sequence[str] = (),
     attacks: Sequence[str] = (),
     goals: Sequence[str] = (),
-    limit: int | None = None,
-    seed: int | None = None,
     data: Mapping[str, str | Path] | None = None,
     shard: str | None = None,
-    numerics: Numerics | None = None,
+    **others: Unpack[Others],
 ) -> Request:
     """What of a suite to run; nothing given means all that the suite says.
 
@@ -154,10 +160,8 @@ def selection(
         models=models,
         attacks=attacks,
         goals=named_goals(goals),
-        limit=limit,
-        seed=seed,
         data=here,
         data_on=elsewhere,
         shard=None if shard is None else Part.parse(shard),
-        numerics=numerics,
+        **others,
     )
