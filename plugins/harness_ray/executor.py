@@ -29,7 +29,7 @@ from harness.api import (
 )
 from harness_ray import cluster, journal
 from harness_ray.crew import HEARTBEAT, Awaited, Crew, Member
-from harness_ray.reasons import ending, refusal
+from harness_ray.reasons import WITH_HOST, ending, refusal
 from harness_ray.shares import check, share
 
 EARLY_DEATHS = 2
@@ -247,7 +247,7 @@ class RayExecutor(Executor):
         """It is gone, and another one may come."""
         assert self._crew is not None
         self._crew.end(member)
-        deaths = 0 if member.joined else member.early_deaths + 1
+        deaths = 0 if member.joined else member.early_deaths + (reason not in WITH_HOST)
         if deaths < EARLY_DEATHS:
             self._end = reason
             self._reports.append(Lost(member.number, reason, call))

@@ -7,11 +7,14 @@ import re
 LONGEST = 200
 """Characters of what is quoted as it is."""
 
+LOST, UNREACHABLE = "its host was lost", "its host cannot be reached"
+WITH_HOST = {LOST, UNREACHABLE}
+"""Ends that are nobody's own. Until Ray notices, it sends others to a host that was lost."""
 WORDS = (
     (r"owner has died|owner.s node has (crashed|died)", "this host's part of the cluster is gone"),
-    (r"node (has died|is dead|was dead|.*marked dead)|NodeDied|node failure", "its host was lost"),
+    (r"node (has died|is dead|was dead|.*marked dead)|NodeDied|node failure", LOST),
     (r"low on memory|OutOfMemory", "its host ran out of memory"),
-    (r"unavailable|network error|RpcError", "its host cannot be reached"),
+    (r"unavailable|network error|RpcError", UNREACHABLE),
     (r"worker process has died|unexpectedly exits|Worker exit type", "its process died"),
 )
 MISSING = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
