@@ -140,7 +140,7 @@ def test_each_failure_is_its_images_own(model):
         jobs = jobs_for(model, IMAGES, [None] * 3)
         one, two, three = measure_all(Faulty(), model, jobs, workers)
         assert one.status is two.status is Status.ERROR
-        assert one.error.endswith("later part ended its process twice (exit code -9)")
+        assert one.error.endswith("later part ended its process twice (killed by SIGKILL)")
         assert "no good" in two.error
         assert three.status is Status.INVALID
         assert "poor" in three.error
