@@ -88,8 +88,7 @@ def run(
 
     from harness.display import make_display
     from harness.engine import exact
-    from harness.engine.device import must_compute_in, resolve_device
-    from harness.execute.executors.choice import check
+    from harness.execute.executors.choice import check, own_device
     from harness.execute.session import Settings
     from harness.plugins import installed
     from harness.registry import load
@@ -100,8 +99,7 @@ def run(
     catalog, registry = installed(), load(registry_files)
     warn_of_broken(catalog)
     check(executor, where, catalog)
-    device = resolve_device(str(where.devices.first))
-    must_compute_in(asked.numerics_in(registry.get_suite(asked.suite)), device)
+    device = own_device(executor, where, asked.numerics_in(registry.get_suite(asked.suite)))
     settings = Settings(
         device=device,
         batch_size=size,

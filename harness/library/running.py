@@ -52,8 +52,7 @@ def run(
             database that is busy. KeyboardInterrupt: the same call resumes the run.
     """
     from harness.display import make_display
-    from harness.engine.device import must_compute_in, resolve_device
-    from harness.execute.executors.choice import check
+    from harness.execute.executors.choice import check, own_device
     from harness.execute.run import run as run_plan
     from harness.execute.session import Settings
     from harness.store.write.writer import Writer
@@ -63,8 +62,7 @@ def run(
     where = Placement(devices=Devices.parse(devices)) if isinstance(devices, str) else devices
     catalog, known = installed(), load([Path(file) for file in registry])
     check(executor, where, catalog)
-    device = resolve_device(str(where.devices.first))
-    must_compute_in(asked.numerics_in(known.get_suite(suite)), device)
+    device = own_device(executor, where, asked.numerics_in(known.get_suite(suite)))
     settings = Settings(device=device, batch_size=None, executor=executor, placement=where)
     with signals.handled(), make_display(progress) as display:
         resolved = prepare(

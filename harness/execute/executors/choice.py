@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
+
 from harness.api import Executor, Placement, PluginError, Watch
 from harness.contained import contained
 from harness.cores import usable_cores
-from harness.engine.device import count_gpus
+from harness.definition import Numerics
+from harness.engine.device import count_gpus, must_compute_in, resolve_device
 from harness.execute.executors.inline import Inline
 from harness.execute.executors.names import AUTO, BUILT_IN
 from harness.execute.executors.places import places, single
@@ -96,6 +99,23 @@ def check(asked: str, placement: Placement, catalog: Catalog) -> None:
         made = _class(asked, catalog)
         with contained(f"executor {asked!r}"):
             made(placement)
+
+
+def own_device(asked: str, placement: Placement, numerics: Numerics) -> torch.device:
+    """What this process computes on. Workers on other machines have devices of their own.
+
+    Args:
+        asked: what ``--executor`` says.
+        numerics: of the gradients; workers elsewhere find out for themselves.
+
+    Raises:
+        ConfigError: there is no such device, or it cannot compute in ``numerics``.
+    """
+    if asked not in (AUTO, *BUILT_IN):
+        return resolve_device("auto")
+    device = resolve_device(str(placement.devices.first))
+    must_compute_in(numerics, device)
+    return device
 
 
 def _class(name: str, catalog: Catalog) -> type[Executor]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.api import ConfigError, Devices, Placement
-from harness.execute.executors.choice import choose
+from harness.execute.executors.choice import choose, own_device
 from harness.execute.executors.places import places, single
 
 
@@ -126,3 +126,18 @@ def test_an_executor_that_is_asked_for_is_taken():
     assert chosen("cpu:4", asked="inline")[0] == "inline"
     assert chosen("cpu", asked="processes", helpful=1) == ("processes", 1)
     assert chosen("auto", asked="cluster", helpful=1) == ("cluster", 5000)
+
+
+@pytest.mark.parametrize("devices", ["auto", "cuda:all", "cpu:4"])
+def test_the_gpus_of_a_cluster_need_not_be_here(devices):
+    assert own_device("cluster", placement(devices), "tf32") == own_device(
+        "cluster", placement("auto"), "fp32"
+    )
+
+
+def test_what_is_asked_of_this_machine_has_to_be_here():
+    assert own_device("processes", placement("cpu:4"), "bf16").type == "cpu"
+    with pytest.raises(ConfigError, match="no TF32"):
+        own_device("auto", placement("cpu"), "tf32")
+    with pytest.raises(ConfigError, match="cuda:99"):
+        own_device("inline", placement("cuda:99"), "fp32")
