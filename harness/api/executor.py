@@ -197,6 +197,7 @@ class Lost:
 
 
 Report = Joined | Refused | Yielded | Alive | Done | Lost
+"""What an executor tells the driver of a worker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from harness.errors import ConfigError
 from harness.report.curve import Plot, glyphs_for
 from harness.report.presentation import Field, Format, present
 from harness.report.values import finite
+from harness.terminal import output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ def show(db: Path, cell: str | None, image: str | None, format: Format) -> None:
             whole = details.image_detail(connection, found, image)
             facts = image_facts(whole)
     own = next((curve for curve in curves if curve.norm == whole["norm"]), None)
-    parts = [Plot(own, glyphs_for(sys.stdout.encoding))] if own and own.attacked else []
+    parts = [Plot(own, glyphs_for(output().encoding))] if own and own.attacked else []
     printing.show(listed(facts, whole, title=_title(whole, image), parts=parts), format)
 
 

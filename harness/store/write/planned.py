@@ -31,14 +31,18 @@ def insert_run(
         [tagged_hash("environment", dict(environment)), canonical_json(dict(environment))],
     ).fetchone()
     (run,) = connection.execute(
-        "INSERT INTO runs (suite, definition, command, seed, environment_id, started, status,"
-        " plan_id, part, parts) VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?, ?) RETURNING id",
+        "INSERT INTO runs (suite, definition, command, seed, environment_id, started, status)"
+        " VALUES (?, ?, ?, ?, ?, ?, 'running') RETURNING id",
         [
             *(plan.suite, canonical_json(dict(plan.definition)), canonical_json(list(command))),
-            *(plan.seed, facts, now, plan.whole and _insert_whole(connection, plan.whole)),
-            *((plan.part.index, plan.part.of) if plan.part else (None, None)),
+            *(plan.seed, facts, now),
         ],
     ).fetchone()
+    if plan.part and plan.whole:
+        connection.execute(
+            "UPDATE runs SET plan_id = ?, part = ?, parts = ? WHERE id = ?",
+            [_insert_whole(connection, plan.whole), plan.part.index, plan.part.of, run],
+        )
     _bring_labels_up_to_date(connection, plan.definition)
     components: dict[tuple[str, int], int] = {}
     for cell, whole in zip(plan.cells, (plan.whole or plan).cells, strict=True):
