@@ -51,10 +51,13 @@ TABLES = {
     "clean": "SELECT model, image_id, predicted, '' FROM clean_predictions",
     "samples": "SELECT cell_key, image_id, status, predicted FROM samples",
     "measured": "SELECT cell_id, image_id, status, forwards FROM measured",
-    "transfers": "SELECT pair_id, image_id, predicted, rank FROM transfers",
+    "transfers": (
+        "SELECT source_cell_id, target_cell_id, image_id, predicted, rank FROM transfers"
+        " JOIN pairs ON pairs.id = pair_id"
+    ),
     "adapted": "SELECT target_cell_id, image_id, predicted, '' FROM adapted_clean",
 }
-SILENCE = 5
+SILENCE = 12
 """Seconds without a sign of life after which a stopped worker is replaced, in these runs."""
 PATIENCE = 300
 """Seconds that one run may take."""
@@ -90,6 +93,19 @@ def descendants(pid: int) -> list[int]:
         children = parents.get(left.pop(), [])
         found += children
         left += children
+    return found
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session that are not at their end."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z" and int(fields[3]) == session:
+            found.append(int(path.parent.name))
     return found
 
 
@@ -254,7 +270,7 @@ def problem(run: Run, text: str, whole: dict[str, list[tuple[object, ...]]]) -> 
         return f"no word of what was computed: {text.strip().splitlines()[-1:]}"
     if sum(map(int, computed.groups())) != images:
         return f"{computed[0]}, of {images}: something was computed twice"
-    if left := [pid for pid in descendants(run.process.pid) if is_worker(pid)]:
+    if left := members(run.process.pid):
         return f"left behind: {left}"
     return None
 

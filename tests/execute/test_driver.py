@@ -254,7 +254,7 @@ def test_a_worker_that_says_nothing_is_dismissed_and_its_work_done_by_another(mo
         executor.reports.append(Lost(worker, reason)),
     )
     drive(executor, group)
-    assert executor.dismissed == ["not heard of for 60 s"]
+    assert executor.dismissed == ["not heard of for 30 s"]
     assert sorted(group.stored) == sorted(ITEMS)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from harness.api import Alive, Call, Executor, Joined, Lost, PluginError, Refused
 from harness.execute.driver.watchdog import Watchdog
 
+STARTING = 300.0
+"""Seconds of silence before a worker has joined: what it imports may let nothing else run."""
 LISTEN = 1.0
 """Seconds between looks at what nobody reports, such as a worker that hangs."""
 
@@ -60,7 +62,8 @@ class Crew:
         self.gone: list[Member] = []
         self._refused: set[str] = set()
         self._noted: set[str] = set()
-        self._watchdog = Watchdog(executor.placement.silence)
+        silence = executor.placement.silence
+        self._watchdog, self._nurse = Watchdog(silence), Watchdog(max(silence, STARTING))
         while len(self.members) < expected:
             match executor.next(LISTEN):
                 case Joined() as report:
@@ -76,6 +79,7 @@ class Crew:
     def join(self, report: Joined) -> None:
         """A worker is ready."""
         self.members[report.worker] = Member(report.worker, report.host, report.device)
+        self._nurse.forget(report.worker)
         self._watchdog.heard(report.worker)
 
     def refuse(self, report: Refused) -> None:
@@ -99,6 +103,7 @@ class Crew:
     def lose(self, report: Lost) -> Member | None:
         """A worker is gone; None: it had not joined yet."""
         self._watchdog.forget(report.worker)
+        self._nurse.forget(report.worker)
         found = self.members.pop(report.worker, None)
         if found is not None:
             found.ended, found.model, found.task = report.reason, None, None
@@ -107,14 +112,15 @@ class Crew:
 
     def heard(self, worker: int, call: Call | None = None) -> None:
         """A worker has said something."""
-        self._watchdog.heard(worker)
-        if member := self.members.get(worker):
+        member = self.members.get(worker)
+        (self._watchdog if member else self._nurse).heard(worker)
+        if member:
             member.heard = time.time()
             member.call = call or member.call
 
     def dismiss_silent(self) -> None:
         """End the workers that hang: they are reported as lost."""
-        for worker in self._watchdog.listen():
-            self._watchdog.forget(worker)
-            silence = self.executor.placement.silence
-            self.executor.dismiss(worker, f"not heard of for {silence:.0f} s")
+        for watchdog in (self._watchdog, self._nurse):
+            for worker in watchdog.listen():
+                watchdog.forget(worker)
+                self.executor.dismiss(worker, f"not heard of for {watchdog.silence:.0f} s")

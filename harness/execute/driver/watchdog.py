@@ -20,7 +20,7 @@ class Watchdog:
     """
 
     def __init__(self, silence: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._silence, self._clock = silence, clock
+        self.silence, self._clock = silence, clock
         self._heard: dict[int, float] = {}
         self._listened = clock()
 
@@ -36,4 +36,4 @@ class Watchdog:
         absent, self._listened = now - self._listened, now
         if absent > ABSENT:
             self._heard = {worker: at + absent for worker, at in self._heard.items()}
-        return [worker for worker, at in self._heard.items() if now - at > self._silence]
+        return [worker for worker, at in self._heard.items() if now - at > self.silence]
