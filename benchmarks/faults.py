@@ -203,6 +203,7 @@ class Nodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
+        os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  it is called so
         self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         self._node = self._cluster.add_node(num_cpus=1)
 

@@ -29,6 +29,7 @@ class Town:
     def __init__(self, folder: Path, system: dict[str, int]) -> None:
         from ray.cluster_utils import Cluster
 
+        os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  others would come first
         self.cluster = Cluster()
         self.head = self.add(4, _system_config=system, temp_dir=str(folder / "ray"))
         self.address = self.cluster.address
