@@ -36,7 +36,7 @@ BATCH = 10_000
 """How many rows are in memory at a time; a row group of a Parquet file."""
 
 _REAL = ("top1", "success", "distortion_mean")
-_TEXT = ("family",)
+_TEXT = ("family", "numerics")
 
 
 def columns(db: Database, view: str) -> dict[str, str]:

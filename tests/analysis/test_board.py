@@ -245,7 +245,7 @@ def test_of_two_seeds_the_latest_run_counts(bench: Any, define: Any) -> None:
     board = leaderboard(bench.sql)
     assert board.trial.seed == 7
     assert [place.robustness for _, place in board.rows] == [pytest.approx(0.7)] * 2
-    assert "(seed 7)" in notes(board)
+    assert "(seed 7, gradients in fp32)" in notes(board)
 
 
 def test_another_seeds_results_do_not_fill_a_gap(bench: Any, define: Any) -> None:

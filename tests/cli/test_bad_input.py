@@ -364,15 +364,15 @@ def test_lack_of_memory_halves_the_batch_is_said_and_recorded(harness, overlay, 
 
     run = ("run", "--registry", overlay, "--suite", "small", "--models", "digits-alexnet")
     assert harness(*run, "--db", "roomy.db").code == 0
-    forward = PixelClassifier.forward
+    differentiated = PixelClassifier.differentiated
 
     def starved(self, images):
         if len(images) > 8:
             raise torch.OutOfMemoryError("CUDA out of memory (scripted)")
-        return forward(self, images)
+        return differentiated(self, images)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PixelClassifier, "forward", starved)
+        patch.setattr(PixelClassifier, "differentiated", starved)
         done = harness(*run, "--batch-size", 32)
     assert done.code == 0, done.err
     assert "out of memory, retrying with batch size 8" in done.err

@@ -13,11 +13,11 @@ from harness.engine.classifier import PixelClassifier
 def test_a_halved_batch_size_is_where_the_models_next_attack_begins(harness, overlay, monkeypatch):
     run, sizes = PixelClassifier._run, []
 
-    def narrow(self, module, images):
+    def narrow(self, module, images, *more):
         sizes.append(len(images))
         if len(images) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return run(self, module, images)
+        return run(self, module, images, *more)
 
     monkeypatch.setattr(PixelClassifier, "_run", narrow)
     only = ("--suite", "small", "--models", "digits-alexnet", "--attacks", "fgsm*", "--limit", 16)
