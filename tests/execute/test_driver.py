@@ -203,6 +203,23 @@ def test_work_begins_when_every_worker_is_ready_and_ends_where_one_cannot_work()
     assert not group.stored
 
 
+def test_what_a_lost_worker_still_says_is_not_stored():
+    group, executor = Group("a", ITEMS), Toy(2, deadly=["i17"])
+    following, late = executor.next, []
+
+    def chatty(timeout):
+        found = following(timeout)
+        if isinstance(found, Lost) and not late:
+            late.extend([Yielded(found.worker, "i18"), Done(found.worker)])
+            executor.reports.extendleft(reversed(late))
+        return found
+
+    executor.next = chatty
+    drive(executor, group)
+    assert late
+    assert sorted(group.stored) == sorted(set(ITEMS) - {"i17"})
+
+
 def test_a_later_worker_gets_work_and_one_that_cannot_work_is_said_once():
     group, said, looks = Group("a", ITEMS), [], []
     executor = Toy(1)

@@ -60,6 +60,7 @@ class CellGroup(TaskGroup):
         self._starts: Mapping[ImageKey, SavedRow] = {}
         self._skipped: dict[str, list[Skipped]] = {}
         self._made_again = False
+        self._place = {image.id: place for place, image in enumerate(cells[0].images)}
         self._unfinished = len(self.pending)
 
     @property
@@ -81,12 +82,13 @@ class CellGroup(TaskGroup):
         chosen = self.unopened if only is None else self.unopened & only
         if not chosen:
             return
-        images = [image.id for image in self.cells[0].images if image.id in chosen]
+        images = sorted(chosen, key=self._place.__getitem__)
         self.unopened.difference_update(images)
         self._starts = facts.starts
         wanted = set(images) if self.is_clean else self._assigned(images, facts)
         suspects = wanted & self._suspects()
-        items = [image for image in images if image in wanted - suspects]
+        wanted -= suspects
+        items = [image for image in images if image in wanted]
         self.queue.open(items, settled=len(images) - len(items))
         self.queue.isolated.extend((image,) for image in images if image in suspects)
 

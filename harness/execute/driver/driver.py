@@ -71,6 +71,8 @@ class Driver:
                 self._crew.executor.submit(number, group.shard(lease))
 
     def _take(self, report: Report) -> None:
+        if isinstance(report, Yielded | Done) and not self._scheduler.has(report.worker):
+            return  # of a worker that is lost: its lease is another one's
         match report:
             case Yielded():
                 self._crew.heard(report.worker)

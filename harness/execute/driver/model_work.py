@@ -86,9 +86,11 @@ class ModelWork:
         """Clean predictions are stored: their images can be attacked and measured."""
         keys = self._session.images.keys
         self._clean.update({keys[row.image_id]: row for row in rows})
-        self._known.update(row.image_id for row in rows)
+        known = {row.image_id for row in rows}
+        self._known |= known
         for group in self.groups[1:]:
-            self._try_to_open(group)
+            if not self._waits(group):
+                group.open(self._facts(group), known)
 
     def over(self, group: CellGroup) -> None:
         """No work is left in the group."""
