@@ -16,7 +16,7 @@ print(*(each for each in wanted if not each.startswith('onnxruntime')), 'onnxrun
 endef
 export REQUIREMENTS
 
-.PHONY: run test test-import check format docs images bench gpu-check peers chromium clean
+.PHONY: run test test-import check format docs images bench gpu-check adapters peers chromium clean
 .DEFAULT_GOAL := test
 
 run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
@@ -26,11 +26,11 @@ run: $(VENV)/.harness  ## run the embedded suite and print its leaderboard
 # Hundreds of processes import torch: compiled once, that is half the time.
 test: check chromium  ## everything that CI runs
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
-	  $(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
+	  $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
-test-import: $(VENV)/.dev  ## the import of frozen TensorFlow graphs, with TensorFlow
+test-import: $(VENV)/.dev  ## the import of TensorFlow's graphs and checkpoints, with TensorFlow
 	$(PIP) -e '.[dev,paper]'
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/importing
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/plugins/harness_su2018 tests/plugins/harness_slim
 
 check: $(VENV)/.dev  ## style, types, arrows between the rooms
 	$(BIN)/ruff check
@@ -61,9 +61,13 @@ bench: $(VENV)/.dev  ## the figures of the README: overhead against a bare loop,
 gpu-check: $(VENV)/.dev  ## where a GPU is: the same statuses as on the CPU, overhead, speed, memory
 	$(BIN)/python benchmarks/gpu_check.py
 
+adapters: $(VENV)/.harness  ## other libraries' attacks by name: docs/adapters.md
+	$(PIP) -e '.[adapters,robustbench]'
+	$(PIP) --no-deps $(APART)
+
 peers: $(VENV)/.harness  ## our attacks against other libraries': half an hour on two cores
-	$(PIP) -e '.[bench]'
-	$(PIP) --no-deps adv-lib==0.2.8 torchattacks==3.5.1 adversarial-robustness-toolbox==1.20.1
+	$(PIP) -e '.[adapters,bench,robustbench]'
+	$(PIP) --no-deps $(APART)
 	$(BIN)/python -W ignore benchmarks/peers.py
 
 $(VENV)/bin/python:
@@ -84,10 +88,12 @@ else
 endif
 	@touch $@
 
-# Its own requirements are older than ours.
+# Their own requirements are older than ours, or do not build.
+APART := adversarial-robustness-toolbox==1.20.1 adv-lib==0.2.8 torchattacks==3.5.1 robustbench==1.1.1
+
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
-	$(PIP) --no-deps adversarial-robustness-toolbox==1.20.1
+	$(PIP) --no-deps $(APART)
 	@touch $(VENV)/.harness $@
 
 chromium:  ## for the tests of the report's page; only root on Debian can install it here

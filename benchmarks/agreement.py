@@ -34,7 +34,7 @@ def board(db: str, attack: str, goal: str) -> Board:
     harness = Path(sys.executable).with_name("harness")
     options = ["--attack", attack, "--goal", goal, "--format", "json", "--db", db]
     done = subprocess.run([harness, "leaderboard", *options], check=True, capture_output=True)
-    return {record["model"]: record for record in json.loads(done.stdout)}
+    return {record["model"]: record for record in json.loads(done.stdout)["rows"]}
 
 
 def correlation(one: Board, other: Board, key: str) -> float:

@@ -25,9 +25,9 @@ from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size
 from harness.engine.jobs import Job, Judged
 from harness.resolve.request import Request
-from harness_attacks.cw import CW
-from harness_attacks.ead import EAD
-from harness_attacks.fgsm import IFGSM
+from harness_attacks.penalty.cw import CW
+from harness_attacks.penalty.ead import EAD
+from harness_attacks.sign.fgsm import IFGSM
 
 OVERLAY = Path(__file__).parent.parent / "examples" / "imagenet-mini.yaml"
 ROWS = 32

@@ -51,8 +51,8 @@ def work(subject: str) -> Callable[[], None]:
     from harness.engine.jobs import Job
     from harness.resolve.request import Request
     from harness.testing.fakes import jobs_for, pixel_model
-    from harness_attacks.cw import CW
-    from harness_attacks.fgsm import IFGSM
+    from harness_attacks.penalty.cw import CW
+    from harness_attacks.sign.fgsm import IFGSM
 
     attacks: list[AttackParameters] = [IFGSM(epsilon=0.01, steps=6)]
     jobs: Sequence[Job]

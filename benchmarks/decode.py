@@ -35,18 +35,18 @@ def main() -> None:
     torch.set_num_threads(1)
     reader = installed().get(Kind.DATASET, "imagenet", where="the benchmark").load()
     dataset = reader(DatasetSpec("imagenet", given.folder, {"resize": given.resize}))
-    ids, size = [sample.id for sample in dataset.samples()], (given.size, given.size)
+    ids, shape = [sample.id for sample in dataset.samples()], (3, given.size, given.size)
 
     def loop() -> Iterator[object]:
         images = Images(dataset)
         for row, image_id in enumerate(ids):
-            images.read(image_id, size)
+            images.read(image_id, shape)
             if row % SLICE == SLICE - 1:
                 yield
 
     def stream() -> Iterator[object]:
         """In one slice: its threads would go on in the loop's turns."""
-        with closing(Images(dataset).stream(ids, size)) as pictures:
+        with closing(Images(dataset).stream(ids, shape)) as pictures:
             yield sum(1 for _ in pictures)
 
     print(load_line())
@@ -54,15 +54,15 @@ def main() -> None:
     for name, measured in found.items():
         print(f"{name:7} {len(ids) / measured.median:6.0f} images/s at {given.size} x {given.size}")
     faster = ratio(found["loop"], found["stream"])
-    print(f"stream over loop: {faster:.2f} with {THREADS} threads, {look_ahead(size)} ahead")
+    print(f"stream over loop: {faster:.2f} with {THREADS} threads, {look_ahead(shape)} ahead")
     print(
-        f"waiting: {waiting(dataset, ids, size, found['loop'].median):.1%} of the consumer's time"
+        f"waiting: {waiting(dataset, ids, shape, found['loop'].median):.1%} of the consumer's time"
     )
 
 
-def waiting(dataset: object, ids: list[str], size: tuple[int, int], seconds: float) -> float:
+def waiting(dataset: object, ids: list[str], shape: tuple[int, int, int], seconds: float) -> float:
     """The share of its time that a consumer as slow as the loop waits, the first batch aside."""
-    with closing(Images(dataset).stream(ids, size)) as pictures:  # type: ignore[arg-type]
+    with closing(Images(dataset).stream(ids, shape)) as pictures:  # type: ignore[arg-type]
         list(itertools.islice(pictures, BATCH))
         waited, start = 0.0, time.perf_counter()
         for _ in range(BATCH, len(ids), BATCH):

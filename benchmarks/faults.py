@@ -61,6 +61,8 @@ SILENCE = 12
 """Seconds without a sign of life after which a stopped worker is replaced, in these runs."""
 PATIENCE = 300
 """Seconds that one run may take."""
+ENDING = 20
+"""Seconds that a process may take to end after its run, on a machine with other work."""
 COMPUTED = re.compile(r"run \d+: (\d+) images computed in \d+ cells, (\d+) found")
 FOUND = re.compile(r"nothing to do, (\d+) images found")
 
@@ -271,8 +273,11 @@ def problem(run: Run, text: str, whole: dict[str, list[tuple[object, ...]]]) -> 
         return f"no word of what was computed: {text.strip().splitlines()[-1:]}"
     if sum(map(int, computed.groups())) != images:
         return f"{computed[0]}, of {images}: something was computed twice"
-    if left := members(run.process.pid):
-        return f"left behind: {left}"
+    until = time.monotonic() + ENDING
+    while left := members(run.process.pid):
+        if time.monotonic() > until:
+            return f"left behind: {left}"
+        time.sleep(0.05)
     return None
 
 

@@ -6,7 +6,8 @@
    99.9% of the images, and every other image is named, with its margin on both.
 2. An attack takes at most 1.05 times as long as a bare loop of its passes (``overhead.py``); its
    peak of memory is printed.
-3. ``harness bench`` in each policy of numerics, in images per second.
+3. What a pass with a new number of rows costs, in both layouts: cuDNN plans its layers.
+4. ``harness bench`` in each policy of numerics, in images per second.
 
 Exit status: 0; 1: something is not as it should be; 3: there is no such device. With ``--candidate
 cpu --numerics fp32,bf16`` the CPU takes both parts, which proves the script, not a GPU.
@@ -17,8 +18,10 @@ from __future__ import annotations
 import argparse
 import json
 import sqlite3
+import statistics as numbers
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,6 +31,9 @@ LEAST = 0.999
 """The share of images whose status has to be the same."""
 MOST = 1.05
 """The longest time of an attack, over that of its passes alone."""
+
+ROWS = (61, 53, 47, 37, 29)
+"""Numbers of rows that no pass of a run has had."""
 
 _SAME = "model, attack_label, goal, seed, dataset, image_id"
 _ROWS = f"SELECT {_SAME}, status, margin FROM samples ORDER BY {_SAME}"
@@ -121,6 +127,37 @@ def speed(options: argparse.Namespace) -> bool:
     return ratio <= MOST
 
 
+def planning(options: argparse.Namespace) -> None:
+    """The first pass with a number of rows, forwards and backwards, and the next one."""
+    import torch
+    from overhead import jobs_of
+
+    from harness.engine.device import resolve_device, synchronise
+    from harness.resolve.request import Request
+
+    device = resolve_device(options.candidate)
+
+    def took(network: torch.nn.Module, images: torch.Tensor) -> float:
+        synchronise(device)
+        begun = time.perf_counter()
+        torch.autograd.grad(network(images).sum(), images)
+        synchronise(device)
+        return (time.perf_counter() - begun) * 1000
+
+    for name in options.planned.split(","):
+        model, _ = jobs_of(Request(suite=options.suite, models=[name]), [], 1, options.candidate)
+        assert model.differentiable is not None
+        for layout in (torch.channels_last, torch.contiguous_format):
+            network = model.differentiable.to(memory_format=layout)
+            times = []
+            for rows in ROWS:
+                images = torch.rand((rows, *model.shape), device=device)
+                images = images.contiguous(memory_format=layout).requires_grad_(True)
+                times.append((took(network, images), took(network, images)))
+            first, next_one = map(numbers.median, zip(*times, strict=True))
+            print(f"{name:26} {str(layout)[6:]:17} first {first:6.0f} ms, then {next_one:4.1f} ms")
+
+
 def bench(options: argparse.Namespace) -> None:
     """Images per second in each policy of numerics."""
     for numerics in options.numerics.split(","):
@@ -140,6 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--numerics", default="fp32,tf32,bf16")
     parser.add_argument("--suite", default="digits18")
     parser.add_argument("--bench-models", default="digits-resnet_v2_50,digits-vgg16")
+    parser.add_argument("--planned", default="digits-vgg16,digits-mobilenet_v1_100")
     parser.add_argument("--folder", type=Path, default=Path("build/gpu-check"))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("run", nargs="*", help="after --: further options of `harness run`")
@@ -154,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         good = statuses(options, ["--suite", options.suite, *options.run])
         good &= speed(options)
+        planning(options)
         bench(options)
     except subprocess.CalledProcessError as error:
         print(f"gpu-check: harness {error.cmd[1]} ended with {error.returncode}", file=sys.stderr)

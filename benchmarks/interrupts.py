@@ -39,7 +39,7 @@ import torch
 from pydantic import Field
 from harness.api import Attack, Later, Measurement, Norm, MeasurementResult, hookimpl
 
-HARNESS_API = 0
+HARNESS_API = 1
 
 @hookimpl
 def register_attacks(register):

@@ -28,7 +28,7 @@ from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.prepare import prepare
 from harness.resolve.request import Request
-from harness_attacks.fgsm import IFGSM
+from harness_attacks.sign.fgsm import IFGSM
 
 STEPS, ATTEMPTS = 50, 9
 
@@ -45,7 +45,7 @@ def jobs_of(
     )
     images, jobs = Images(resolved.dataset), []
     for planned in resolved.plan.cells[0].images:
-        picture = images.read(planned.id, spec.preprocessing.size)
+        picture = images.read(planned.id, spec.preprocessing.shape)
         if model.predict(picture[None].to(model.device)).argmax().item() != planned.label:
             continue
         target = random_target(

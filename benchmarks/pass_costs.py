@@ -3,8 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/pass_costs.py tests/execute/data/imagenet18_costs.json
 
 Neither weights nor photographs are needed: `harness plan` measures with random weights, and counts
-empty files. It takes minutes the first time; then all is in the cache of pass costs. inception_v2
-has no source that builds without weights, so it has no costs.
+empty files. It takes minutes the first time; then all is in the cache of pass costs.
 """
 
 from __future__ import annotations

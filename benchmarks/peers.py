@@ -1,8 +1,11 @@
-"""C&W, EAD and the I-FGSM search against other libraries: same model, images, batch and threads.
+"""Our attacks against other libraries': same model, images, batch and threads.
 
     python -m pip install -e '.[bench]' && python -m pip install --no-deps adv-lib torchattacks \
-      adversarial-robustness-toolbox          (`make peers` does both, and then this)
-    python benchmarks/peers.py [--quick] [--photographs] [--repeats N] [--imagenet-mini FOLDER]
+      adversarial-robustness-toolbox          (`make peers` does both)
+    python benchmarks/peers.py [--only GLOB] [--quick] [--photographs] [--repeats N]
+
+The study's attacks on model A and on photographs (``--only study``), and the contests of
+`contests.py` (``--only 'fmn-*'``) on model A; ``--photographs``: on photographs alone.
 
 Everybody attacks through the same network object with frozen weights. All cases of a group go on
 in turn, a second each, in one process; seconds are medians over the repetitions, and ratios medians
@@ -13,11 +16,13 @@ of paired ratios. "nominal" is a bare loop of the nominal budget: forwards, each
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
+import contests
 import refill
 import rivals
 import torch
@@ -27,14 +32,14 @@ from torch import Tensor
 
 from harness.api import SteppedAttack
 from harness.engine.batches import attack_images
-from harness_attacks.cw import CW
-from harness_attacks.ead import EAD
-from harness_attacks.fgsm import IFGSM
+from harness_attacks.penalty.cw import CW
+from harness_attacks.penalty.ead import EAD
+from harness_attacks.sign.fgsm import IFGSM
 
-HEADER = (
-    f"{'':34} {'seconds':>8} {'nominal':>8} {'made':>6} {'fwd':>7} {'bwd':>6} {'success':>8}"
-    f" {'l2 med':>7} {'mean':>6} {'l1 med':>7} {'mean':>7} {'linf med':>9} {'mean':>6}"
-)
+HEADER = f"{'':34} {'seconds':>8} {'nominal':>8} {'made':>6} {'fwd':>7} {'bwd':>6} {'success':>8}"
+WIDTHS = {"l0": 7, "l2": 7, "l1": 8, "linf": 9}
+STUDY = ("l2", "l1", "linf")
+"""The norms that are shown of the study's attacks."""
 NOMINAL, FORWARD = "bare: nominal budget", "bare: forwards only"
 
 Case = Callable[[Subject], Tensor]
@@ -52,19 +57,17 @@ class Row:
     forwards: float
     backwards: float
     broken: Tensor
-    l2: Tensor
-    l1: Tensor
-    linf: Tensor
+    distances: Mapping[str, Tensor]
 
-    def text(self) -> str:
-        norms = [
-            f"{norm[self.broken].median():{width}.4g} {norm[self.broken].mean():{width - 1}.4g}"
-            for norm, width in ((self.l2, 7), (self.l1, 8), (self.linf, 8))
-        ]
+    def text(self, norms: Sequence[str]) -> str:
+        found = {norm: self.distances[norm][self.broken] for norm in norms}
         return (
             f"{self.name:34} {self.seconds.median:8.2f} {self.nominal:8.3f} {self.made:6.2f}"
             f" {self.forwards:7.1f} {self.backwards:6.1f} {self.broken.float().mean():8.3f} "
-            + " ".join(norms)
+            + " ".join(
+                f"{each.median():{WIDTHS[norm]}.4g} {each.mean():{WIDTHS[norm] - 1}.4g}"
+                for norm, each in found.items()
+            )
         )
 
 
@@ -112,6 +115,7 @@ def measure(
     forwards: int,
     norm: str,
     repeats: int,
+    norms: Sequence[str] = STUDY,
 ) -> dict[str, Row]:
     """Run ``cases`` in turn with the bare loops; print and return a row each.
 
@@ -128,14 +132,16 @@ def measure(
         counts[name] = Passes()
         return subject.network.turns.sliced(work, counts[name])
 
-    every = {NOMINAL: bare(pairs, forwards), FORWARD: bare(0, max(1, pairs // 10)), **cases}
+    few = max(1, (pairs or forwards) // 10)
+    every = {NOMINAL: bare(pairs, forwards), FORWARD: bare(0, few), **cases}
     presence = Presence(torch.get_num_threads())
     seconds = interleaved(
         {name: partial(sliced, name, case) for name, case in every.items()}, repeats=repeats
     )
-    forward = seconds[FORWARD].median / max(1, pairs // 10)
-    pair = (seconds[NOMINAL].median - forwards * forward) / pairs
-    print(HEADER)
+    forward = seconds[FORWARD].median / few
+    pair = (seconds[NOMINAL].median - forwards * forward) / pairs if pairs else 0.0
+    columns = (f"{norm + ' med':>{WIDTHS[norm]}} {'mean':>{WIDTHS[norm] - 1}}" for norm in norms)
+    print(HEADER, *columns)
     rows = {}
     for name in every:
         if name == FORWARD:
@@ -147,7 +153,8 @@ def measure(
                    made=seconds[name].median / (back * pair + (made - back) * forward),
                    forwards=made, backwards=back)  # fmt: skip
         rows[name] = row
-        print(row.text() if name in cases else row.text()[:77], flush=True)
+        text = row.text(norms)
+        print(text if name in cases else text[: len(HEADER) - 9], flush=True)
     print(_on_common(rows, cases, norm))
     print(f"{presence}", flush=True)
     return rows
@@ -156,7 +163,7 @@ def measure(
 def _on_common(rows: Mapping[str, Row], cases: Mapping[str, Case], norm: str) -> str:
     """Means over the images that all broke: over its own successes, few would look best."""
     common = torch.stack([rows[name].broken for name in cases]).all(0)
-    means = (f"{name} {getattr(rows[name], norm)[common].mean():.4g}" for name in cases)
+    means = (f"{name} {rows[name].distances[norm][common].mean():.4g}" for name in cases)
     return f"mean {norm} of the {int(common.sum())} images that all broke: {', '.join(means)}"
 
 
@@ -175,7 +182,8 @@ def _row(
     delta = (images - subject.images).flatten(1).double()
     return Row(name, seconds, nominal, made, forwards, backwards,
                broken=subject.reached(logits.argmax(1)),
-               l2=delta.norm(dim=1), l1=delta.abs().sum(1), linf=delta.abs().amax(1))  # fmt: skip
+               distances={"l0": delta.count_nonzero(1).double(), "l1": delta.abs().sum(1),
+                          "l2": delta.norm(dim=1), "linf": delta.abs().amax(1)})  # fmt: skip
 
 
 def carlini_wagner(subject: Subject, iterations: int, repeats: int) -> dict[str, Row]:
@@ -246,6 +254,37 @@ def smallest_epsilon(subject: Subject, repeats: int) -> dict[str, Row]:
     )
 
 
+def contest(subject: Subject, each: contests.Contest, repeats: int) -> None:
+    """A table for each goal, and how our first attack does against each rival."""
+    mine = {name: ours(attack) for name, attack in each.ours.items()}
+    theirs = {name: case for name, case in each.rivals.items() if rivals.installed(name)}
+    for goal in each.goals:
+        rows = measure(
+            f"{each.name}, {each.pairs + each.forwards} passes, {goal}",
+            subject if goal == "random targets" else subject.untargeted(),
+            {**mine, **theirs},
+            pairs=each.pairs,
+            forwards=each.forwards,
+            norm=each.norm,
+            repeats=repeats,
+            norms=(each.norm,),
+        )
+        first = rows[next(iter(mine))]
+        for name in theirs:
+            print(_against(first, rows[name], each.norm))
+
+
+def _against(own: Row, other: Row, norm: str) -> str:
+    both = own.broken & other.broken
+    means = [row.distances[norm][both].mean() for row in (own, other)]
+    more = int(own.broken.sum() - other.broken.sum())
+    return (
+        f"{own.name} over {other.name}: mean {norm} {means[0] / means[1]:.4f} on the"
+        f" {int(both.sum())} that both broke, images broken {more:+d},"
+        f" seconds {ratio(own.seconds, other.seconds):.2f}"
+    )
+
+
 def slow_peers(subject: Subject, iterations: int) -> None:
     """ART evaluates each image several times an iteration: few images, once."""
     measure(
@@ -279,33 +318,47 @@ LAZY = 2.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3, help="of the digits' three groups")
+    parser.add_argument("--repeats", type=int, default=3, help="of the digits' groups")
     parser.add_argument("--quick", action="store_true", help="a tenth of it all, to try it out")
-    parser.add_argument("--photographs", action="store_true", help="C&W on photographs alone")
+    parser.add_argument("--only", default="*", help="'study', or contests, such as 'fmn-*'")
+    parser.add_argument("--photographs", action="store_true", help="on photographs alone")
     parser.add_argument("--imagenet-mini", type=Path, default=Path("../shared/imagenet-mini"))
     arguments = parser.parse_args()
-    iterations, count, repeats = (10, 32, 1) if arguments.quick else (100, 256, arguments.repeats)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {load_line()}")
+    study = fnmatchcase("study", arguments.only)
+    chosen = list(contests.every(arguments.only))
+    if not study and not chosen:
+        parser.error(f"--only {arguments.only}: nothing has that name")
     if not arguments.photographs:
-        digits(iterations, count, repeats, quick=arguments.quick)
+        digits(chosen, arguments.repeats, study=study, quick=arguments.quick)
+    if not (study or arguments.photographs):
+        return
     if not arguments.imagenet_mini.is_dir():
         print(f"\nMobileNet-0.50-160 left out: no {arguments.imagenet_mini}")
         return
     photographs = model_b(arguments.imagenet_mini, 32, 16)
-    carlini_wagner(photographs, 10, repeats=1)
-    carlini_wagner(photographs.untargeted(), 10, repeats=1)
-    if not arguments.photographs:
+    if study:
+        carlini_wagner(photographs, 10, repeats=1)
+        carlini_wagner(photographs.untargeted(), 10, repeats=1)
+    if study and not arguments.photographs:
         elastic_net(photographs, 10, repeats=1)
+    if arguments.photographs:
+        for each in chosen:
+            contest(photographs.first(16), each, repeats=1)
 
 
-def digits(iterations: int, count: int, repeats: int, *, quick: bool) -> None:
+def digits(chosen: list[contests.Contest], repeats: int, *, study: bool, quick: bool) -> None:
+    iterations, count, repeats = (10, 32, 1) if quick else (100, 256, repeats)
     subject = model_a(4 * count - (0 if quick else 24), 128)
     first = subject.first(count)
-    carlini_wagner(first, iterations, repeats)
-    elastic_net(first, iterations, repeats)
-    smallest_epsilon(first, repeats)
-    slow_peers(subject.first(32), iterations)
-    refilling(subject, iterations, repeats=1)
+    if study:
+        carlini_wagner(first, iterations, repeats)
+        elastic_net(first, iterations, repeats)
+        smallest_epsilon(first, repeats)
+        slow_peers(subject.first(32), iterations)
+        refilling(subject, iterations, repeats=1)
+    for each in chosen:
+        contest(first, each, repeats)
 
 
 if __name__ == "__main__":

@@ -22,16 +22,26 @@ Rival = Callable[[Subject], Tensor]
 SEARCH_STEPS, CONST, RATE, BETA = 9, 1e-3, 1e-2, 1e-3
 
 
+LIBRARIES = {
+    "adv-lib": "adv_lib",
+    "autoattack": "pyautoattack",
+    "foolbox": "foolbox",
+    "torchattacks": "torchattacks",
+}
+
+
 def installed(case: str) -> bool:
     """Whether the library that ``case`` is named after is here; says so where it is not."""
-    library = {"adv-lib": "adv_lib", "foolbox": "foolbox"}.get(case.split(",")[0])
+    library = LIBRARIES.get(case.split(",")[0])
     here = library is None or importlib.util.find_spec(library) is not None
     if not here:
         print(f"{case} left out: it is not installed")
     return here
 
 
-def _batched(attack: Callable[[Subject, Tensor, Tensor, Tensor], Tensor]) -> Rival:
+def batched(attack: Callable[[Subject, Tensor, Tensor, Tensor], Tensor]) -> Rival:
+    """``attack`` of a subject's images, labels and targets, one batch after the other."""
+
     def run(subject: Subject) -> Tensor:
         parts = zip(
             subject.images.split(subject.batch),
@@ -45,8 +55,8 @@ def _batched(attack: Callable[[Subject, Tensor, Tensor, Tensor], Tensor]) -> Riv
 
 
 def adv_lib_cw(iterations: int, *, abort: bool) -> Rival:
-    return _batched(
-        lambda subject, images, labels, targets: _adv_lib().carlini_wagner_l2(
+    return batched(
+        lambda subject, images, labels, targets: adv_lib().carlini_wagner_l2(
             subject.network,
             images,
             targets if subject.targeted else labels,
@@ -106,7 +116,7 @@ def torchattacks_ead(iterations: int, *, abort: bool) -> Rival:
         adversarial: Tensor = attack(images, targets)
         return adversarial
 
-    return _batched(run)
+    return batched(run)
 
 
 def art_cw(iterations: int) -> Rival:
@@ -133,7 +143,7 @@ def art_ead(iterations: int) -> Rival:
 
 def adv_lib_pgd_search(steps: int, attempts: int, first: float, *, step: float) -> Rival:
     """Each image's smallest epsilon: doubled until PGD succeeds, then bisected, the best kept."""
-    pgd = _adv_lib().pgd_linf
+    pgd = adv_lib().pgd_linf
 
     def run(subject: Subject, images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
         best, smallest = images.clone(), torch.full((len(images),), torch.inf)
@@ -160,7 +170,18 @@ def adv_lib_pgd_search(steps: int, attempts: int, first: float, *, step: float) 
             epsilon = torch.where(high.isinf(), epsilon * 2, (low + high) / 2)
         return best
 
-    return _batched(run)
+    return batched(run)
+
+
+def foolbox_attack(name: str, **settings: float | int | str) -> Rival:
+    """The attack of that name in foolbox, which is imported when it runs."""
+
+    def run(subject: Subject) -> Tensor:
+        import foolbox
+
+        return _foolbox(getattr(foolbox.attacks, name)(**settings))(subject)
+
+    return run
 
 
 def _foolbox(attack: object) -> Rival:
@@ -174,7 +195,7 @@ def _foolbox(attack: object) -> Rival:
         adversarial: Tensor = attack.run(model, images, criterion)  # type: ignore[attr-defined]
         return adversarial
 
-    return _batched(run)
+    return batched(run)
 
 
 def _art(name: str, **settings: float | int | str) -> Rival:
@@ -196,10 +217,11 @@ def _art(name: str, **settings: float | int | str) -> Rival:
         wanted = np.eye(subject.model.classes, dtype=np.float32)[targets.numpy()]
         return torch.from_numpy(attack.generate(images.contiguous().numpy(), wanted)).float()
 
-    return _batched(run)
+    return batched(run)
 
 
-def _adv_lib() -> types.ModuleType:
+def adv_lib() -> types.ModuleType:
+    """Its attacks."""
     # It imports visdom for its plots, whose source distribution does not build everywhere.
     sys.modules.setdefault("visdom", types.ModuleType("visdom"))
     import adv_lib.attacks

@@ -106,21 +106,36 @@ def model_a(count: int, batch: int) -> Subject:
 
 def model_b(folder: Path, count: int, batch: int) -> Subject:
     """MobileNet-0.50-160 and the first ``count`` photographs that it classifies correctly."""
-    request = Request(
-        suite="imagenet-mini",
-        models=["mobilenet_v1_050_160"],
-        data={"imagenet": folder / "images"},
-    )
-    resolved = prepare(request, load([OVERLAY]), installed())
+    return photographs("mobilenet_v1_050_160", folder, count, batch, "B: MobileNet-0.50-160")
+
+
+def photographs(model: str, folder: Path, count: int, batch: int, name: str = "") -> Subject:
+    """One of the seven of ``examples/imagenet-mini.yaml``, and ``count`` photographs it has right.
+
+    ``folder`` has the photographs in ``images``.
+    """
+    data = {"imagenet": folder / "images"}
+    request = Request(suite="imagenet-mini", models=[model], data=data)
+    return _resolved(request, [OVERLAY], name or model, count, batch)
+
+
+def digits_model(model: str, count: int, batch: int) -> Subject:
+    """One of the 18 models on digits and the first ``count`` of their images it has right."""
+    return _resolved(Request(suite="digits18", models=[model]), [], model, count, batch)
+
+
+def _resolved(request: Request, overlays: list[Path], name: str, count: int, batch: int) -> Subject:
+    resolved = prepare(request, load(overlays), installed())
     ((loader, spec),) = resolved.models.values()
     model = PixelClassifier(
         loader.load(spec, "cpu"), device=torch.device("cpu"), fold_batch_norm=True
     )
     images = Images(resolved.dataset)
     planned = resolved.plan.cells[0].images[: 3 * count]
-    pictures = torch.stack([images.read(each.id, spec.preprocessing.size) for each in planned])
+    shape, cut = spec.preprocessing.shape, spec.preprocessing.cut
+    pictures = torch.stack([images.read(each.id, shape, cut) for each in planned])
     labels = torch.tensor([each.label for each in planned])
-    return _subject("B: MobileNet-0.50-160", model, pictures, labels, count, batch)
+    return _subject(name, model, pictures, labels, count, batch)
 
 
 def _subject(

@@ -156,17 +156,17 @@ def _fill(db: Connection, run: int, random: np.random.Generator) -> None:
         if kind is None:
             limit = statistics.NormalDist().inv_cdf(accuracy)
             right[model] = 0.8 * shared + 0.6 * random.standard_normal(len(ids)) < limit
-            _clean(db, cell, ids, labels, right[model], random)
+            clean_rows(db, cell, ids, labels, right[model], random)
         elif kind == "attack":
             typical = {"linf": 0.02, "l2": 1.0, "l1": 20.0}[norm] * (2 - accuracy)
             sizes = typical * np.exp(0.4 * shared + 0.4 * random.standard_normal(len(ids)))
-            _outcomes(db, cell, goal, ids, right[model], sizes, budget, random)
+            outcome_rows(db, cell, goal, ids, right[model], sizes, budget, random)
         else:
             _measured(db, cell, run, name, ids[:MEASURED], right[model], random)
     _transfers(db, cells, ids, random)
 
 
-def _clean(
+def clean_rows(
     db: Connection,
     cell: int,
     ids: np.ndarray,
@@ -185,7 +185,7 @@ def _clean(
     )
 
 
-def _outcomes(
+def outcome_rows(
     db: Connection,
     cell: int,
     goal: str,

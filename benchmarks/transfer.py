@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from measure import Presence, interleaved, ratio
 
-from harness.api import Devices, Outcome, Placement, Status, Verdict
+from harness.api import Devices, ModelRow, Outcome, Placement, RunStarted, Status, Verdict
 from harness.engine.classifier import PixelClassifier
 from harness.engine.device import default_batch_size
 from harness.engine.forwards import Forward, exported, predicting
@@ -41,7 +41,6 @@ from harness.execute.executors.inline import Inline
 from harness.execute.images import Images
 from harness.execute.journal import Image, Journal
 from harness.execute.pending import pending, plan_images
-from harness.execute.progress import ModelRow
 from harness.execute.session import Session, Settings
 from harness.execute.worker import transfer_task
 from harness.execute.worker.model_cache import load_model
@@ -68,6 +67,7 @@ class Silent:
     def say(self, text: str) -> None: ...
     def cell(self, label: str) -> None: ...
     def advance(self, *, images: int = 0, cells: int = 0, forwards: int = 0) -> None: ...
+    def began(self, run: RunStarted) -> None: ...
     def completed(self, row: ModelRow) -> None: ...
     def call(self, what: str, images: Sequence[Image] = ()) -> None: ...
     def idle(self) -> None: ...

@@ -8,9 +8,19 @@ from contextlib import contextmanager
 from operator import index
 from typing import SupportsFloat, SupportsIndex
 
-from harness.api import CellRows, Metric, Score
+from harness.api import (
+    Attack,
+    AttackParameters,
+    CellRows,
+    CompositeAttack,
+    Metric,
+    Score,
+    SteppedAttack,
+)
 from harness.errors import HarnessError, PluginError
+from harness.overdue import Overdue, overseer
 from harness.signals import stop_if_asked
+from harness.traces import show
 
 MOST_IMAGES = 2**62
 """More than any database counts."""
@@ -27,15 +37,23 @@ def contained(who: str) -> Iterator[None]:
         stop_if_asked()
         raise
     except BaseException as error:
+        if isinstance(error, Overdue):
+            overseer.end()
         stop_if_asked()
         raise PluginError(cause(who, error)) from error
     stop_if_asked()
 
 
 def cause(who: str, error: BaseException) -> str:
-    """One line: an error of ours as it is, any other one as what ``who`` raised."""
+    """One line: an error of ours as it is, any other one as what ``who`` raised.
+
+    With --debug its traceback is printed.
+    """
+    show(error)
     if isinstance(error, HarnessError):
         return str(error)
+    if isinstance(error, Overdue):
+        return f"{who} made {error}"
     text = " ".join(str(error).split())
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"{who} raised {said}"
@@ -71,3 +89,18 @@ def _number(value: object) -> float:
     if math.isnan(number):
         raise PluginError("its value is NaN")
     return number
+
+
+def checked_members(attack: CompositeAttack) -> tuple[AttackParameters, ...]:
+    """The members of ``attack``.
+
+    Raises:
+        PluginError: it has none, or something else among them. Exception: what it raised.
+    """
+    members = tuple(attack.members())
+    for each in members:
+        if not isinstance(each, Attack | SteppedAttack | CompositeAttack):
+            raise PluginError(f"its member is {type(each).__name__}, not an attack")
+    if not members:
+        raise PluginError("it has no members")
+    return members

@@ -12,12 +12,23 @@ Numerics = Literal["fp32", "tf32", "bf16"]
 
 
 class TaskDefinition(TypedDict):
-    """A measurement of the suite; ``label`` tells it apart from others of its name."""
+    """A measurement of the suite; ``label`` tells it apart from others of its name.
+
+    Attributes:
+        preset: the one that it was asked for by; the label has it too.
+        budget_passes: the most forward and backward passes of an image, where there is a bound.
+        targets: the hash of the given targets of goal random, where they are not drawn.
+        ad_hoc: whether the run's command names it, and not the suite.
+    """
 
     name: str
     label: str
     goals: list[str]
     parameters: NotRequired[Mapping[str, Any]]
+    preset: NotRequired[str]
+    budget_passes: NotRequired[int]
+    targets: NotRequired[str]
+    ad_hoc: NotRequired[bool]
 
 
 class AttackDefinition(TaskDefinition):

@@ -1,6 +1,6 @@
 """Every hook of the harness. A plugin implements those it needs; each is called once at start-up.
 
-Registration is cheap: a name and a lazy ``"module:Class"`` target. The target is imported when the
+Registration is cheap: a name and a lazy ``"module:Object"`` target. The target is imported when the
 thing is used, so a plugin module itself must not import torch.
 """
 
@@ -41,3 +41,33 @@ def register_measurements(register: Register) -> None:
 @hookspec
 def register_executors(register: Register) -> None:
     """Offer executors: subclasses of `harness.api.Executor`."""
+
+
+@hookspec
+def register_commands(register: Register) -> None:
+    """Offer verbs of ``harness``: click commands. The name is what a user types."""
+
+
+@hookspec
+def register_findings(register: Register) -> None:
+    """Offer claims on stored results: subclasses of `harness.api.Finding`."""
+
+
+@hookspec
+def register_reference_fits(register: Register) -> None:
+    """Offer published fits of frontiers: subclasses of `harness.api.ReferenceFit`."""
+
+
+@hookspec
+def register_report_sections(register: Register) -> None:
+    """Offer sections of the HTML report: subclasses of `harness.api.ReportSection`."""
+
+
+@hookspec
+def register_observers(register: Register) -> None:
+    """Offer observers of runs: subclasses of `harness.api.Observer`."""
+
+
+@hookspec
+def register_registries(register: Register) -> None:
+    """Offer models, datasets and suites; the target is a file: ``"package:folder/file.yaml"``."""

@@ -7,11 +7,12 @@ also has a clean cell, which its attack cells need.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Literal
 
 from harness.api import Goal, Norm
+from harness.api.classifier import convertible
 from harness.definition import Definition, Numerics, TransferDefinition
 from harness.identity import KEY_VERSION, canonical_json, tagged_hash
 from harness.part import Part
@@ -65,7 +66,6 @@ class Component:
 
     @property
     def plugin(self) -> str:
-        """Who offers it."""
         return str(self.about["plugin"])
 
     @property
@@ -88,6 +88,8 @@ class PlannedAttack:
         keep: whether the adversarial images are kept.
         eight_bit: whether they are judged after rounding to 8 bits too. Like ``keep`` it adds a
             fact and changes no result: it is in no key.
+        budget_passes: the most passes of an image, and part of the identity; None: no bound.
+        targets: the classes of goal random by image id, and part of the identity; empty: drawn.
     """
 
     component: Component
@@ -98,6 +100,8 @@ class PlannedAttack:
     images: int | None
     keep: bool
     eight_bit: bool
+    budget_passes: int | None = None
+    targets: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,10 @@ class PlannedMeasurement:
     goals: tuple[Goal, ...]
     images: int | None
     starts_from: PlannedAttack | None = None
+    targets: Mapping[str, int] = field(default_factory=dict)
 
 
 Task = PlannedAttack | PlannedMeasurement
-"""What is done to images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ class Adaptation:
 
     Attributes:
         size: (height, width) of the source's images.
-        cut: JSON; how readers that follow the source crop its images, or null.
+        cut: JSON; how readers that follow the source crop its images, or null; channels but RGB.
         border: white or grey; none where source and target see the same images.
     """
 
@@ -255,7 +259,7 @@ class Plan:
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
-        """Every source on every model, target by target."""
+        """Every source on every model that its images suit, target by target."""
         if self.transfer is None:
             return ()
         sources = self.sources
@@ -264,6 +268,7 @@ class Plan:
             for target in self.cells
             if target.task is None
             for source in sources
+            if convertible(source.model.shape[0], target.model.shape[0])
         )
 
     @cached_property
@@ -284,9 +289,12 @@ def adaptation(
 
 
 def _pictures(model: Component) -> tuple[tuple[int, int], str]:
-    """The size of a model's images, and how they are cropped, as JSON."""
-    _, height, width = model.shape
-    return (height, width), canonical_json(model.identity["preprocessing"].get("cut"))
+    """The size of a model's images, and how they are cropped and coloured, as JSON."""
+    channels, *_ = model.shape
+    cut = model.identity["preprocessing"].get("cut")
+    if channels != 3:  # what is stored is older than other channels
+        cut = {**(cut or {}), "channels": channels}
+    return model.shape[1:], canonical_json(cut)
 
 
 def image_order(dataset: str, images: Sequence[PlannedImage]) -> tuple[PlannedImage, ...]:
@@ -363,29 +371,17 @@ def plan_cells(
         tasks: tuple[Task, ...] = (*attacks, *measurements)
         needed = _most(clean_images, *(task.images for task in tasks))
         cells.append(Cell(clean, model, dataset, policy.verdicts, ordered[:needed]))
+        keyed = partial(cell_key, model=model, dataset=dataset, seed=seed, policy=policy)
         for attack in attacks:
+            taken = ordered[: attack.images]
             for goal in attack.goals:
-                key = cell_key(
-                    model=model,
-                    dataset=dataset,
-                    attack=attack.component,
-                    goal=goal,
-                    seed=seed,
-                    policy=policy,
-                )
-                taken = ordered[: attack.images]
+                key = keyed(attack=attack.component, goal=goal)
                 cells.append(Cell(key, model, dataset, policy, taken, attack, goal, seed))
+        scored = partial(measurement_key, model=model, dataset=dataset, seed=seed, policy=policy)
         for measurement in measurements:
+            taken = ordered[: measurement.images]
             for goal in measurement.goals:
-                key = measurement_key(
-                    model=model,
-                    dataset=dataset,
-                    measurement=measurement.component,
-                    goal=goal,
-                    seed=seed,
-                    policy=policy,
-                )
-                taken = ordered[: measurement.images]
+                key = scored(measurement=measurement.component, goal=goal)
                 cell = Cell(key, model, dataset, policy, taken, None, goal, seed, measurement)
                 cells.append(cell)
     return tuple(cells)

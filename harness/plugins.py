@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
 import pluggy
 
-from harness import hookspecs
-from harness.api import API_VERSION, ConfigError, PluginError, did_you_mean
+from harness import hookspecs, overdue, switches
+from harness.api import ConfigError, PluginError, did_you_mean
 from harness.contained import contained
+from harness.kinds import BUNDLED as BUNDLED
+from harness.kinds import Kind as Kind
+from harness.kinds import check_absent, check_api, check_offer
+from harness.kinds import is_bundled as is_bundled
+from harness.overdue import watched
 from harness.signals import stop_if_asked
 from harness.terminal import give_away, speaking
+from harness.traces import show
 
 GROUP = "harness"
-BUNDLED = "frontier-harness"
-
-
-class Kind(StrEnum):
-    """The kinds of component; each has its hook ``register_<kind>s``."""
-
-    ATTACK = "attack"
-    MODEL_LOADER = "model_loader"
-    DATASET = "dataset"
-    METRIC = "metric"
-    MEASUREMENT = "measurement"
-    EXECUTOR = "executor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +45,11 @@ class Registration:
         """Who offers it: the distribution and its entry point."""
         return f"{self.distribution}:{self.plugin}"
 
+    @property
+    def who(self) -> str:
+        """The plugin, for messages."""
+        return f"plugin {self.plugin} ({self.distribution})"
+
     def load(self) -> Any:
         """The class behind ``target``.
 
@@ -58,19 +58,44 @@ class Registration:
         """
         module, _, attribute = self.target.partition(":")
         try:
-            with speaking(f"plugin {self.plugin}"), contained("it"):
+            with at_work(self):
                 return getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise PluginError(
-                f"{self.kind} {self.name!r} cannot be imported from {self.target}: {_cause(error)}",
-                where=f"plugin {self.plugin} ({self.distribution})",
+                f"{self.kind.label} {self.name!r} cannot be imported from {self.target}: "
+                f"{_cause(error)}",
+                where=self.who,
                 hint="reinstall or remove the plugin",
             ) from error
 
 
+@contextmanager
+def at_work(offer: Registration) -> Iterator[None]:
+    """Around a call into what a plugin offers, one at a time.
+
+    What it prints is told in its name, what it raises is an `Exception`, and where it hangs it is
+    stopped, if it did not come with the harness.
+    """
+    limit = _patience(bundled=is_bundled(offer.origin))
+    with speaking(f"plugin {offer.plugin}"), watched(offer.who, limit), contained("it"):
+        yield
+
+
+def _patience(*, bundled: bool) -> float | None:
+    return None if bundled else overdue.PATIENCE * overdue.WITHOUT_IMAGES
+
+
 @dataclass(slots=True)
 class PluginReport:
-    """What became of one entry point. ``stage`` and ``cause`` are set when it is broken."""
+    """What became of one entry point.
+
+    Attributes:
+        stage, cause: set when it is broken.
+        off: set when it is disabled, and so not imported: what to do, or what forbids it.
+        deprecations: what it uses that a later version of the API will not have, one line each.
+        absent: how the names begin that it would offer if something were installed, each with what
+            to do about it: its module's ``HARNESS_ABSENT``.
+    """
 
     name: str
     distribution: str
@@ -78,14 +103,22 @@ class PluginReport:
     registered: list[Registration] = field(default_factory=list)
     stage: str | None = None
     cause: str | None = None
+    off: str | None = None
+    deprecations: list[str] = field(default_factory=list)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        return self.cause is None
+        """Whether what it offers is there."""
+        return self.cause is None and self.off is None
 
     @property
     def status(self) -> str:
-        return "ok" if self.ok else f"broken at {self.stage}: {self.cause}"
+        if self.off is not None:
+            return f"disabled ({self.off})"
+        if self.cause is not None:
+            return f"broken at {self.stage}: {self.cause}"
+        return "; ".join(["ok", *(f"deprecated: {each}" for each in self.deprecations)])
 
 
 class Catalog:
@@ -100,7 +133,8 @@ class Catalog:
 
     @property
     def broken(self) -> tuple[PluginReport, ...]:
-        return tuple(report for report in self.reports if not report.ok)
+        """The plugins that cannot be loaded; disabled ones are not among them."""
+        return tuple(report for report in self.reports if report.cause is not None)
 
     def all(self, kind: Kind) -> tuple[Registration, ...]:
         return tuple(self._by_kind[kind].values())
@@ -116,7 +150,7 @@ class Catalog:
         """
         found = self.find(kind, name)
         if found is None:
-            raise unknown(kind.value.replace("_", " "), name, self._by_kind[kind], where=where)
+            raise unknown(kind.label, name, self._by_kind[kind], where=where)
         return found
 
 
@@ -140,41 +174,96 @@ def unknown(
     if listed:
         otherwise = f"there are: {', '.join(names)}"
     hint = did_you_mean(name, names, otherwise)
+    if what in _OFFERED:
+        hint = (_absent(name) or hint) + disabled_too()
     return ConfigError(f"unknown {what} {name!r}", where=where, hint=hint)
+
+
+_OFFERED = {*(kind.label for kind in Kind), "model", "suite", "loader", "reader"}
+"""What plugins offer, in the words of messages."""
 
 
 @cache
 def installed() -> Catalog:
-    """The catalog of this environment's plugins; from now on `terminal.echo` alone has stdout."""
-    give_away()
-    return discover(_entry_points())
+    """The catalog of this environment's plugins; from now on `terminal.echo` alone has stdout.
 
-
-def _entry_points() -> list[tuple[EntryPoint, Distribution]]:
-    """The group's entry points, the bundled distribution's first, then by distribution and name.
-
-    An editable install can be seen twice on the path: the first sighting counts.
+    Raises:
+        ConfigError: the list of disabled plugins, or `switches.ALLOWED`, is wrong.
     """
-    found: dict[tuple[str, str, str], tuple[EntryPoint, Distribution]] = {}
-    for distribution in distributions():
-        name = distribution.metadata["Name"] or "?"
-        for point in distribution.entry_points.select(group=GROUP):
-            found.setdefault((name, point.name, point.value), (point, distribution))
-    order = sorted(found, key=lambda key: (key[0] != BUNDLED, *key))
-    return [found[key] for key in order]
+    give_away()
+    found, off = plugins(), switches.read()
+    off.check(each.plugin for each in found)
+    return discover(found, off)
 
 
-def discover(points: Iterable[tuple[EntryPoint, Distribution]]) -> Catalog:
-    """Load every entry point within its own ``try``; a broken one takes down only itself."""
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A plugin as its distribution's metadata have it; `load` alone imports it."""
+
+    plugin: switches.Plugin
+    version: str
+    point: EntryPoint
+
+    @property
+    def bundled(self) -> bool:
+        return self.plugin.distribution == BUNDLED
+
+
+def plugins() -> list[Installed]:
+    """What is installed, the bundled distribution's first, then by distribution and name."""
+    return plugins_of(distributions())
+
+
+def plugins_of(found: Iterable[Distribution]) -> list[Installed]:
+    """The plugins of distributions, each once: an editable install can be seen twice on the path.
+
+    The first sighting counts.
+    """
+    seen: dict[tuple[bool, str, str, str], Installed] = {}
+    for distribution in found:
+        points = distribution.entry_points.select(group=GROUP)
+        if not points:
+            continue  # its metadata, long files, are not read
+        facts = distribution.metadata
+        name, version = facts["Name"] or "?", facts["Version"] or "?"
+        for point in points:
+            each = Installed(switches.Plugin(name, point.name), version, point)
+            seen.setdefault((not each.bundled, name, point.name, point.value), each)
+    return [seen[key] for key in sorted(seen)]
+
+
+def disabled_too() -> str:
+    """What to add to a message that something is not offered: which plugins are disabled."""
+    off = switches.read()
+    found = plugins() if off.any else []
+    names = [each.plugin.name for each in found if off.off(each.plugin, bundled=each.bundled)]
+    return f" (disabled plugins: {', '.join(names)})" if names else ""
+
+
+def _absent(name: str) -> str | None:
+    """What to do about a name that a plugin would offer if something were installed."""
+    known = {prefix: do for report in installed().reports for prefix, do in report.absent.items()}
+    return next((do for prefix, do in known.items() if name.startswith(prefix)), None)
+
+
+def discover(found: Iterable[Installed], off: switches.Switches = switches.NONE) -> Catalog:
+    """Load every plugin within its own ``try``; a broken one takes down only itself.
+
+    Args:
+        off: what is not loaded.
+    """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     reports: list[PluginReport] = []
     taken: dict[tuple[Kind, str], Registration] = {}
-    for point, distribution in points:
-        report = PluginReport(point.name, distribution.metadata["Name"], distribution.version)
+    for each in found:
+        report = PluginReport(each.plugin.name, each.plugin.distribution, each.version)
         reports.append(report)
-        with speaking(f"plugin {point.name}"):
-            _load(manager, point, report, taken)
+        report.off = off.off(each.plugin, bundled=each.bundled)
+        if report.off is None:
+            who, limit = f"plugin {report.name}", _patience(bundled=each.bundled)
+            with speaking(who), watched(who, limit):
+                _load(manager, each.point, report, taken)
         for registration in report.registered:
             taken[registration.kind, registration.name] = registration
     return Catalog(reports)
@@ -186,65 +275,73 @@ def _load(
     report: PluginReport,
     taken: dict[tuple[Kind, str], Registration],
 ) -> None:
-    """Import, check the API version, register with pluggy, validate, and call the hooks."""
+    """Import, check the API version, register with pluggy, validate, and call the hooks.
+
+    The manager has one plugin at a time, so that one that raises stops no other.
+    """
     name = f"{report.distribution}:{point.name}"
     stage = "import"
     try:
         module = point.load()
         stage = "API check"
-        _check_api(module)
+        check_api(module)
         stage = "registration"
-        _register(manager, module, name)
+        _register(manager, module, name, report)
         stage = "hooks"
-        _call_hooks(manager, module, report, taken)
+        _call_hooks(manager, report, taken)
+        stage = "HARNESS_ABSENT"
+        report.absent = check_absent(getattr(module, "HARNESS_ABSENT", {}))
     # SystemExit too: a plugin that calls exit() at import must not end the command.
     except BaseException as error:
         stop_if_asked()
+        show(error)
         report.stage, report.cause = stage, _cause(error)
         report.registered.clear()
+    finally:
         if manager.has_plugin(name):
             manager.unregister(name=name)
 
 
-def _check_api(module: Any) -> None:
-    declared = getattr(module, "HARNESS_API", None)
-    if declared != API_VERSION:
-        raise ValueError(
-            f"HARNESS_API is {declared!r}, this harness needs {API_VERSION}: update the plugin"
-        )
+def _register(manager: pluggy.PluginManager, module: Any, name: str, report: PluginReport) -> None:
+    """Register with pluggy and validate; what the plugin uses that will go is noted, and warned of.
 
-
-def _register(manager: pluggy.PluginManager, module: Any, name: str) -> None:
-    manager.register(module, name=name)
+    Python shows a `DeprecationWarning` to who runs the plugin's tests, not to its users.
+    """
+    with warnings.catch_warnings(record=True) as noticed:
+        warnings.simplefilter("always")
+        manager.register(module, name=name)
     manager.check_pending()
+    for warning in noticed:
+        report.deprecations.append(" ".join(str(warning.message).split()))
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def _call_hooks(
     manager: pluggy.PluginManager,
-    module: Any,
     report: PluginReport,
-    taken: dict[tuple[Kind, str], Registration],
+    taken: Mapping[tuple[Kind, str], Registration],
 ) -> None:
-    """Call this plugin's hooks alone, so that one that raises stops no other."""
-    others = [plugin for plugin in manager.get_plugins() if plugin is not module]
+    """Call the hooks of the plugin that is registered."""
+    mine: dict[tuple[Kind, str], Registration] = {}
     for kind in Kind:
 
         def register(
             name: str, target: str, *, version: str, summary: str, kind: Kind = kind
         ) -> None:
+            check_offer(kind, name, target, version, summary)
             offer = Registration(
                 kind, name, target, version, summary, report.name, report.distribution
             )
-            mine = {(item.kind, item.name): item for item in report.registered}
             other = taken.get((kind, name)) or mine.get((kind, name))
             if other is not None:
                 raise ValueError(
-                    f"{kind} {name!r} is offered by {other.plugin} ({other.distribution}) and by "
-                    f"{report.name} ({report.distribution}): rename one or remove a plugin"
+                    f"{kind.label} {name!r} is offered by {other.plugin} ({other.distribution}) "
+                    f"and by {report.name} ({report.distribution}): rename one or remove a plugin"
                 )
             report.registered.append(offer)
+            mine[kind, name] = offer
 
-        manager.subset_hook_caller(f"register_{kind}s", others)(register=register)
+        getattr(manager.hook, kind.hook)(register=register)
 
 
 def _cause(error: BaseException) -> str:

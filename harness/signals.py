@@ -118,7 +118,7 @@ def begin() -> None:
     _listen()
 
 
-def end() -> NoReturn:
+def end(code: int = EXIT, message: str = MESSAGE) -> NoReturn:
     """End this process on the spot, as interrupted: last acts, then no child is left."""
     if not _ending.acquire(blocking=False):
         time.sleep(60)  # another thread is at it
@@ -128,8 +128,8 @@ def end() -> NoReturn:
         thread.join(LAST_ACTS)
     with suppress(OSError):
         show_cursor = "\x1b[?25h" if os.isatty(2) else ""
-        os.write(2, f"{show_cursor}{MESSAGE}\n".encode())
-    _exit(EXIT)
+        os.write(2, f"{show_cursor}{message}\n".encode())
+    _exit(code)
 
 
 def leave(code: int) -> NoReturn:

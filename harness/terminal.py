@@ -12,10 +12,11 @@ import io
 import os
 import re
 import sys
+import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,15 +28,21 @@ SUSPECT = re.compile(r"[^\n\t -~]")
 
 
 class _State:
-    """Of this process: its stdout, where that is ours, what `give_away` kept, whose turn it is."""
+    """Of this process: its stdout, where that is ours, what `give_away` kept, whose turn it is.
+
+    ``events``: whether messages are JSON lines.
+    """
 
     def __init__(self) -> None:
         self.ours: _Output | None = None
-        self.out: _Output | None = None
+        self.out: TextIO | None = None
         self.speaker = ""
+        self.events = False
 
 
 _state = _State()
+_voice = threading.local()
+"""Of a thread that speaks in a name of its own."""
 
 
 def visible(text: str) -> str:
@@ -59,18 +66,25 @@ def output() -> TextIO:
 def console() -> Console:
     """Where data is laid out for `output`: a terminal's width, or as wide as it has to be.
 
-    Always with styles, unless NO_COLOR forbids them: `echo` removes them for files and pipes.
+    ``COLUMNS`` says how wide that is, for a file or a pipe too. Always with styles, unless NO_COLOR
+    forbids them: `echo` removes them for files and pipes.
     """
     from rich.console import Console
 
     out = output()
     return Console(
         file=out,
-        width=None if out.isatty() else 10_000,
+        width=_columns() or (None if out.isatty() else 10_000),
         force_terminal=True,
         color_system=None if os.environ.get("NO_COLOR") else "auto",
         highlight=False,
     )
+
+
+def _columns() -> int | None:
+    """The width that the environment gives, as other programs take it; None: none, or nonsense."""
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() and int(given) else None
 
 
 def echo(text: str, *, err: bool = False, coloured: bool = False) -> None:
@@ -80,9 +94,36 @@ def echo(text: str, *, err: bool = False, coloured: bool = False) -> None:
     shown = text if coloured else visible(text)
     if err:
         with contextlib.suppress(BrokenPipeError):  # the work continues without a listener
-            click.echo(shown, err=True)
+            click.echo(_event("say", text=text) if _state.events else shown, err=True)
     else:
         click.echo(shown, file=output())
+
+
+def fail(text: str, code: int) -> None:
+    """Print the one line of a command that ends with exit code ``code``."""
+    import click
+
+    if not _state.events:
+        echo(f"error: {text}", err=True)
+        return
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(_event("error", exit_code=code, text=text), err=True)
+
+
+@contextmanager
+def events(*, wanted: bool) -> Iterator[None]:
+    """Within the block messages on stderr are JSON lines, if that is ``wanted``."""
+    before, _state.events = _state.events, wanted
+    try:
+        yield
+    finally:
+        _state.events = before
+
+
+def _event(name: str, **facts: Any) -> str:
+    import json
+
+    return json.dumps({"event": name, **facts})
 
 
 def begin() -> None:
@@ -148,6 +189,17 @@ def speaking(who: str) -> Iterator[None]:
 
 
 @contextmanager
+def lent() -> Iterator[None]:
+    """Within the block what is printed to `sys.stdout` is data, made harmless: a command's own."""
+    before, _state.out = _state.out, output()
+    try:
+        with contextlib.redirect_stdout(_Data()):
+            yield
+    finally:
+        _state.out = before
+
+
+@contextmanager
 def named(who: str) -> Iterator[None]:
     """As `speaking`, where stdout is given away; for long stretches, other threads' prints too."""
     before, _state.speaker = _state.speaker, f"{who}: "
@@ -159,11 +211,47 @@ def named(who: str) -> Iterator[None]:
         _state.speaker = before
 
 
+@contextmanager
+def as_speaker(who: str) -> Iterator[None]:
+    """As `named`, for what this thread prints alone."""
+    _voice.speaker = f"{who}: "
+    try:
+        yield
+    finally:
+        if isinstance(sys.stdout, _Speech):
+            sys.stdout.end()
+        del _voice.speaker
+
+
+class _Data(io.TextIOBase):
+    """A stdout for data of others: no terminal, so that nobody sends it colours."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    @property
+    def buffer(self) -> BinaryIO:
+        return output().buffer
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return output().fileno()
+
+    def write(self, text: str) -> int:
+        output().write(visible(text))
+        return len(text)
+
+    def flush(self) -> None:
+        output().flush()
+
+
 class _Speech(io.TextIOBase):
     """A stdout whose lines are told on stderr, in the name of who speaks."""
 
     def __init__(self) -> None:
-        self._line = ""
+        self._lines = threading.local()  # threads print at the same time
 
     encoding = "utf-8"
 
@@ -178,17 +266,22 @@ class _Speech(io.TextIOBase):
         return 1
 
     def write(self, text: str) -> int:
-        *lines, self._line = (self._line + text).split("\n")
+        *lines, self._lines.last = (self._rest + text).split("\n")
         for line in lines:
-            echo(_state.speaker + line, err=True)
+            echo(getattr(_voice, "speaker", _state.speaker) + line, err=True)
         return len(text)
 
     def flush(self) -> None:
         """A part of a line waits for the rest of it."""
 
+    @property
+    def _rest(self) -> str:
+        """What this thread has begun to say."""
+        return getattr(self._lines, "last", "")
+
     def end(self) -> None:
         """There is no rest."""
-        if self._line:
+        if self._rest:
             self.write("\n")
 
 

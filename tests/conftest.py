@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import shutil
 import signal
@@ -22,6 +23,8 @@ settings.load_profile("patient")
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HARNESS_NO_CALIBRATION"] = "1"
+os.environ["XDG_CONFIG_HOME"] = "/nonexistent"  # the user's list of disabled plugins is not ours
+os.environ.pop("HARNESS_PLUGINS", None)
 os.environ["HARNESS_DEVICES"] = "cpu:1"  # other processes only where a test asks for them
 
 # A job of a script or of `nohup` ignores them, and what it starts would do so too.
@@ -30,6 +33,50 @@ for ignored in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(ignored, signal.SIG_DFL)
 
 Harness = Callable[..., "Result"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _light_collections() -> None:
+    """Collections pass over what earlier files left: a run's own take a second each otherwise."""
+    gc.collect()
+    gc.freeze()
+
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 1024**3
+
+
+def pytest_configure() -> None:
+    """Databases wait for the disk at every commit: where there is room, files lie in memory."""
+    if MEMORY.is_dir() and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+        about = os.statvfs(MEMORY)
+        if about.f_bavail * about.f_frsize >= ROOM and not about.f_flag & os.ST_NOEXEC:
+            os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+
+
+LONG = (
+    "execute/test_faults.py",
+    "report/test_browser.py",
+    "testing/conformance/test_bundled.py",
+    "execute/test_workers.py",
+    "cli/test_interrupts.py",
+    "plugins/test_deaths.py",
+    "plugins/test_misbehaviour.py",
+    "execute/test_resume.py",
+    "engine/test_fake_gpu.py",
+)
+"""Files of a minute or more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: two processes share the files, and end together."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: next((places[each] for each in LONG if item.path.match(each)), 99))
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # libraries look for leaks when the process ends
+
 
 SUITE = """\
 suites:
@@ -75,6 +122,12 @@ class Result:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(autouse=True)
+def _no_columns(monkeypatch):
+    """pytest-xdist hands its workers the width of its own terminal, which tables would keep to."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture

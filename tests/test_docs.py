@@ -9,8 +9,8 @@ import click
 import pytest
 
 from harness.api import Goal, Status
-from harness.cli.verbs import VERBS
 from harness.errors import ExitCode
+from harness.verbs import VERBS
 
 ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -14,9 +14,11 @@ from contextlib import closing
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
-from harness.cli.main import VERBS, cli
+from harness.cli.main import cli
+from harness.verbs import VERBS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -44,6 +46,7 @@ suites:
         preset: fast
         parameters: {iterations: 4, search_steps: 3}
         keep: true
+      - {attack: fgsm, goals: [untargeted, random], parameters: {epsilon: 0.3}}
     transfer: {border: white}
     measurements:
       - {measurement: surface, images: 1, parameters: {points: 5}}
@@ -99,6 +102,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(run, cwd=folder, check=True, capture_output=True, env=environment)
     (folder / "examples").symlink_to(ROOT / "examples")
     write_graph(folder / "mine.onnx")
+    write_own(folder)
     for page in PAGES:
         for language, text in blocks(page):
             if language == "yaml" and (named := re.match(r"# (\w+\.yaml)\n", text)):
@@ -122,6 +126,22 @@ def write_graph(path: Path) -> None:
     graph = helper.make_graph(nodes, "one-layer", [image], [logits], [weight])
     opsets = [helper.make_opsetid("", 17)]
     save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
+
+
+def write_own(folder: Path) -> None:
+    """A network and images of one's own, as docs/models.md and docs/datasets.md name them."""
+    import torch
+    from safetensors.torch import save_file
+
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 10))
+    save_file(network.state_dict(), folder / "net.safetensors")
+    folder.joinpath("net.py").write_text(
+        "from torch import nn\n\n\ndef build_model(width=1):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))\n"
+    )
+    torch.onnx.export(network, (torch.zeros(2, 3, 32, 32),), folder / "net.onnx", dynamo=False)
+    images, labels = np.zeros((20, 32, 32), np.uint8), np.arange(20) % 10
+    np.savez(folder / "mine.npz", images=images, labels=labels)
 
 
 @pytest.fixture
@@ -152,15 +172,19 @@ def test_commands_in_the_text_parse(page):
         leaf([word for word in words[1:] if word != "..."])
 
 
+FOLLOWED = {"tutorial.md"}
+"""Pages whose commands follow one another: `tests/thirdparty/test_tutorial.py` runs them."""
 ALL = [
     pytest.param(words, id=f"{page.stem}: {shlex.join(words)[:70]}")
     for page in PAGES
+    if page.name not in FOLLOWED
     for words in commands(page)
 ]
 
 
 @pytest.mark.parametrize("words", [case for case in ALL if case.values[0][0] == "harness"])
-def test_harness_commands(words, here, harness):
+def test_harness_commands(words, here, harness, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     arguments = fill(words[1:], here)
     verb, context = leaf(arguments)
     if verb == "run":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "docs" / "python.md", ROOT / "README.md"]
+PAGES = [ROOT / "docs" / "python.md", ROOT / "docs" / "wrapping.md", ROOT / "README.md"]
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 """Two threads of a small network wait for each other, above all on a busy machine."""
 GIVEN = """\
@@ -35,6 +35,22 @@ def test_python_blocks_run(page, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
     assert blocks(page)
+
+
+def test_saved_examples_are_read_as_documented(kept_run, tmp_path):
+    page = ROOT / "docs" / "database.md"
+    program = "\n".join(blocks(page))
+    assert "safe_open" in program
+    assert "torch" not in program
+    (tmp_path / "page.py").write_text(f"import sys\nsys.modules['torch'] = None\n{program}")
+    scripts = Path(sys.executable).parent
+    environment = ONE_THREAD | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "page.py"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 4
 
 
 def test_the_tour_runs():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from harness.api import NORMS, Status
@@ -25,6 +27,10 @@ SQL = re.compile(
 RECORDS = "harness/api/records.py"
 HISTORY = "harness/store/schema/"
 """What old databases were made with, word by word."""
+
+
+TRIED = ("coverage",)
+"""What libraries import where it is there, though nothing here installs it."""
 
 
 Sources = Mapping[str, Sequence[ast.AST]]
@@ -222,3 +228,11 @@ def test_the_norms_are_listed_once() -> None:
         if texts >= set(NORMS) and not where.startswith((RECORDS, HISTORY))
     ]
     assert found == []
+
+
+def test_no_benchmark_has_the_name_of_a_package() -> None:
+    """Their folder is on the path of those that import each other, before a library's own."""
+    others = [place for place in sys.path if Path(place).resolve() != ROOT / "benchmarks"]
+    names = {file.stem for file in (ROOT / "benchmarks").glob("*.py")}
+    taken = {name for name in names if PathFinder.find_spec(name, others)}
+    assert not taken | names & {*sys.stdlib_module_names, *TRIED}

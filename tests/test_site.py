@@ -70,7 +70,7 @@ def test_nothing_is_loaded_from_elsewhere(site):
 def test_commands_and_api_are_on_their_pages(site):
     import harness
     from harness import api
-    from harness.cli.main import VERBS
+    from harness.verbs import VERBS
 
     pages = {page.name: links for page, links in site.items()}
     assert {f"harness-{verb}" for verb in VERBS} <= pages["cli.html"].anchors

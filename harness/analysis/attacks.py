@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
 
+from harness.api.facts import SuiteAttack
 from harness.definition import AttackDefinition
 from harness.errors import ConfigError
 from harness.plugins import Kind, installed, unknown
 from harness.store.read.cells import StoredCell
 
-
-@dataclass(frozen=True, slots=True)
-class SuiteAttack:
-    """An attack of a suite, as its definition or its stored cells describe it.
-
-    Attributes:
-        budget: the declared epsilon; None: it minimises the distortion.
-        parameters: all of them, where cells are stored; else those that are not their defaults.
-    """
-
-    name: str
-    label: str
-    norm: str
-    budget: float | None
-    goals: tuple[str, ...]
-    parameters: Mapping[str, Any] = field(default_factory=dict, compare=False)
+WORST = "worst:"
+"""Before names or globs of attacks: the worst case of all of them; see `harness.analysis.worst`."""
 
 
 def offered(
@@ -46,6 +31,7 @@ def offered(
             budget=entry["budget"],
             goals=_goals(entry["goals"], mine),
             parameters=task.parameters if task else entry.get("parameters", {}),
+            ad_hoc=task.ad_hoc if task else entry.get("ad_hoc", False),
         )
     for label, mine in stored.items():
         task = mine[0].task
@@ -57,6 +43,7 @@ def offered(
                 budget=task.budget,
                 goals=_goals((), mine),
                 parameters=task.parameters,
+                ad_hoc=task.ad_hoc,
             )
     return found
 
@@ -78,6 +65,12 @@ def one_attack(
     """
     if asked in attacks:
         return attacks[asked]
+    if asked.startswith(WORST):
+        raise ConfigError(
+            "a worst case is of several attacks, and one is needed here",
+            where="--attack",
+            hint="`leaderboard` and `compare` take worst cases",
+        )
     for matches in named(asked, attacks.values()):
         found = [attack for attack in matches if attack.label in current] or matches
         if len(found) > 1:
@@ -107,5 +100,5 @@ def unknown_attack(what: str, asked: str, names: Iterable[str]) -> ConfigError:
     return ConfigError(
         f"{asked!r} is installed, but the suite's runs hold no {what} of this name",
         where="--attack",
-        hint=f"there are: {', '.join(names)}",
+        hint=f"`harness run --attacks {asked}` adds it; there are: {', '.join(names)}",
     )

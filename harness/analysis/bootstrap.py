@@ -6,40 +6,26 @@ the frontier anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.frontier import FEWEST_FOR_FIT
-from harness.analysis.statistics import Range, quantiles
+from harness.api.frontier import FEWEST_FOR_FIT
+from harness.api.paired import Images, Sample
+from harness.api.statistics import Range, quantiles
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.analysis.frontier import Fit
-    from harness.analysis.statistics import Floats
+    from harness.api.frontier import Fit
+    from harness.api.statistics import Floats
 
 REPLICATES = 1000
 FEWEST_SHARE = 0.5
 """Below this share of replicates with a residual there is no interval."""
 BLOCK = 4_000_000
 """Image weights in memory at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One model's images by id.
-
-    Attributes:
-        right: whether it classifies each correctly; without those that have no prediction.
-        values: distortions of broken images, or scores of measured ones.
-        accuracy: top-1 in [0, 1] to use instead of ``right``, such as a published one.
-    """
-
-    right: Mapping[int, bool]
-    values: Mapping[int, float]
-    accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +65,33 @@ def intervals(
     replicates: int = REPLICATES,
     seed: int = 0,
     fit: Fit | None = None,
+    outside: Collection[str] = (),
+    steps: bool = False,
 ) -> Intervals:
     """The intervals of models, each with an accuracy and at least one value.
 
     Args:
+        outside: the models that the frontier may not go through; see `membership`.
         fit: a given fit to measure residuals from; None: each replicate's own.
+        steps: residuals are from the frontier's steps, which have no fit.
     """
     if not samples:
         return Intervals(replicates=replicates, fits=0, a=None, b=None, spreads={})
     import numpy as np
 
     images = Images.of(samples)
+    able = np.array([name not in outside for name in samples])
     distances, members, fits = [], [], []
     for weights in _weights(len(images.ids), replicates, seed):
         drawn = _replicates(images, weights)
-        optimal = _pareto(drawn)
+        optimal = _pareto(drawn, able)
+        members.append(optimal)
+        if steps:
+            distances.append(_behind(drawn, optimal))
+            fits.append(np.full((len(weights), 2), np.nan))
+            continue
         lines = _lines(drawn, optimal) if fit is None else np.array([[fit.a, fit.b]])
         distances.append(drawn.robustness - lines[:, :1] - lines[:, 1:] * drawn.logs)
-        members.append(optimal)
         fits.append(lines)
     distance, member = np.concatenate(distances), np.concatenate(members)
     line = np.concatenate(fits)
@@ -110,36 +105,6 @@ def intervals(
             for column, name in enumerate(samples)
         },
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Images:
-    """The samples as matrices (images, models): 1 and 0, and values with 0 where there is none."""
-
-    ids: list[int]
-    known: Floats
-    right: Floats
-    has: Floats
-    values: Floats
-    fixed: Floats
-
-    @classmethod
-    def of(cls, samples: Mapping[str, Sample]) -> Images:
-        import numpy as np
-
-        rows = samples.values()
-        ids = sorted(set().union(*(row.right.keys() | row.values.keys() for row in rows)))
-        place = {image: index for index, image in enumerate(ids)}
-        known, right, has, values = np.zeros((4, len(ids), len(samples)))
-        for column, row in enumerate(rows):
-            predicted = [place[image] for image in row.right]
-            known[predicted, column] = 1
-            right[predicted, column] = list(row.right.values())
-            valued = [place[image] for image in row.values]
-            has[valued, column] = 1
-            values[valued, column] = list(row.values.values())
-        fixed = [np.nan if row.accuracy is None else row.accuracy for row in rows]
-        return cls(ids, known, right, has, values, np.array(fixed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +150,48 @@ def _replicates(images: Images, weights: Floats) -> _Replicates:
     return _Replicates(*(np.where(nowhere, np.nan, each) for each in (accuracy, logs, robustness)))
 
 
-def _pareto(drawn: _Replicates) -> NDArray[np.bool_]:
-    """Which models no other model beats, (replicates, models)."""
+def _pareto(drawn: _Replicates, able: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the models that are ``able`` to be members no other beats, (replicates, models)."""
     import numpy as np
 
-    x, y = drawn.accuracy[:, :, None], drawn.robustness[:, :, None]
-    other_x, other_y = drawn.accuracy[:, None, :], drawn.robustness[:, None, :]
-    beaten = (other_x >= x) & (other_y >= y) & ((other_x > x) | (other_y > y))
-    optimal: NDArray[np.bool_] = ~beaten.any(axis=2) & np.isfinite(drawn.robustness)
+    above, along = _most(drawn, np.isfinite(drawn.robustness) & able)
+    beaten = (above >= drawn.robustness) | (along > drawn.robustness)
+    optimal: NDArray[np.bool_] = ~beaten & np.isfinite(drawn.robustness) & able
     return optimal
+
+
+def _most(drawn: _Replicates, among: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """The largest robustness ``among`` the models that are more accurate than each model, and among
+    those at least as accurate, (replicates, models) each; -inf where there is none."""
+    import numpy as np
+
+    order = np.argsort(np.where(np.isnan(drawn.accuracy), np.inf, -drawn.accuracy), axis=1)
+    accuracy = np.take_along_axis(drawn.accuracy, order, axis=1)
+    most = np.take_along_axis(np.where(among, drawn.robustness, -np.inf), order, axis=1)
+    most = np.maximum.accumulate(most, axis=1)
+    columns = np.arange(accuracy.shape[1])
+    begins = np.ones_like(accuracy, dtype=bool)
+    begins[:, 1:] = accuracy[:, 1:] != accuracy[:, :-1]
+    first = np.maximum.accumulate(np.where(begins, columns, 0), axis=1)
+    ends = np.roll(begins, -1, axis=1)[:, ::-1]  # the model after it is less accurate
+    last = np.minimum.accumulate(np.where(ends, columns[::-1], columns[-1]), axis=1)[:, ::-1]
+    found = []
+    for places in (first - 1, last):
+        values = np.take_along_axis(most, np.maximum(places, 0), axis=1)
+        values = np.where(places < 0, -np.inf, values)
+        back = np.empty_like(values)
+        np.put_along_axis(back, order, values, axis=1)
+        found.append(back)
+    return found[0], found[1]
+
+
+def _behind(drawn: _Replicates, members: NDArray[np.bool_]) -> Floats:
+    """Robustness minus the members' most at the accuracy or above, (replicates, models)."""
+    import numpy as np
+
+    _, step = _most(drawn, members)
+    behind: Floats = np.where(np.isfinite(step), drawn.robustness - step, np.nan)
+    return behind
 
 
 def _lines(drawn: _Replicates, members: NDArray[np.bool_]) -> Floats:

@@ -1,7 +1,4 @@
-"""Images that every model of a leaderboard classifies correctly, by stored clean predictions.
-
-The study compares some models on these alone: 327 of its 1,000 (Su et al. 2018).
-"""
+"""Images that every model of a leaderboard classifies correctly, by stored clean predictions."""
 
 from __future__ import annotations
 

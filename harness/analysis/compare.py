@@ -1,4 +1,4 @@
-"""Two models on the same images: paired differences with intervals, and McNemar's test.
+"""Two models on the same images: paired differences with intervals, McNemar's and Wilcoxon's tests.
 
 Intervals are 95% percentiles of a bootstrap over the images that both models have.
 """
@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Literal
 
+from harness.analysis.attacks import WORST
 from harness.analysis.bootstrap import REPLICATES
+from harness.analysis.budgets import Budgets, Together, as_attacked
+from harness.analysis.indicated import of_attack, of_model
+from harness.analysis.indicators import Indicator, distinct
+from harness.analysis.mcnemar import mcnemar
+from harness.analysis.place import accuracy_of
 from harness.analysis.results import SuiteResults, Trial
-from harness.analysis.statistics import Range, quantiles
+from harness.analysis.signed_rank import Paired, paired
+from harness.analysis.worst import trial_of
 from harness.api import Status
+from harness.api.statistics import Range, quantiles
 from harness.errors import ConfigError
 from harness.store.read.cells import StoredCell
 from harness.store.read.rows import values
 
-EXACT = 1000
-"""Up to this many discordant images McNemar's test is the exact binomial one."""
-
-Kind = Literal["accuracy", "success", "distortion", "score"]
+Kind = Literal["accuracy", "success", "robust accuracy", "distortion", "score"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Compared:
         first, second: the means over them; rates in [0, 1], distortions in pixel space.
         difference: None without such images.
         discordant: of rates.
+        ranks: of distortions: the signed-rank test over the images that both were attacked on,
+            failures as infinite.
     """
 
     kind: Kind
@@ -72,11 +79,22 @@ class Compared:
     second: float | None
     difference: Difference | None
     discordant: Discordant | None
+    ranks: Paired | None = None
+
+    @property
+    def p(self) -> float | None:
+        """Of McNemar's test, or of the signed-rank test."""
+        test = self.discordant or self.ranks
+        return None if test is None else test.p
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two models of a suite; ``notes`` name what is not shown."""
+    """Two models of a suite; ``notes`` name what is not shown.
+
+    Attributes:
+        indicators: why the models' numbers may not be what they seem.
+    """
 
     suite: str
     dataset: str
@@ -84,6 +102,7 @@ class Comparison:
     second: str
     rows: tuple[Compared, ...]
     notes: tuple[str, ...]
+    indicators: tuple[Indicator, ...] = ()
 
 
 def compare(
@@ -93,18 +112,20 @@ def compare(
     *,
     attack: str | None = None,
     goal: str | None = None,
+    at: Budgets | None = None,
 ) -> Comparison:
     """Two models of a suite.
 
     Args:
         attack: the only attack, by name, label or glob; None: all of the suite, and the scores of
             its measurements.
-        goal: the only goal; None: all.
+        goal: the only goal; None: all; ``at`` budgets untargeted, where it has results.
+        at: the budgets of the only robust accuracies to compare; see `budgets.trial_at`.
 
     Raises:
-        ConfigError: there is no such model, attack or goal.
+        ConfigError: there is no such model, attack or goal, or it says nothing at a budget.
     """
-    trials = suite.trials(attack, goal)
+    trials = _trials(suite, at, attack, goal)
     if not trials:
         raise suite.no_attacks()
     for name in (first, second):
@@ -115,7 +136,7 @@ def compare(
     rows = [_accuracy(base, pair)]
     for trial in trials:
         rows += _attacked(trial, pair)
-    if attack is None:
+    if attack is None and at is None:
         rows += _scores(base, pair, goal)
     notes = dict.fromkeys(note for trial in trials for note in trial.notes)
     return Comparison(
@@ -125,10 +146,36 @@ def compare(
         second=second,
         rows=tuple(rows),
         notes=tuple(notes),
+        indicators=tuple(_indicators(trials, pair)),
     )
 
 
+def _indicators(trials: Sequence[Trial], pair: Pair) -> Iterator[Indicator]:
+    """Of the models themselves, and of the attacks on them as they were run."""
+    base = trials[0]
+    for model in pair:
+        accuracy = accuracy_of(base.predictions(model), base.model(model).published, "measured")
+        yield from of_model(base, model, accuracy)
+        yield from distinct(
+            sign
+            for trial in trials
+            for each in as_attacked(trial)
+            for sign in of_attack(each, model)
+        )
+
+
 Pair = tuple[str, str]
+
+
+def _trials(
+    suite: SuiteResults, at: Budgets | None, attack: str | None, goal: str | None
+) -> Sequence[Trial]:
+    """The attacks, at these budgets if any; and where several are one, first each by itself."""
+    several = attack is not None and attack.startswith(WORST)
+    if at is None and not several:
+        return suite.trials(attack, goal)
+    trial = trial_of(suite, attack, goal, at)
+    return [*trial.parts, trial] if isinstance(trial, Together) else [trial]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +197,27 @@ def _accuracy(trial: Trial, pair: Pair) -> Compared:
 
 
 def _attacked(trial: Trial, pair: Pair) -> Iterator[Compared]:
-    """The success, and under no fixed budget the distortion; nothing where one did not run."""
+    """The success, and the robust accuracy under a fixed budget, else the distortion.
+
+    Nothing where one did not run.
+    """
     attack, goal = trial.attack, trial.goal
     if not all(model in trial.cells for model in pair):
         return
-    judged = [
-        {image: row for image, row in trial.outcomes(model).items() if row and row.status.judged}
-        for model in pair
+    outcomes = [
+        {image: row for image, row in trial.outcomes(model).items() if row} for model in pair
     ]
+    judged = [{image: row for image, row in side.items() if row.status.judged} for side in outcomes]
     first, second = (
         {image: row.status is Status.BROKEN for image, row in side.items()} for side in judged
     )
     yield _rates(_Subject("success", attack.label, goal, attack.norm), first, second)
-    if attack.budget is None:
+    if attack.fixed:
+        stays, still = (
+            {image: row.status is Status.ROBUST for image, row in side.items()} for side in outcomes
+        )
+        yield _rates(_Subject("robust accuracy", attack.label, goal, attack.norm), stays, still)
+    else:
         less, more = (
             {
                 image: size
@@ -171,7 +226,12 @@ def _attacked(trial: Trial, pair: Pair) -> Iterator[Compared]:
             }
             for side in judged
         )
-        yield _compared(_Subject("distortion", attack.label, goal, attack.norm), less, more)
+        found = _compared(_Subject("distortion", attack.label, goal, attack.norm), less, more)
+        one, other = (
+            {image: sizes.get(image, math.inf) for image in side}
+            for side, sizes in zip(judged, (less, more), strict=True)
+        )
+        yield replace(found, ranks=paired(one, other))
 
 
 def _scores(base: Trial, pair: Pair, goal: str | None) -> Iterator[Compared]:
@@ -249,17 +309,3 @@ def difference(
             medians.append(np.median(drawn))
         mean_range, median_range = quantiles(means), quantiles(medians)
     return Difference(fmean(values), mean_range, median(values), median_range)
-
-
-def mcnemar(first: int, second: int) -> float:
-    """The two-sided p-value that both kinds of discordant images are equally likely.
-
-    Exact binomial for up to `EXACT` of them (McNemar 1947), beyond that the chi-squared statistic
-    with continuity correction.
-    """
-    total = first + second
-    if total <= EXACT:
-        tail = sum(math.comb(total, k) for k in range(min(first, second) + 1))
-        return min(1.0, 2 * tail / (1 << total))
-    statistic = max(0, abs(first - second) - 1) ** 2 / total
-    return math.erfc(math.sqrt(statistic / 2))

@@ -1,9 +1,10 @@
 """Leaderboards: a suite's models by their robustness at their accuracy.
 
 The joint leaderboard has a column with a frontier of its own for each metric: the distortions of
-attacks that minimise them, scores that estimate a distance (CLEVER) and psi. A model's rank is that
-of the mean of its ranks over the metrics that have a residual for it. The leaderboard of one attack
-is the same with one column.
+attacks that minimise them, and scores of measurements that are larger for more robust models; in a
+suite of fixed budgets alone the robust accuracies. A
+model's rank is that of the mean of its ranks over the metrics that have a residual for it. The
+leaderboard of one attack is the same with one column.
 """
 
 from __future__ import annotations
@@ -13,24 +14,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
+from harness.analysis.budgets import Together
 from harness.analysis.columns import (
     DEFAULT,
     Choice,
     MetricColumn,
     Models,
+    SortBy,
+    Unplaced,
     fixed_budget,
     minimal_trials,
     models_of,
     no_metric,
-    of_attack,
-    of_scores,
 )
 from harness.analysis.common import Common
-from harness.analysis.frontier import ranks
-from harness.analysis.metrics import Values, metrics_of
+from harness.analysis.indicators import distinct
+from harness.analysis.metrics import NONE as NO_METRICS
+from harness.analysis.metrics import Metrics, metrics_of
 from harness.analysis.place import Entry, Place
+from harness.analysis.placing import ranks
+from harness.analysis.regimes import Regimes, regimes
 from harness.analysis.results import SuiteResults, Trial
 from harness.analysis.scores import Correlation, Scored, rank_correlation, scored
+from harness.analysis.sources import of_attack, of_metrics, of_scores
+from harness.api.columns import Leaderboard as Shown
 from harness.errors import ConfigError
 from harness.plugins import Catalog
 from harness.store.read import rows
@@ -47,7 +54,10 @@ class Leaderboard:
         common: the only images whose outcomes count; None: all.
         correlations: of each score with each attack.
         scores: by model, the measurements next to a single leaderboard.
-        metrics: by model, the suite's metrics next to a single leaderboard, where asked for.
+        metrics: the suite's metrics next to a single leaderboard, where asked for.
+        parts: of a leaderboard of several attacks together, each norm's or each attack's models; of
+            a joint one those of each attack with a fixed budget.
+        regimes: the frontier of each training regime, where that was asked for.
         notes: what was chosen by default, or is not shown.
     """
 
@@ -59,12 +69,19 @@ class Leaderboard:
     correlations: tuple[Correlation, ...]
     notes: tuple[str, ...]
     scores: Mapping[str, tuple[Scored, ...]] = field(default_factory=dict)
-    metrics: Mapping[str, Values] = field(default_factory=dict)
+    metrics: Metrics = NO_METRICS
+    parts: tuple[Models, ...] = ()
+    regimes: Regimes | None = None
 
     @property
     def column(self) -> MetricColumn:
         """That of a single leaderboard."""
         return self.columns[0]
+
+    @property
+    def sort(self) -> SortBy:
+        """What the models are sorted by."""
+        return self.choice.sort or "frontier"
 
     @property
     def rows(self) -> list[tuple[Entry, Place]]:
@@ -73,24 +90,38 @@ class Leaderboard:
 
 
 def leaderboard(
-    suite: SuiteResults, choice: Choice = DEFAULT, catalog: Catalog | None = None
+    suite: SuiteResults,
+    choice: Choice = DEFAULT,
+    catalog: Catalog | None = None,
+    *,
+    shown: bool = False,
 ) -> Leaderboard:
     """The models of a suite under one attack and goal.
 
     Args:
         catalog: whose metrics are computed; None: none are.
+        shown: only those metrics that have a column.
 
     Raises:
-        ConfigError: there is no such attack or goal; or the references have no fit for it; or it is
-            to be sorted by distortion, under a fixed budget.
+        ConfigError: there is no such attack or goal, or it says nothing at the budget; or the
+            references have no fit for it; or it is to be sorted by distortion, under a fixed
+            budget, or by robust accuracy without one.
     """
-    trial = suite.trial(choice.attack, choice.goal)
-    fixed = trial.attack.budget is not None
+    trial = choice.trial(suite)
+    fixed = trial.attack.fixed
+    if choice.sort is None:
+        choice = replace(choice, sort="robust" if fixed else "frontier")
+    if not fixed and choice.sort == "robust":
+        raise ConfigError(
+            f"{trial.attack.label} has no budget, so no robust accuracy",
+            where="--sort",
+            hint="--at BUDGET reads it off the smallest distortions (--at 4/255)",
+        )
     if fixed and choice.sort == "distortion":
         raise ConfigError(
             f"{fixed_budget(trial.attack)}, and ranks no model",
             where="--sort",
-            hint="--sort success ranks by how rarely it succeeds",
+            hint="--sort success ranks by how rarely it succeeds, --sort robust by robust accuracy",
         )
     if fixed and choice.references is not None:
         raise ConfigError(
@@ -102,10 +133,17 @@ def leaderboard(
     unplaced = of_attack(models)
     references = choice.references
     column = unplaced.column(None if references is None else references.get(unplaced.metric))
-    entries = _ranked(_entries([models], [column]), _sorted_by(choice, models, column))
-    if choice.replicates is not None and not fixed:
+    parts = tuple(
+        models_of(part, choice, trial)
+        for part in (trial.parts if isinstance(trial, Together) else ())
+    )
+    entries = _ranked(_entries([models, *parts], [column]), _sorted_by(choice, models, column))
+    if choice.replicates is not None:
         column = column.with_intervals(choice.replicates, [entry.model for entry in entries])
-    metrics = metrics_of(suite, trial, catalog, models.common) if catalog else None
+    board: Shown | None = "leaderboard" if shown else None
+    metrics = NO_METRICS  # plugins' metrics are of one attack's cells, as they are
+    if catalog and choice.at is None and not trial.attack.members:
+        metrics = metrics_of(suite, trial, catalog, models.common, board)
     scores = _scores(trial, choice, entries)
     return Leaderboard(
         trial=trial,
@@ -114,16 +152,29 @@ def leaderboard(
         entries=tuple(_with_error(trial, entry) for entry in entries),
         common=models.common,
         correlations=() if fixed else tuple(_score_correlations(scores, column)),
-        notes=(*trial.notes, *(metrics.notes if metrics else ())),
+        notes=(*trial.notes, *metrics.notes),
         scores=scores,
-        metrics=metrics.values if metrics else {},
+        metrics=metrics,
+        parts=parts,
+        regimes=_regimes(unplaced, choice, entries),
     )
 
 
-def joint(suite: SuiteResults, choice: Choice = DEFAULT) -> Leaderboard:
+def _regimes(unplaced: Unplaced, choice: Choice, entries: Sequence[Entry]) -> Regimes | None:
+    if not choice.regimes:
+        return None
+    return regimes(unplaced, [entry.model for entry in entries], choice.replicates)
+
+
+def joint(
+    suite: SuiteResults, choice: Choice = DEFAULT, catalog: Catalog | None = None
+) -> Leaderboard:
     """The models of a suite under all its metrics of robustness for a goal, by default random.
 
     Metrics that the references have no fit for are left out.
+
+    Args:
+        catalog: whose metrics of cells are computed, where they have a column; None: none are.
 
     Raises:
         ConfigError: there is no such goal, or no metric; or the references have no fit for any.
@@ -138,6 +189,14 @@ def joint(suite: SuiteResults, choice: Choice = DEFAULT) -> Leaderboard:
         notes += more
     else:
         notes.append("scores of measurements are left out, because they are over all images")
+    budgeted = [models_of(each, choice) for each in _budgeted(suite, trials[0].goal)]
+    if not unplaced and references is None:  # a suite of fixed budgets alone
+        unplaced, found = [of_attack(models) for models in budgeted], budgeted or found
+    for models in found if catalog else ():
+        assert catalog is not None
+        metrics = metrics_of(suite, models.trial, catalog, models.common, "joint")
+        unplaced += of_metrics(models, metrics)
+        notes += metrics.notes
     columns = []
     for each in unplaced:
         reference = references.find(each.metric) if references else None
@@ -163,20 +222,31 @@ def joint(suite: SuiteResults, choice: Choice = DEFAULT) -> Leaderboard:
         common=found[0].common,
         correlations=tuple(_correlations(columns)),
         notes=tuple(dict.fromkeys(notes)),
+        parts=tuple(budgeted),
     )
 
 
+def _budgeted(suite: SuiteResults, goal: str) -> list[Trial]:
+    """The suite's attacks of a fixed budget that have results for a goal."""
+    return [
+        trial
+        for trial in suite.trials(goal=goal)
+        if trial.attack.fixed and trial.cells and not trial.attack.ad_hoc
+    ]
+
+
 def _entries(found: Sequence[Models], columns: Sequence[MetricColumn]) -> list[Entry]:
-    """The models over all columns; their doubts are those of all attacks."""
+    """The models over all columns; their indicators are those of all attacks."""
     entries = []
     for model, entry in found[0].entries.items():
         places = [column.places[model] for column in columns]
         own = [place.rank for place in places if place.rank is not None]
-        doubts = dict.fromkeys(doubt for each in found for doubt in each.entries[model].doubts)
         entries.append(
             replace(
                 entry,
-                doubts=tuple(doubts),
+                indicators=distinct(
+                    sign for each in found for sign in each.entries[model].indicators
+                ),
                 complete=all(place.status == "complete" for place in places),
                 mean_rank=fmean(own) if own else None,
                 ranked=len(own),
@@ -191,7 +261,7 @@ def _sorted_by(choice: Choice, models: Models, column: MetricColumn) -> dict[str
     def value(model: str, place: Place) -> float | None:
         if choice.sort == "accuracy":
             return models.entries[model].top1
-        if choice.sort == "distortion":
+        if choice.sort in ("distortion", "robust"):
             return place.robustness
         if choice.sort == "frontier":
             return place.placing.distance

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.analysis.common import Common
+from harness.analysis.declared import of_metric
 from harness.analysis.results import Results, SuiteResults, Trial
-from harness.analysis.statistics import mean
-from harness.api import CellRows, Metric
-from harness.contained import cause, contained, scored
+from harness.api import CellRows, LeaderboardColumn, Metric
+from harness.api.columns import Leaderboard
+from harness.api.statistics import mean
+from harness.contained import cause, scored
 from harness.errors import PluginError
-from harness.plugins import Catalog, Kind
+from harness.plugins import Catalog, Kind, at_work
 from harness.store.read import parts
 from harness.store.read.cells import StoredCell
 from harness.store.read.metrics import cell_rows, stored_scores
@@ -27,14 +29,24 @@ class Metrics:
 
     Attributes:
         notes: which are not computed, and what is shown of them.
+        shown: the columns that they declare, by name.
     """
 
     values: Mapping[str, Values]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    shown: Mapping[str, LeaderboardColumn] = field(default_factory=dict)
+
+
+NONE = Metrics({})
+"""Of a leaderboard that shows no metrics."""
 
 
 def metrics_of(
-    suite: SuiteResults, trial: Trial, catalog: Catalog, common: Common | None
+    suite: SuiteResults,
+    trial: Trial,
+    catalog: Catalog,
+    common: Common | None,
+    board: Leaderboard | None = None,
 ) -> Metrics:
     """The metrics of the suite, over the images of a leaderboard.
 
@@ -43,14 +55,20 @@ def metrics_of(
 
     Args:
         common: the only images whose outcomes count; None: all.
+        board: only those with a column there; None: all.
     """
     results = suite.results
     stored = {model: stored_scores(results.db, cell) for model, cell in trial.cells.items()}
     asked = suite.definition.get("metrics", ())
     names = sorted({*asked, *(name for scores in stored.values() for name in scores)})
     if not names:
-        return Metrics({}, ())
+        return NONE
     metrics, reasons = _usable(names, catalog)
+    shown = {name: column for name, each in metrics.items() if (column := of_metric(each))}
+    if board is not None:
+        names = [name for name in names if name in shown and shown[name].is_on(board)]
+    if not names:
+        return NONE
     found: dict[str, dict[str, float | None]] = {}
     without: dict[str, list[str]] = {}
     for model, cell in trial.cells.items():
@@ -64,7 +82,8 @@ def metrics_of(
         for name in names:
             if name in metrics:
                 try:
-                    found[model][name] = scored(metrics[name], own).value
+                    with at_work(catalog.get(Kind.METRIC, name)):
+                        found[model][name] = scored(metrics[name], own).value
                     continue
                 except Exception as error:
                     reasons[name] = cause("it", error)
@@ -74,7 +93,8 @@ def metrics_of(
             else:
                 found[model][name] = None
                 without.setdefault(name, []).append(model)
-    return Metrics(found, tuple(_notes(reasons, without)))
+    noted = {name: reason for name, reason in reasons.items() if name in names}
+    return Metrics(found, tuple(_notes(noted, without)), shown)
 
 
 def united(
@@ -139,10 +159,11 @@ def _usable(names: Iterable[str], catalog: Catalog) -> tuple[dict[str, Metric], 
             reasons[name] = "no installed plugin provides it"
             continue
         try:
-            with contained("it"):
+            with at_work(registration):
                 metric = registration.load()()
             if not isinstance(metric, Metric):
                 raise PluginError("it is not a Metric")
+            of_metric(metric)
             found[name] = metric
         except Exception as error:
             reasons[name] = cause("it", error)

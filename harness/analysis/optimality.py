@@ -1,21 +1,25 @@
 """How close attacks get to the smallest known distortions: one row per attack, norm and goal.
 
-The idea is AttackBench's optimality (Cinà et al. 2024, arXiv 2404.19460), which compares areas
-under security curves; here it is image by image. For a model (its weights), an image, a goal and
-the target class, d* is the smallest distortion that any stored attack of the same
-declared norm found, whatever its suite. An attack that broke the image at d has the gap 1 - d*/d,
-one that did not the gap 1; its optimality is 1 minus the mean gap over the images that it tried and
-that any attack broke.
+The idea is AttackBench's optimality (Cinà et al. 2024, arXiv 2404.19460), which is another number:
+1 minus the excess area under the security curve. Here it is image by image. For a model (its
+weights), an image, a goal and the target class, d* is the smallest distortion that any stored
+attack of the same declared norm found, whatever its suite. An attack that broke the image at d has
+the gap 1 - d*/d, one that did not the gap 1; its optimality is 1 minus the mean gap over the images
+that it tried and that any attack broke.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from harness.analysis.place import Attacked, attacked_of
+from harness.analysis.indicated import of_attack
+from harness.analysis.indicators import Indicator
+from harness.analysis.place import attacked_of
+from harness.analysis.progress import Progress, progress
 from harness.analysis.results import Results, SuiteResults, Trial
+from harness.api.attacked import Attacked, OutcomeRow
 from harness.store.read.cells import attack_cells
 
 TIE = 1e-6
@@ -49,6 +53,8 @@ class Quality:
         best: how many of the compared pairs have no smaller known distortion; ties count for all.
         rivals: other attacks, or other parameters, of the norm and goal that tried some of them.
         alone: the compared pairs that no rival tried.
+        progress: distances and optimality within numbers of passes; None: no queries are stored.
+        indicators: what is said of the attack's results on some of the models.
     """
 
     trial: Trial
@@ -58,6 +64,8 @@ class Quality:
     best: int
     rivals: int
     alone: int
+    progress: Progress | None = None
+    indicators: tuple[Indicator, ...] = ()
 
     @property
     def unsolved(self) -> int:
@@ -94,8 +102,11 @@ class Tried:
     distortion: float | None
 
 
-def contest(suite: SuiteResults, goal: str | None = None) -> Contest:
+def contest(suite: SuiteResults, goal: str | None = None, passes: int | None = None) -> Contest:
     """The attacks of a suite under one goal or all of theirs.
+
+    Args:
+        passes: a number of passes that each one's progress is wanted at, besides the usual ones.
 
     Raises:
         ConfigError: there is no such goal, or no attack.
@@ -109,9 +120,17 @@ def contest(suite: SuiteResults, goal: str | None = None) -> Contest:
     rows: list[Quality] = []
     for (norm, pursued), rivals in groups.items():
         models = {cell.model_id for trial in rivals for cell in trial.cells.values()}
-        tried = _tried(suite.results, norm, pursued, models)
+        tried = _tried(suite.results.outcomes, suite.results, norm, pursued, models)
         known = best_known(each for cell in tried.values() for each in cell.values())
-        rows += sorted((_quality(trial, tried, known) for trial in rivals), key=_badness)
+        found = [_quality(trial, tried, known) for trial in rivals]
+        if any(suite.results.keeps(cell.id) for trial in rivals for cell in trial.cells.values()):
+            best = _tried(suite.results.best_outcomes, suite.results, norm, pursued, models)
+            nearest = best_known(each for cell in best.values() for each in cell.values())
+            found = [
+                replace(each, progress=_progress(each.trial, best, nearest, passes))
+                for each in found
+            ]
+        rows += sorted(found, key=_badness)
     return Contest(suite.name, tuple(rows))
 
 
@@ -120,7 +139,11 @@ def _badness(row: Quality) -> float:
 
 
 def _tried(
-    results: Results, norm: str, goal: str, models: Iterable[int]
+    outcomes: Callable[[int], Mapping[int, OutcomeRow]],
+    results: Results,
+    norm: str,
+    goal: str,
+    models: Iterable[int],
 ) -> dict[int, dict[int, Tried]]:
     """All verdicts of attacks with this declared norm and goal, by cell and image."""
     found = {}
@@ -128,7 +151,7 @@ def _tried(
     for cell, (model, attack) in cells.items():
         found[cell] = {
             image: Tried((model, image, row.target), attack, row.distortion(norm))
-            for image, row in results.outcomes(cell).items()
+            for image, row in outcomes(cell).items()
             if row.status.judged
         }
     return found
@@ -191,4 +214,23 @@ def _quality(
         best=sum(_ties(each.distortion, smallest) for each, _, smallest in compared),
         rivals=len(others),
         alone=sum(about.attacks <= {each.attack_id} for each, about, _ in compared),
+        indicators=tuple(sign for model in trial.cells for sign in of_attack(trial, model)),
     )
+
+
+def _progress(
+    trial: Trial,
+    tried: Mapping[int, Mapping[int, Tried]],
+    known: Mapping[Problem, Known],
+    passes: int | None,
+) -> Progress | None:
+    """The progress of one attack and goal; ``known`` holds best points too."""
+    results, found, most = trial.results, [], 1
+    for model, cell in trial.cells.items():
+        traces = results.traces(cell.id)
+        for image, row in trial.outcomes(model).items():
+            if image in traces and row is not None:
+                smallest = known[tried[cell.id][image].problem].smallest
+                found.append((traces[image], smallest))
+                most = max(most, row.forwards + row.backwards)
+    return progress(found, most, passes) if found else None

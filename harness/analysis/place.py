@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.analysis.bootstrap import Spread
-from harness.analysis.frontier import NOWHERE, Placing, Point
+from harness.analysis.indicators import Indicator
+from harness.analysis.placing import NOWHERE, Placing
 from harness.analysis.results import Outcomes, Predictions
 from harness.analysis.scores import Bound
-from harness.analysis.statistics import bounds, mean, median_with_failures, wilson
 from harness.api import Status
-from harness.api.records import FAILED
-from harness.store.read.rows import OutcomeRow
+from harness.api.attacked import Attacked, judged_of
+from harness.api.frontier import Point
+from harness.api.results import AccuracyOf as AccuracyOf
+from harness.api.statistics import wilson
 
-AccuracyOf = Literal["measured", "published"]
 RunStatus = Literal["complete", "incomplete", "not run"]
-
-ENOUGH_SUCCESS = 0.95
-"""Below this success rate a mean over successes is flagged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,106 +70,6 @@ def accuracy_of(predictions: Predictions, published: float | None, shown: Accura
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Attacked:
-    """The outcomes of one model's images under an attack and goal.
-
-    Attributes:
-        norm: that of `mean` and the medians; the attack's own, unless another was asked for.
-        counts: the images by status, ``missing`` for those without an outcome.
-        unknown: the images without a verdict that the model does not misclassify anyway.
-        judged: the outcomes of the images with a verdict, broken or robust.
-    """
-
-    norm: str
-    counts: Mapping[str, int]
-    unknown: int
-    judged: Mapping[int, OutcomeRow]
-
-    def count(self, *statuses: str) -> int:
-        return sum(self.counts.get(status, 0) for status in statuses)
-
-    @property
-    def images(self) -> int:
-        return sum(self.counts.values())
-
-    @property
-    def broken(self) -> int:
-        return self.count(Status.BROKEN)
-
-    @property
-    def attacked(self) -> int:
-        """The images with a verdict: the denominator of the success rate."""
-        return len(self.judged)
-
-    @property
-    def without(self) -> int:
-        """The images without a verdict: failed or missing."""
-        return self.count(*FAILED, "missing")
-
-    @property
-    def success(self) -> float | None:
-        return self.broken / self.attacked if self.attacked else None
-
-    @property
-    def success_bounds(self) -> tuple[float, float] | None:
-        """What the success can be, whatever the verdict on the images without one."""
-        return bounds(self.broken, self.attacked, self.unknown)
-
-    @property
-    def robust_accuracy(self) -> float | None:
-        """The share of all images with an outcome that stay right; a failure is not robustness."""
-        outcomes = self.images - self.count("missing")
-        return self.count("robust") / outcomes if outcomes else None
-
-    @property
-    def few_successes(self) -> bool:
-        return self.success is not None and self.success < ENOUGH_SUCCESS
-
-    @property
-    def confident(self) -> int:
-        """The images broken with the margin that the attack aims for."""
-        return sum(row.status is Status.BROKEN and row.confident for row in self.judged.values())
-
-    @property
-    def by_image(self) -> dict[int, float]:
-        """The distortions of the broken images."""
-        sizes = {image: row.distortion(self.norm) for image, row in self.judged.items()}
-        return {image: size for image, size in sizes.items() if size is not None}
-
-    @property
-    def distortions(self) -> list[float]:
-        """Those of the broken images, in no particular order."""
-        return list(self.by_image.values())
-
-    @property
-    def mean(self) -> float | None:
-        return mean(self.distortions)
-
-    @property
-    def median(self) -> float | None:
-        return median_with_failures(self.distortions)
-
-    @property
-    def median_all(self) -> float | None:
-        """The median with failures as infinite."""
-        return median_with_failures(self.distortions, self.count(Status.ROBUST))
-
-    @property
-    def forwards(self) -> float | None:
-        """Forward passes per attacked image, on average."""
-        return mean([row.forwards for row in self.judged.values()])
-
-    @property
-    def backwards(self) -> float | None:
-        """Backward passes per attacked image, on average."""
-        return mean([row.backwards for row in self.judged.values()])
-
-    def in_norm(self, norm: str) -> Attacked:
-        """The same with distortions in another norm."""
-        return replace(self, norm=norm)
-
-
 def attacked_of(
     outcomes: Outcomes,
     predictions: Predictions,
@@ -183,7 +81,9 @@ def attacked_of(
     Args:
         among: the only images that count; None: all.
     """
-    counted = {i: row for i, row in outcomes.items() if among is None or i in among}
+    counted = outcomes
+    if among is not None:
+        counted = {i: row for i, row in outcomes.items() if i in among}
     unknown = [
         image
         for image, row in counted.items()
@@ -193,7 +93,8 @@ def attacked_of(
         norm=norm,
         counts=Counter("missing" if row is None else row.status for row in counted.values()),
         unknown=len(unknown),
-        judged={image: row for image, row in counted.items() if row and row.status.judged},
+        judged=judged_of(counted),
+        robust={i: row.status is Status.ROBUST for i, row in counted.items() if row is not None},
     )
 
 
@@ -248,9 +149,11 @@ class Entry:
     """One model of a leaderboard, over all its columns.
 
     Attributes:
+        training: its training regime, if known.
         pixels: height times width of its input, if known.
+        classes: how many it tells apart, if known.
         accuracy: its ``top1`` is the one that the leaderboard is over.
-        doubts: why its numbers may not be what they seem, one line each.
+        indicators: why its numbers may not be what they seem.
         complete: whether all of its places are.
         error: where a single attack is not complete, the line that the last failure left.
         rank: by what the leaderboard is sorted by; equals share it.
@@ -259,10 +162,12 @@ class Entry:
 
     model: str
     family: str | None
+    training: str | None
     parameters: int | None
     pixels: int | None
+    classes: int | None
     accuracy: Accuracy
-    doubts: tuple[str, ...] = ()
+    indicators: tuple[Indicator, ...] = ()
     complete: bool = True
     error: str | None = None
     rank: int | None = None

@@ -1,20 +1,21 @@
-"""Fits to measure residuals from instead of a leaderboard's own: published ones, or a file's.
-
-The table is that of Su et al. 2018, section 4.2 and its figures' captions.
-"""
+"""Fits to measure residuals from instead of a leaderboard's own: a plugin's, or a file's."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from harness.analysis.frontier import Fit, Point
-from harness.errors import ConfigError
+from harness.api import FittedLine, ReferenceFit
+from harness.api.frontier import Fit, Point
+from harness.contained import cause
+from harness.errors import ConfigError, PluginError
+from harness.plugins import Catalog, Kind, Registration, at_work, unknown
 
 OPTION = "--frontier"
+OWN = "fitted"
+"""The leaderboard's own fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,51 +108,63 @@ class References:
         )
 
 
-_PAPER_RANGE = 0.569, 0.827
-"""Published top-1 of the least and the most accurate of the paper's frontier models."""
-
-
-def _published(a: float, b: float, scale: float, **more: Any) -> Reference:
-    fit = Fit(a * scale, b * scale, None)
-    return Reference("published by Su et al. 2018", fit, *_PAPER_RANGE, **more)
-
-
-PAPER = References(
-    f"{OPTION} paper",
-    {
-        "ifgsm linf random": _published(6.2, 2.9, 1e-2),
-        "cw l2 random": _published(2.1, 1.1, 1e-5, per_pixel=True),
-        "clever l2 random": _published(12.5, 4.6, 1e-6, per_pixel=True),
-        "ifgsm linf random common": _published(8.5, 4.3, 1e-2),
-        "cw l2 random common": _published(17.3, 9.0, 1e-6, per_pixel=True),
-        "ifgsm linf least-likely": _published(
-            8.5,
-            4.3,
-            1e-2,
-            caveat="the paper gives it the same numbers as its common images: perhaps a slip",
-        ),
-        "cw l2 least-likely": _published(2.7, 1.5, 1e-5, per_pixel=True),
-    },
-)
-"""The published fits. "Common" are the 327 images that all 18 models classify correctly."""
-
-
-def references(asked: str) -> References | None:
-    """What ``--frontier`` asks for: ``paper``, a file's fits, or None for ``fitted``.
+def references(asked: str, catalog: Catalog) -> References | None:
+    """What ``--frontier`` asks for: a plugin's fits, a file's, or None for ``fitted``.
 
     Raises:
-        ConfigError: the file cannot be read, or is not a mapping of fits.
+        ConfigError: there is no such name or file, or the file is not a mapping of fits.
+        PluginError: the plugin's fits cannot be used.
     """
-    if asked == "fitted":
+    if asked == OWN:
         return None
-    return PAPER if asked == "paper" else from_file(Path(asked))
+    offer = catalog.find(Kind.REFERENCE_FIT, asked)
+    if offer is not None:
+        return from_plugin(offer)
+    path = Path(asked)
+    if path.name == asked and not path.suffix and not path.exists():
+        names = [OWN, *(each.name for each in catalog.all(Kind.REFERENCE_FIT))]
+        raise unknown("fit", asked, names, where=OPTION, listed=True)
+    return from_file(path)
+
+
+def from_plugin(offer: Registration) -> References:
+    """The fits that a plugin registers.
+
+    Raises:
+        PluginError: it has none, or they are not lines of finite numbers.
+    """
+    where = f"plugin {offer.plugin} ({offer.distribution})"
+    try:
+        with at_work(offer):
+            found = offer.load()()
+            if not isinstance(found, ReferenceFit):
+                raise PluginError("it is not a ReferenceFit")
+            source, lines = found.source, dict(found.fits)
+        if not isinstance(source, str) or not lines:
+            raise PluginError("it has no source, or no fits")
+        return References(
+            f"{OPTION} {offer.name}",
+            {str(name): _taken(str(name), source, line) for name, line in lines.items()},
+        )
+    except Exception as error:
+        said = f"the reference fit {offer.name!r} cannot be used: {cause('it', error)}"
+        raise PluginError(said, where=where) from error
+
+
+def _taken(name: str, source: str, line: object) -> Reference:
+    if not isinstance(line, FittedLine):
+        raise PluginError(f"{name}: {type(line).__name__} is not a FittedLine")
+    given = {"a": line.a, "b": line.b, "low": line.low, "high": line.high}
+    made = _reference(name, source, {key: it for key, it in given.items() if it is not None})
+    caveat = None if line.caveat is None else str(line.caveat)
+    return replace(made, per_pixel=bool(line.per_pixel), caveat=caveat)
 
 
 def from_file(path: Path) -> References:
     """The fits of a YAML or JSON file: ``{metric: {a, b, low, high}}``.
 
     A metric is an attack's label, its name or its norm, a measurement and its score, or all of
-    name, norm and goal as in `PAPER`; ``low`` and ``high``, in [0, 1], may be left out.
+    name, norm and goal as in `ReferenceFit.fits`; ``low`` and ``high``, in [0, 1], may be left out.
 
     Raises:
         ConfigError: it cannot be read, or a field is wrong.
@@ -165,7 +178,7 @@ def from_file(path: Path) -> References:
         raise ConfigError(
             f"cannot be read: {reason}",
             where=f"{OPTION} {path}",
-            hint="name a file, or paper or fitted",
+            hint="name a file, a plugin's fit, or fitted",
         ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"is not valid YAML: {error}", where=str(path)) from error
@@ -189,6 +202,10 @@ def _given(path: Path, name: str, fields: object) -> Reference:
     missing = [field for field in ("a", "b") if field not in fields]
     if missing:
         raise ConfigError("is missing", where=f"{where}.{missing[0]}")
+    return _reference(where, f"from {path}", fields)
+
+
+def _reference(where: str, source: str, fields: Mapping[str, object]) -> Reference:
     numbers = {field: _number(f"{where}.{field}", value) for field, value in fields.items()}
     low, high = numbers.get("low"), numbers.get("high")
     for field, value in (("low", low), ("high", high)):
@@ -196,7 +213,7 @@ def _given(path: Path, name: str, fields: object) -> Reference:
             raise ConfigError("must lie in [0, 1]", where=f"{where}.{field}")
     if low is not None and high is not None and low > high:
         raise ConfigError("is above high", where=f"{where}.low")
-    return Reference(f"from {path}", Fit(numbers["a"], numbers["b"], None), low, high)
+    return Reference(source, Fit(numbers["a"], numbers["b"], None), low, high)
 
 
 def _number(where: str, value: object) -> float:

@@ -9,63 +9,34 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from sqlite3 import Connection
-from typing import Any
 
-from harness.analysis.attacks import SuiteAttack, offered, one_attack
-from harness.analysis.model import Model
+from harness.analysis.attacks import offered, one_attack
 from harness.analysis.numerics import numerics_note, precision
+from harness.analysis.points import points_note
+from harness.analysis.stored import Outcomes as Outcomes
+from harness.analysis.stored import Predictions as Predictions
+from harness.analysis.stored import Rows
+from harness.api.attacked import OutcomeRow
+from harness.api.facts import ModelFacts, SuiteAttack
+from harness.api.results import PointsOf
 from harness.definition import Definition
 from harness.errors import ConfigError
 from harness.plugins import unknown
-from harness.store.read import cells, parts, rows, transfers
+from harness.store.read import cells, transfers
 from harness.store.read.cells import StoredCell
-from harness.store.read.rows import OutcomeRow
-
-Predictions = Mapping[int, bool | None]
-"""Whether each image is classified correctly; None where there is no prediction."""
-Outcomes = Mapping[int, OutcomeRow | None]
-"""The outcome of each image; None where it is missing."""
 
 
-class Results:
-    """The stored results of a database, read when they are first asked for.
+class Results(Rows):
+    """The stored results of a database, read when they are first asked for."""
 
-    Attributes:
-        images: those that a cell takes in some runs.
-        correct, outcomes: the rows of a clean cell and of an attack's cell, by image.
-        lacking: the parts of a suite's runs that are not here.
-    """
-
-    def __init__(self, db: Connection) -> None:
-        self.db = db
-        self.images = cache(partial(rows.images_of, db))
-        self.correct = cache(partial(rows.correct, db))
-        self.outcomes = cache(partial(rows.outcomes, db))
-        self.lacking = cache(partial(parts.lacking, db))
-        self._about = cache(partial(cells.model_about, db))
+    def __init__(self, db: Connection, points: PointsOf = "returned") -> None:
+        super().__init__(db, points)
         self._suite = cache(partial(SuiteResults, self))
 
     @cached_property
     def suites(self) -> list[str]:
         """The suites with runs, that of the latest run first."""
         return cells.suites(self.db)
-
-    @cached_property
-    def _facts(self) -> Mapping[str, Mapping[str, Any]]:
-        return cells.model_facts(self.db)
-
-    def model(self, name: str) -> Model:
-        """What is known about the latest stored version of a model."""
-        return Model.of(name, self._facts.get(name, {}))
-
-    def version(self, cell: StoredCell) -> Model:
-        """What is known about the version of a model that a cell is of."""
-        return Model.of(cell.model, self._about(cell.model_id))
-
-    @cached_property
-    def scores(self) -> Mapping[int, tuple[str, ...]]:
-        """The names of the scores of each measurement's cell."""
-        return cells.score_names(self.db)
 
     def suite(self, name: str | None = None) -> SuiteResults:
         """A suite's results, by default the latest run's.
@@ -122,34 +93,26 @@ class Trial:
         cell = self.cells.get(model)
         if cell is None:
             return {}
-        stored = self.results.outcomes(cell.id)
-        return {image: stored.get(image) for image in self.results.images(cell.runs)}
+        return self.results.taken(cell.id, cell.runs)
+
+    def judged(self, model: str) -> Mapping[int, OutcomeRow]:
+        """Those with a verdict, broken or robust."""
+        cell = self.cells.get(model)
+        return {} if cell is None else self.results.judged(cell.id, cell.runs)
 
     def twin(self, model: str) -> StoredCell | None:
         """A cell of the weights that the model has here; None without any."""
         return self.cells.get(model) or self.clean.get(model)
 
-    def model(self, name: str) -> Model:
+    def model(self, name: str) -> ModelFacts:
         """What is known about a model, in the version of its cells."""
         twin = self.twin(name)
         return self.results.model(name) if twin is None else self.results.version(twin)
 
     def measured(self, model: str) -> list[StoredCell]:
         """The cells of measurements on the same weights, dataset, numerics and seed."""
-        twin = self.twin(model)
-        return [
-            cell
-            for cell in self.results.suite(self.suite).cells
-            if twin is not None
-            and cell.task is not None
-            and cell.task.kind == "measurement"
-            and _place(cell) == _place(twin)
-            and (cell.policy, cell.seed) == (self.policy, self.seed)
-        ]  # fmt: skip
-
-
-def _place(cell: StoredCell) -> tuple[object, ...]:
-    return cell.model_id, cell.dataset_id, cell.verdicts
+        twin, suite = self.twin(model), self.results.suite(self.suite)
+        return [] if twin is None else suite.measured(twin, self.policy, self.seed)
 
 
 class SuiteResults:
@@ -175,12 +138,18 @@ class SuiteResults:
         return (*self._named, *self._older)
 
     @cached_property
+    def architectures(self) -> Mapping[str, str | None]:
+        """Of each model, in its loader's words; None: it is not known."""
+        found = {cell.model: self.results.architecture(cell) for cell in self.cells}
+        return {model: found.get(model) for model in self.models}
+
+    @cached_property
     def _named(self) -> list[str]:
         return self.definition["models"]
 
     @cached_property
     def _older(self) -> list[str]:
-        found = {cell.model for cell in self.cells if not _measurement(cell)}
+        found = {cell.model for cell in self.cells if not cell.is_measurement}
         return sorted(found - set(self._named))
 
     @cached_property
@@ -190,6 +159,18 @@ class SuiteResults:
         for cell in self.cells:
             if cell.task is not None and cell.task.kind == "attack":
                 found.setdefault(cell.task.label, []).append(cell)
+        return found
+
+    def measured(self, twin: StoredCell, policy: str | None, seed: int) -> list[StoredCell]:
+        """The cells of measurements on the weights and dataset of another cell."""
+        return self._measured.get((twin.place, policy, seed), [])
+
+    @cached_property
+    def _measured(self) -> Mapping[tuple[object, ...], list[StoredCell]]:
+        found: dict[tuple[object, ...], list[StoredCell]] = {}
+        for cell in self.cells:
+            if cell.is_measurement:
+                found.setdefault((cell.place, cell.policy, cell.seed), []).append(cell)
         return found
 
     @cached_property
@@ -259,6 +240,11 @@ class SuiteResults:
             if goal in (None, pursued)
         ]
 
+    @cached_property
+    def every_trial(self) -> tuple[Trial, ...]:
+        """Every attack with every goal."""
+        return tuple(self.trials())
+
     def panels(self) -> list[Trial]:
         """The trials that have transfers."""
         linked = transfers.linked_cells(self.results.db)
@@ -273,13 +259,17 @@ class SuiteResults:
         ]
 
     def _default_attack(self, goal: str | None) -> tuple[SuiteAttack, tuple[str, ...]]:
-        """Of those with the goal the first minimal one with cells, else with cells, else any."""
+        """Of those with the goal the first minimal one with cells, else with cells, else any.
+
+        The suite's own go first.
+        """
         able = self.with_goal(goal)
         ran = [
             attack
             for attack in able
             if any(goal in (None, cell.goal) for cell in self._attacked.get(attack.label, ()))
         ]
+        ran = [attack for attack in ran if not attack.ad_hoc] or ran
         for attack in ran:
             if attack.budget is None:
                 return attack, ()
@@ -288,7 +278,11 @@ class SuiteResults:
         return chosen, (note,)
 
     def _attack(self, asked: str) -> SuiteAttack:
-        current = {entry["label"] for entry in self.definition["attacks"]}
+        current = {
+            entry["label"]
+            for entry in self.definition["attacks"]
+            if not self.attacks[entry["label"]].ad_hoc
+        }
         return one_attack(asked, self.attacks, current)
 
     def _goal(self, attack: SuiteAttack, asked: str | None) -> tuple[str, tuple[str, ...]]:
@@ -306,22 +300,23 @@ class SuiteResults:
     def _trial(self, attack: SuiteAttack, goal: str, notes: tuple[str, ...]) -> Trial:
         mine = [cell for cell in self._attacked.get(attack.label, ()) if cell.goal == goal]
         last = max(mine, key=lambda cell: cell.latest, default=None)
-        chosen = _newest(cell for cell in mine if last and _group(cell) == _group(last))
+        chosen = _newest(cell for cell in mine if last and cell.group == last.group)
         clean = self._clean(chosen, last)
         shown = {**clean, **chosen}
         replaced = {
             cell.model
             for cell in self.cells
-            if not _measurement(cell)
+            if not cell.is_measurement
             and cell.model in shown
             and cell.model_id != shown[cell.model].model_id
         }
-        others = len({_group(cell) for cell in mine}) - 1
+        others = len({cell.group for cell in mine}) - 1
         policy = last.policy if last else self._latest_policy
         said = [
             *notes,
             *map(str, self.results.lacking(self.name)),
             *numerics_note(attack.label, goal, policy),
+            *points_note(self.results.points, [self.results.keeps(c.id) for c in chosen.values()]),
         ]
         if self._older:
             said.append(f"from older runs, not in the suite's latest: {', '.join(self._older)}")
@@ -368,16 +363,6 @@ class SuiteResults:
             )
 
         return _newest(cell for cell in self.cells if cell.task is None and fits(cell))
-
-
-def _measurement(cell: StoredCell) -> bool:
-    return cell.task is not None and cell.task.kind == "measurement"
-
-
-def _group(cell: StoredCell) -> tuple[object, ...]:
-    """What the cells of a trial share. Models differ, and so may their weights."""
-    attack = cell.task.id if cell.task else None
-    return attack, cell.goal, cell.seed, cell.policy, cell.dataset_id
 
 
 def _newest(found: Iterable[StoredCell]) -> dict[str, StoredCell]:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from harness.analysis.declared import of_measurement, of_score
 from harness.analysis.results import Trial
-from harness.analysis.statistics import spearman
-from harness.api import NORMS, Status
+from harness.api import NORMS, LeaderboardColumn, Status
+from harness.api.statistics import spearman
 from harness.store.read import rows
 from harness.store.read.cells import StoredCell
 
@@ -49,6 +50,7 @@ class Scored:
     Attributes:
         title: the measurement and the score; with parameters where a model has several alike.
         norm: where the score is a distance (its name begins with the norm), else None.
+        shown: its column, as the measurement declares it.
         images: those of the cell; ``without`` of them are not measured yet, failed or invalid.
         values: of the measured images.
         smallest: the smallest known distortions in ``norm``.
@@ -64,6 +66,12 @@ class Scored:
     without: int
     values: Mapping[int, float]
     smallest: Mapping[int, float]
+    shown: LeaderboardColumn
+
+    @property
+    def heading(self) -> str:
+        """Of its column."""
+        return self.shown.title or self.title
 
     @property
     def mean(self) -> float | None:
@@ -85,6 +93,7 @@ def _scored(trial: Trial, cells: Sequence[StoredCell], norms: Collection[str]) -
     for cell in cells:
         if cell.task:
             labels.setdefault(cell.task.name, set()).add(cell.task.label)
+    declared = {name: of_measurement(name) for name in labels}
     for cell in cells:
         assert cell.task is not None
         alone = len(labels[cell.task.name]) == 1
@@ -108,6 +117,7 @@ def _scored(trial: Trial, cells: Sequence[StoredCell], norms: Collection[str]) -
                 without=ended.count(False),
                 values={image: every[image] for image in every.keys() & images},
                 smallest=rows.smallest_distortions(results.db, cell.id, norm) if norm else {},
+                shown=of_score(declared[cell.task.name], score),
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -85,11 +85,13 @@ class AttackParameters(BaseModel):
     """The norm that the attack bounds or minimises."""
     goals: ClassVar[frozenset[Goal]] = frozenset(Goal)
     """The goals that the attack can pursue."""
+    default_goals: ClassVar[tuple[Goal, ...]] = (Goal.UNTARGETED, Goal.RANDOM)
+    """Where neither suite nor command names any: those of them that are among `goals`, or all."""
     access: ClassVar[Access] = Access.WHITE_BOX
     stochastic: ClassVar[bool] = False
-    """Whether results depend on `Batch.noise`, and so on the run's seed."""
+    """Whether results depend on `Batch.noise`, and so on the run's seed, with its defaults."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Named parameter sets, such as ``paper`` and ``survey-code``."""
+    """Named parameter sets, by what a suite calls them: ``preset: fast``."""
 
     @property
     def budget(self) -> float | None:
@@ -102,6 +104,11 @@ class AttackParameters(BaseModel):
         return 0.0
 
     @property
+    def draws(self) -> bool:
+        """Whether results depend on `Batch.noise` with these parameters."""
+        return self.stochastic
+
+    @property
     def passes(self) -> Passes | None:
         """The most passes that one image takes, for ``harness plan``; None: unknown."""
         return None
@@ -109,6 +116,13 @@ class AttackParameters(BaseModel):
 
 class Attack(AttackParameters, ABC):
     """An attack that works on whole batches: ten lines for a third party."""
+
+    most_images: ClassVar[int | None] = None
+    """The most images of one batch; None: as many as the engine likes. With 1 no image sees another
+    one, as a library needs that stops, searches or draws for all images of a batch together."""
+    best_query: ClassVar[bool] = True
+    """Whether the nearest adversarial one of all images that it asks about is stored beside what it
+    returns. False where these are no candidates, or one more image a row takes too much memory."""
 
     @abstractmethod
     def perturb(self, target: Target, batch: Batch) -> Candidates | Tensor:
@@ -138,15 +152,32 @@ class Point:
         images: float32, one row per slot, or one per member of ``rows``.
         gradient: whether any row needs a gradient; if not, the engine makes a forward pass only and
             does not call `Stepper.step`.
-        asking: bool (slots,), the rows that need the gradient, where they are not all of them. It
-            serves the per-image count of backward passes.
-        rows: int64, the slots that ``images`` belongs to; None for all. Forward passes only.
+        asking: bool, one for each of ``images``: those that need the gradient, where they are not
+            all of them. It serves the per-image count of backward passes.
+        rows: int64, the slots that ``images`` belongs to; None for all. Logits, cotangents and
+            gradients then have as many rows as ``images``.
+        again: whether `Stepper.step` may ask for further gradients of this forward pass, whose
+            activations then stay in memory until it asks for no more.
     """
 
     images: Tensor
     gradient: bool = True
     asking: Tensor | None = None
     rows: Tensor | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """One more backward pass of the same forward pass, with another cotangent.
+
+    Attributes:
+        cotangent: float32, as `Stepper.observe` returns it.
+        asking: as of `Point`: the rows that need it, where they are not all of them.
+    """
+
+    cotangent: Tensor
+    asking: Tensor | None = None
 
 
 class Stepper(ABC):
@@ -156,9 +187,14 @@ class Stepper(ABC):
 
         point() -> forward -> observe(logits) -> backward -> step(gradient)
 
-    Every tensor and numpy array among the attributes has a leading slot dimension: `keep` relies on
-    it. Rows never look at each other. A finished row's result stays unchanged until it is loaded
-    again, and the point's images stay unchanged until `step`, for the backward pass needs them.
+    A step that returns `Again` is followed by another backward pass and another step; one that
+    returns None ends the round. Every tensor and numpy array among the attributes has a leading
+    slot dimension: `keep` relies on it. Rows never look at each other. A finished row's result
+    stays unchanged until it is loaded again, and the point's images stay unchanged until the last
+    backward pass, which needs them.
+
+    An image may be stopped before it has finished, at its budget of passes: the engine asks for its
+    `result` and loads another image in its place, or none.
     """
 
     finished: Tensor
@@ -166,7 +202,10 @@ class Stepper(ABC):
 
     @abstractmethod
     def load(self, rows: Tensor, batch: Batch) -> None:
-        """Put the images of ``batch`` into the slots ``rows`` (int64) and start them anew."""
+        """Put the images of ``batch`` into the slots ``rows`` (int64) and start them anew.
+
+        What these slots held before may be unfinished.
+        """
 
     @abstractmethod
     def point(self) -> Point:
@@ -181,12 +220,21 @@ class Stepper(ABC):
         """
 
     @abstractmethod
-    def step(self, gradient: Tensor) -> None:
-        """Take the loss's gradient at the point, of the images' shape; it may be overwritten."""
+    def step(self, gradient: Tensor) -> Again | None:
+        """Take the loss's gradient at the point, of the images' shape; it may be overwritten.
+
+        Where the point has ``again``, it may ask for the gradient of another cotangent, and is
+        called with that one too.
+        """
 
     @abstractmethod
     def result(self, rows: Tensor) -> Candidates:
-        """The candidates of the finished slots ``rows`` (int64)."""
+        """The candidates of the slots ``rows`` (int64), finished or not; nothing changes.
+
+        Of an unfinished one the best so far, or, before there is one, the last iterate: within the
+        budget, where one is declared. It is asked for between rounds, after `point`, and after a
+        `step` that returned `Again`.
+        """
 
     def next_finish(self) -> int | None:
         """How many further rounds until a loaded row finishes, where the host knows; else None.
@@ -214,3 +262,37 @@ class SteppedAttack(AttackParameters, ABC):
     @abstractmethod
     def stepper(self, slots: Slots) -> Stepper:
         """A stepper with all its memory for ``slots``; every slot starts finished."""
+
+
+class CompositeAttack(AttackParameters, ABC):
+    """Attacks in order, as one: what an image has to withstand all of.
+
+    With a `budget` an image leaves as soon as a member breaks it, by the harness's verdict: the
+    worst case (Croce & Hein 2020b, section 5). Without one every member attacks it, and the nearest
+    candidate that breaks it counts. An image that no member breaks keeps the candidate that came
+    closest to it: the one with the largest margin.
+
+    The composite's norm, budget and confidence judge all candidates, whatever the member declares.
+    One of a member without a budget that lies beyond the composite's is pulled back onto it, on the
+    line to the image. A member that fails on an image costs it that member: its outcome is an error
+    only if no other one breaks it. Passes are summed.
+    """
+
+    @abstractmethod
+    def members(self) -> Sequence[AttackParameters]:
+        """The attacks in their order; composites may be among them.
+
+        The random numbers of an image differ from one member to the next. An outcome's number
+        ``member`` is the place, from 0, of the one whose candidate is kept.
+        """
+
+    @property
+    def passes(self) -> Passes | None:
+        """The sum of the members', as if none broke the image; None where one is unknown."""
+        known = [member.passes for member in self.members()]
+        if any(each is None for each in known):
+            return None
+        return Passes(
+            sum(each.forwards for each in known if each),
+            sum(each.backwards for each in known if each),
+        )

@@ -9,10 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.api.dataset import Cut
+from harness.api.model_reference import ModelReference
 from harness.errors import ConfigError, MissingError, ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+Channels = Literal["rgb", "bgr", "grey"] | int
+"""What a network's input channels are: colours in this order, grey, or a number of any others."""
+
+
+def channel_count(channels: Channels) -> int:
+    """How many ``channels`` are."""
+    return channels if isinstance(channels, int) else 1 if channels == "grey" else 3
+
+
+def convertible(found: int, wanted: int) -> bool:
+    """Whether images of ``found`` channels can be shown to a model of ``wanted``: grey is repeated,
+    RGB becomes grey, and of others nobody knows what they mean."""
+    return found == wanted or {found, wanted} == {1, 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +40,30 @@ class Preprocessing:
 
     Attributes:
         size: (height, width) of the input.
-        mean, std: per channel, in pixel units: the network sees (x - mean) / std.
-        channels: the order that the network expects.
+        mean, std: per channel, in pixel units: the network sees (x - mean) / std. One number counts
+            for all channels.
+        channels: the order that the network expects; ``grey`` is one channel, a number so many.
         background: the output for "background", which is dropped, or None.
         cut: how images are brought to ``size`` by readers that follow the model, or None.
     """
 
     size: tuple[int, int]
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    channels: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    channels: Channels = "rgb"
     background: int | None = None
     cut: Cut | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            given = getattr(self, name)
+            if isinstance(given, tuple) and len(given) == 1:
+                object.__setattr__(self, name, given * channel_count(self.channels))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the input."""
+        return (channel_count(self.channels), *self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +77,9 @@ class ModelSpec:
             loader finds the weights itself.
         classes: number of classes, background excluded.
         options: whatever else the loader takes.
+        code: a file of the user's own that building the network runs; only for entries that the
+            user has named. Its content, and that of `ModelLoader.files`, is part of the identity.
+        seed: which of the model's training seeds the weights are from; None: the model's own.
     """
 
     name: str
@@ -57,6 +88,8 @@ class ModelSpec:
     preprocessing: Preprocessing
     classes: int
     options: Mapping[str, Any]
+    code: Path | None = None
+    seed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +97,8 @@ class Classifier:
     """A network in its own input space; the harness puts `preprocessing` around it.
 
     Attributes:
-        module: differentiable network in eval mode, input (n, 3, height, width) to logits; None
-            for a model without gradients.
+        module: differentiable network in eval mode, input (n, channels, height, width) to logits;
+            None for a model without gradients.
         forward: the forward pass that predictions and verdicts use where it is not the module's own
             (an ONNX Runtime session); float32 tensors on any device in, logits out.
     """
@@ -106,6 +139,8 @@ class Described:
         classes: background excluded.
         weights: a local file; None where the loader finds or fetches it.
         notes: what was assumed, and how to say otherwise.
+        code: see `ModelSpec.code`.
+        training: its regime, in a registry's words, where the loader knows it.
     """
 
     name: str
@@ -116,6 +151,8 @@ class Described:
     preprocessing: Preprocessing
     weights: Path | None = None
     notes: str = ""
+    code: Path | None = None
+    training: str = "unknown"
 
 
 Progress = Callable[[int, int | None], None]
@@ -133,9 +170,10 @@ class ModelLoader(ABC):
         return WeightsFile(None, how="name a file in weights.file")
 
     def files(self, spec: ModelSpec) -> tuple[Path, ...]:
-        """The files that ``spec.weights`` needs besides itself, in a fixed order; most need none.
+        """The files that ``spec.weights`` and ``spec.code`` need as well, in a fixed order.
 
-        Their bytes follow those of the weight file in the hash that identifies the weights.
+        Most need none. Their bytes follow those of the weight file and of the code in the hash that
+        identifies the weights.
 
         Raises:
             MissingError: one is not there.
@@ -177,6 +215,21 @@ class ModelLoader(ABC):
             where="--models",
             hint="write a registry entry for it",
         )
+
+    def described(self, reference: ModelReference) -> Described:
+        """As `describe`, for loaders that go by more than the model's name.
+
+        Raises:
+            HarnessError: the loader knows no such model, or cannot make one of what is said.
+        """
+        return self.describe(reference.text)
+
+    def code(self, reference: str) -> Path | None:
+        """The file that describing and loading this model runs; None: nothing of the user's.
+
+        Asked before anything runs, so that it can be said.
+        """
+        return None
 
     @abstractmethod
     def load(self, spec: ModelSpec, device: str) -> Classifier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,6 +39,20 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageList:
+    """Some of a dataset's images, as a study published them.
+
+    Attributes:
+        ids: of the images.
+        targets: the 0-based class to reach under goal random, by image id; for every image of
+            the list, or empty: the harness draws them.
+    """
+
+    ids: tuple[str, ...]
+    targets: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetSpec:
     """A registry entry as a reader sees it.
 
@@ -61,11 +75,18 @@ class Dataset(ABC):
 
     Attributes:
         classes: how many there are, the same number as the registry's; 2 or more.
+        class_names: what people call them, in their order; empty where nobody knows.
+        class_ids: what a public vocabulary calls them, such as WordNet's ids (``n01440764``).
+        image_size: (height, width) of all images before anything is done to them; None: they
+            differ, or nobody knows.
 
     Raises (constructor): MissingError, if the data are not there.
     """
 
     classes: int
+    class_names: Sequence[str] = ()
+    class_ids: Sequence[str] = ()
+    image_size: tuple[int, int] | None = None
 
     def __init__(self, spec: DatasetSpec) -> None:
         self.spec = spec
@@ -73,6 +94,10 @@ class Dataset(ABC):
     @abstractmethod
     def samples(self) -> Sequence[Sample]:
         """All samples, in an order of the dataset's own."""
+
+    def lists(self) -> Mapping[str, ImageList]:
+        """Lists of its images by name, of which all are here: a suite's ``list`` is one of them."""
+        return {}
 
     @abstractmethod
     def digest(self, sample: Sample) -> str:
@@ -88,8 +113,10 @@ class Dataset(ABC):
     def read(
         self, sample: Sample, size: tuple[int, int], cut: Cut | None = None
     ) -> NDArray[np.float32]:
-        """The image as float32 (3, height, width), RGB in [0, 1], at ``size`` = (height, width).
+        """The image as float32 (channels, height, width) in [0, 1], at ``size`` = (height, width).
 
+        Three channels are RGB, one is grey: the harness makes the one into the other for models
+        that want it. A model takes other numbers of channels from datasets that have as many.
         ``cut`` is what the model asks for, if it does; a reader may have a way of its own. Called
         from several threads at once.
 

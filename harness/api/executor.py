@@ -31,6 +31,9 @@ class Placement:
         address: of a cluster to join; None: there is none, or the executor starts one.
         gpus_per_worker, cpus_per_worker: each worker's share; None: the executor's default.
         silence: seconds after which a worker that has said nothing counts as hung.
+        image_timeout: seconds without progress that a plugin may take for each image of a call; 0:
+            any number; None: any number for bundled plugins, `harness.overdue.PATIENCE` for others.
+            No affair of an executor's.
     """
 
     devices: Devices
@@ -39,6 +42,7 @@ class Placement:
     gpus_per_worker: float | None = None
     cpus_per_worker: int | None = None
     silence: float = 60.0
+    image_timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ NO_TARGET = "the clean prediction has no such target class (are all logits equal
 def random_target(*, seed: int, dataset: str, image_id: str, label: int, classes: int) -> int:
     """The image's random target class: uniform over the classes other than ``label``.
 
-    It depends on seed, dataset and image alone, so it is the same for every model (Su et al. 2018,
-    section 3: one draw per image). It is in no cell key: another draw needs a new
+    It depends on seed, dataset and image alone, so it is the same for every model: one draw per
+    image (Su et al. 2018, section 3). It is in no cell key: another draw needs a new
     `harness.identity.KEY_VERSION`.
     """
     draw = seed_of("random-target", seed, dataset, image_id) % (classes - 1)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.api.columns import LeaderboardColumn
 from harness.api.goal import Access, Goal
 from harness.api.records import Passes
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from torch import Tensor
+    from torch import Tensor, fx
 
 Pair = tuple[int, int]
 """(toward, away): the direction in which the first class's logit grows against the second's."""
@@ -116,6 +117,18 @@ class Probe(ABC):
         one backward pass for each pair. Access: white box.
         """
 
+    @abstractmethod
+    def graph(self) -> fx.GraphModule:
+        """What the model computes of one image, float32 (1, channels, height, width), as a graph.
+
+        Pixels in, logits out, in ATen's operations (``torch.ops.aten``), weights as attributes; the
+        same object for all images of a model. To look at, not to run: no pass is counted. Access:
+        white box.
+
+        Raises:
+            ModelError: it has no gradients, or cannot be traced.
+        """
+
 
 class Measurement(BaseModel, ABC):
     """A measurement: a frozen pydantic model whose fields are its hyper-parameters.
@@ -132,14 +145,19 @@ class Measurement(BaseModel, ABC):
     stochastic: ClassVar[bool] = False
     """Whether results depend on `Subject.generator`, and so on the run's seed."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Named parameter sets, such as ``survey-code``."""
+    """Named parameter sets, by what a suite calls them: ``preset: fast``."""
+
+    leaderboard_columns: ClassVar[Mapping[str, LeaderboardColumn]] = {}
+    """The columns of its scores, by their names, those of stored results too. Without one a score
+    is shown on leaderboards of attacks; see `scores` for distances."""
 
     @property
     def scores(self) -> Mapping[str, str]:
         """The numbers whose means over the measured images are a model's scores, with their units.
 
         A name that begins with a norm and a dot, such as ``l2.score``, says that the number bounds
-        distortions in that norm from below: leaderboards show it next to what attacks found.
+        distortions in that norm from below: leaderboards show it next to what attacks found, and
+        take it for larger where a model is more robust unless `leaderboard_columns` says otherwise.
         """
         return {}
 

@@ -166,6 +166,29 @@ class CleanPrediction:
         return order[rank] if 0 <= rank < len(order) else None
 
 
+TRACE_PASSES = tuple(digit * 10**power for power in range(6) for digit in (1, 2, 5))
+"""The numbers of passes at which a `BestQuery`'s trace has the best distance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestQuery:
+    """The nearest adversarial one of all images at which an attack had the model evaluated.
+
+    Attributes:
+        status: the harness's own verdict on it; ``robust`` also where no query was adversarial.
+        distance: in the attack's norm; None where no query was adversarial.
+        passes: forward and backward passes made for the image when it was found, its own forward
+            included.
+        trace: the smallest distance within each of `TRACE_PASSES`, None where there was none yet;
+            it ends with the first of these that ``passes`` does not exceed.
+    """
+
+    status: Status
+    distance: float | None = None
+    passes: int | None = None
+    trace: tuple[float | None, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The result of one image of an attack's cell.
@@ -178,6 +201,8 @@ class Outcome:
         numbers: further numbers from the attack; what is not finite is not stored.
         rounded: the verdict, robust or broken, on the candidate rounded to 8 bits; None where there
             is none, as in runs that did not ask for it.
+        best_query: None where nobody looked: stepped attacks without a budget of passes, attacks
+            that refuse it, databases of earlier versions.
         error: one line: why the candidate is invalid, or what failed.
     """
 
@@ -190,6 +215,7 @@ class Outcome:
     passes: Passes = Passes()
     numbers: Mapping[str, float] = field(default_factory=dict)
     rounded: Verdict | None = None
+    best_query: BestQuery | None = None
     error: str | None = None
 
     @property

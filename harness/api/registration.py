@@ -13,7 +13,7 @@ class Register(Protocol):
 
         Args:
             name: unique among the components of its kind; a clash breaks the later plugin.
-            target: ``"module:Class"``, imported on first use.
+            target: ``"module:Object"``, imported on first use; of a registry ``"package:file"``.
             version: changes whenever results change; part of every cell key it takes part in.
             summary: one line for ``harness <kind>s list``.
         """

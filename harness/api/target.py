@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 class Target(ABC):
@@ -36,4 +36,18 @@ class Target(ABC):
 
         ``loss`` maps logits (n, classes) to one number per image, (n,). One forward and one
         backward pass. Access: white box.
+        """
+
+    @abstractmethod
+    def model(self, rows: Tensor | None = None) -> nn.Module:
+        """The model as a torch module, for a library that wants one: pixels in, logits out.
+
+        Each call counts forward passes, and each time that its graph is differentiated backward
+        passes: one for each of ``rows`` (all of them where None) if it is called on as many images,
+        k on k times as many. On any other number nobody knows whose images they are: then the
+        passes are shared evenly among ``rows``.
+
+        Gradients flow to the images alone: there are no weights to see, and the only parameter is a
+        constant that says which device the model is on. Access: with scores the logits have no
+        gradients, with labels they are 1 for the predicted class and 0 for all others.
         """

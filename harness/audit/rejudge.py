@@ -139,6 +139,6 @@ def _clean(images: Images | None, row: KeptOutcome, loaded: Loaded) -> Tensor | 
     try:
         if images is None or images.digest(row.outcome.image_id) != row.digest:
             return None
-        return images.read(row.outcome.image_id, loaded.model.shape[1:], loaded.cut)
+        return images.read(row.outcome.image_id, loaded.model.shape, loaded.cut)
     except (DataError, KeyError):
         return None

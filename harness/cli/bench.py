@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import numerics_option, option, output_format, registries
+from harness.cli.options import (
+    numerics_option,
+    option,
+    output_format,
+    preprocessing,
+    registries,
+)
 from harness.cli.printing import show
 from harness.cli.selection import auto_or_number, request
 from harness.cli.verbs import verb
@@ -56,10 +62,11 @@ _MACHINE: tuple[Field[_Row], ...] = (
 @option("--models", metavar="GLOB,...", help="Only these models; LOADER:MODEL adds any other one.")
 @option(
     "--suite",
-    default="imagenet18",
     metavar="NAME",
-    help="Suite whose models and attacks to measure; each attack in its first configuration.",
+    help="Suite whose models and attacks to measure, each attack in its first configuration;"
+    " default: the registry's with the most attacks.",
 )
+@preprocessing()
 @devices()
 @option("--batch-size", default="auto", metavar="auto|N", help="Images per pass.")
 @option(
@@ -74,7 +81,8 @@ _MACHINE: tuple[Field[_Row], ...] = (
 @output_format()
 def bench(
     models: str | None,
-    suite: str,
+    suite: str | None,
+    preprocessing: str | None,
     devices: str,
     batch_size: str,
     seconds: float,
@@ -97,8 +105,14 @@ def bench(
     from harness.resolve.models import choose_models
 
     catalog, registry = installed(), load(registry_files)
-    entry = registry.get_suite(suite)
-    choice = choose_models(request(suite=suite, models=models), entry, registry, catalog)
+    largest = max(registry.suites.values(), key=lambda each: len(each.attacks))
+    entry = largest if suite is None else registry.get_suite(suite)
+    choice = choose_models(
+        request(suite=entry.name, models=models, preprocessing=preprocessing),
+        entry,
+        registry,
+        catalog,
+    )
     chosen = [registry.models.get(each.name, each) for each in choice.models]
     place = resolve_device(device)
     must_compute_in(numerics, place)

@@ -1,4 +1,4 @@
-"""What the class of an attack, measurement, metric or executor declares; it is imported."""
+"""What the class of a component declares; it is imported."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.api import AttackParameters, Executor, Goal, Measurement, Metric, PluginError
+from harness.api import (
+    AttackParameters,
+    CompositeAttack,
+    Executor,
+    Goal,
+    Measurement,
+    Metric,
+    Observer,
+    PluginError,
+)
 from harness.plugins import Kind, Registration
+from harness.resolve.parameters import changed, spelled
 
 _BOUNDS = {
     "exclusiveMinimum": ">",
@@ -31,7 +41,26 @@ def described(registration: Registration) -> dict[str, Any]:
 
 
 def _attack_facts(attack: type[AttackParameters]) -> dict[str, Any]:
-    return {"norm": attack.norm.value, "kind": _kind(attack), **_task_facts(attack)}
+    facts = _task_facts(attack)
+    chosen = [goal.value for goal in attack.default_goals if goal in attack.goals]
+    members = {"members": _members(attack)} if issubclass(attack, CompositeAttack) else {}
+    return {
+        "norm": attack.norm.value,
+        "kind": _kind(attack),
+        **members,
+        "goals": facts.pop("goals"),
+        "default_goals": chosen or [goal.value for goal in Goal if goal in attack.goals],
+        **facts,
+    }
+
+
+def _members(attack: type[CompositeAttack]) -> list[str] | None:
+    """The members of a composite with its default parameters, each with what is not its default."""
+    try:
+        members = attack().members()
+    except ValidationError:  # some parameters have no default
+        return None
+    return [spelled(type(each).__name__, changed(each)) for each in members]
 
 
 def _task_facts(task: type[AttackParameters] | type[Measurement]) -> dict[str, Any]:
@@ -41,7 +70,7 @@ def _task_facts(task: type[AttackParameters] | type[Measurement]) -> dict[str, A
         "access": task.access.value,
         "stochastic": task.stochastic,
         "presets": {name: dict(values) for name, values in task.presets.items()},
-        "hyper_parameters": _hyper_parameters(task),
+        "hyper_parameters": _fields(task),
     }
 
 
@@ -54,6 +83,7 @@ _DESCRIBED: dict[Kind, tuple[Callable[[Any], dict[str, Any]], type]] = {
     Kind.MEASUREMENT: (_task_facts, Measurement),
     Kind.METRIC: (_metric_facts, Metric),
     Kind.EXECUTOR: (lambda executor: {}, Executor),
+    Kind.OBSERVER: (lambda observer: {"options": _fields(observer)}, Observer),
 }
 
 
@@ -77,8 +107,8 @@ def _kind(attack: type[AttackParameters]) -> str:
     return f"{kind} (with the default parameters)"
 
 
-def _hyper_parameters(
-    component: type[AttackParameters] | type[Measurement],
+def _fields(
+    component: type[AttackParameters] | type[Measurement] | type[Observer],
 ) -> list[dict[str, Any]]:
     schema = component.model_json_schema()
     shared, required = schema.get("$defs", {}), schema.get("required", [])
@@ -90,7 +120,7 @@ def _hyper_parameters(
             "bounds": ", ".join(_bounds(field)),
             "description": field.get("description", ""),
         }
-        for name, field in schema["properties"].items()
+        for name, field in schema.get("properties", {}).items()
     ]
 
 

@@ -31,10 +31,12 @@ def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selec
     from harness.plugins import installed
     from harness.registry import load
     from harness.resolve.classes import misfits
-    from harness.resolve.inventory import check_requirements
+    from harness.resolve.inventory import check_requirements, with_sources
 
     asked = request(**selected)
-    inventory = check_requirements(asked, load(registry_files), installed())
+    registry, catalog = load(registry_files), installed()
+    inventory = check_requirements(asked, registry, catalog)
+    inventory = with_sources(inventory, registry, catalog)
     unfit: list[str] = []
     if inventory.dataset is not None:
         unfit = list(misfits(inventory.choice.models, inventory.dataset[1]))
@@ -47,11 +49,14 @@ def doctor(registry_files: Sequence[Path], strict: bool, format: Format, **selec
 
 def _verdict(inventory: Inventory, suite: str) -> list[str]:
     """The total download, and what to do."""
+    from harness.plugins import disabled_too
+
     missing = inventory.all("missing")
     lines = [inventory.to_download] if inventory.to_download else []
     if inventory.unoffered:
         names = ", ".join(inventory.unoffered)
-        lines.append(f"not provided by any installed plugin, and skipped by a run: {names}")
+        off = disabled_too()
+        lines.append(f"not provided by any installed plugin{off}, and skipped by a run: {names}")
     if missing:
         todo = "get them as described in the table"
         if any(row.kind == "model" for row in missing):

@@ -13,7 +13,7 @@ from harness.cli.verbs import verb
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.analysis.transfer.cells import Border
+    from harness.api.transfers import Border
     from harness.report.presentation import Format
 
 
@@ -40,4 +40,4 @@ def fingerprint(
 
     with snapshot(db) as stored:
         found = analysed(Results(stored.conn).suite(suite), model, border=border)
-    show(report.presentation(found), format)
+    show(report.presentation(found).of(db), format)

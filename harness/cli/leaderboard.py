@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import database, option, output_format
+from harness.cli.options import at_option, database, option, output_format, points_option
 from harness.cli.printing import show
 from harness.cli.verbs import verb
+from harness.cli.warned import note_changed_code
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from harness.analysis.columns import Choice, ImagesOf, SortBy
+    from harness.analysis.multiple import Control
     from harness.analysis.place import AccuracyOf
     from harness.analysis.results import SuiteResults
+    from harness.api.results import PointsOf
     from harness.report.presentation import Format, Presentation
 
 
@@ -26,16 +29,17 @@ if TYPE_CHECKING:
 @option("--suite", metavar="NAME", help="Suite; default: that of the latest run.")
 @option(
     "--attack",
-    metavar="NAME",
-    help="Attack of the suite, by name, label or glob; default: the first one that minimises the"
-    " distortion and has the goal.",
+    metavar="NAME|worst:NAME,...",
+    help="Attack of the suite, by name, label or glob, or the worst case of several: worst:a*,b;"
+    " default: the first one that minimises the distortion and has the goal.",
 )
 @option("--goal", metavar="GOAL", help="Adversary's goal; default: random.")
+@at_option()
 @option(
     "--sort",
-    type=click.Choice(["frontier", "accuracy", "distortion", "success"]),
-    default="frontier",
-    help="Ranking criterion; success: lowest success rate of the attack first.",
+    type=click.Choice(["frontier", "accuracy", "distortion", "success", "robust"]),
+    help="Ranking criterion; success: lowest success rate of the attack first. Default: robust"
+    " (accuracy) under a fixed budget, else frontier.",
 )
 @option(
     "--accuracy",
@@ -52,10 +56,10 @@ if TYPE_CHECKING:
 )
 @option(
     "--frontier",
-    metavar="paper|fitted|FILE",
+    metavar="fitted|NAME|FILE",
     default="fitted",
-    help="Fit that residuals are measured from: the leaderboard's own, the published one of the"
-    " paper, or one from a YAML or JSON file, {metric: {a, b, low, high}}.",
+    help="Fit that residuals are measured from: the leaderboard's own, one that a plugin offers by"
+    " name, or one from a YAML or JSON file, {metric: {a, b, low, high}}.",
 )
 @option(
     "--intervals",
@@ -70,16 +74,52 @@ if TYPE_CHECKING:
     help="Bootstrap replicates for the intervals.",
 )
 @option(
+    "--regimes",
+    is_flag=True,
+    help="Also fit a frontier to the models of each training regime, and show each model's residual"
+    " from its own with its 95% interval.",
+)
+@option(
     "--joint",
     is_flag=True,
     help="Multi-metric leaderboard: every robustness metric with its own frontier (attacks that"
-    " minimise the distortion, CLEVER, divergence); models are ranked by their mean rank.",
+    " minimise the distortion, scores of measurements); models are ranked by their mean rank.",
 )
 @click.option(
     "--attacks",
     is_flag=True,
     # No variable of the environment: HARNESS_ATTACKS is a run's choice of attacks.
     help="Compare the suite's attacks instead of its models; default: for all their goals.",
+)
+@option(
+    "--ranks",
+    type=click.Choice(["holm", "bh"]),
+    help="Test every pair of models on the same images and show the ranks that the tests leave"
+    " each; p-values adjusted by Holm (any false difference) or Benjamini-Hochberg (their share).",
+)
+@option(
+    "--seeds",
+    is_flag=True,
+    help="One row per model with several training seeds: means over seeds and images, with the"
+    " variance that each of the two brings.",
+)
+@points_option()
+@option(
+    "--passes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --attacks: also show the optimality within N forward and backward passes, of attacks"
+    " whose queries are stored.",
+)
+@option(
+    "--with",
+    "published",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Published leaderboard to show beside the measured numbers, joined by name: RobustBench's"
+    " JSON (a file or folder of its model_info), timm's CSV of results, or CSV, YAML or JSON with"
+    " name, top1 and robust in percent. May be repeated.",
 )
 @output_format()
 @click.pass_context
@@ -89,14 +129,21 @@ def leaderboard(
     suite: str | None,
     attack: str | None,
     goal: str | None,
-    sort: SortBy,
+    at: str | None,
+    sort: SortBy | None,
     accuracy: AccuracyOf,
     images: ImagesOf,
     frontier: str,
     intervals: bool,
     replicates: int,
+    regimes: bool,
     joint: bool,
     attacks: bool,
+    ranks: Control | None,
+    seeds: bool,
+    points: PointsOf,
+    passes: int | None,
+    published: tuple[Path, ...],
     format: Format,
 ) -> None:
     """The frontier residual is how far a model's mean distortion lies above the trend of the
@@ -106,13 +153,23 @@ def leaderboard(
     """
     if attacks:
         _refuse(context, OF_MODELS, "--attacks compares all attacks of the suite, not its models")
-        show(_attacks(db, suite, goal), format)
+        show(_attacks(db, suite, goal, points, passes).of(db, points=points), format)
         return
+    _refuse(context, OF_ATTACKS, "the models' leaderboards have no budget of passes")
     if joint:
         _refuse(context, OF_ONE, "--joint ranks the models under all attacks")
+    if ranks:
+        _refuse(context, OF_FRONTIERS, "--ranks tests the models' robustness, without a frontier")
+        _refuse(context, ("seeds",), "--ranks and --seeds are two tables")
+    if seeds:
+        _refuse(
+            context, OF_FRONTIERS, "--seeds shows means over training seeds, without a frontier"
+        )
+    from harness.analysis.budgets import parsed
     from harness.analysis.columns import Choice
     from harness.analysis.reference import references
     from harness.analysis.results import Results
+    from harness.plugins import installed
     from harness.store.database import snapshot
 
     choice = Choice(
@@ -121,19 +178,35 @@ def leaderboard(
         accuracy=accuracy,
         images=images,
         sort=sort,
-        references=references(frontier),
+        references=references(frontier, installed()),
         replicates=replicates if intervals else None,
+        at=None if at is None else parsed(at),
+        regimes=regimes,
     )
     with snapshot(db) as stored:
-        results = Results(stored.conn).suite(suite)
-        found = _joint(results, choice) if joint else _single(results, choice, format)
-    show(found, format)
+        note_changed_code(stored)
+        results = Results(stored.conn, points).suite(suite)
+        if ranks:
+            found = _ranks(results, choice, ranks)
+        elif seeds:
+            found = _seeds(results, choice)
+        else:
+            found = _joint(results, choice) if joint else _single(results, choice, format)
+        if published:
+            found = _beside(found, results, published)
+    show(found.of(db, points=points), format)
 
 
-OF_ONE = ("attack", "sort")
+OF_ATTACKS = ("passes",)
+"""Options of the leaderboard of attacks."""
+
+OF_ONE = ("attack", "sort", "at", "regimes")
 """Options of the leaderboard of one attack."""
 
-OF_MODELS = (*OF_ONE, "accuracy", "images", "frontier", "intervals", "replicates", "joint")
+OF_FRONTIERS = ("sort", "accuracy", "frontier", "intervals", "replicates", "joint", "published")
+"""Options of the leaderboards with frontiers."""
+
+OF_MODELS = (*OF_ONE, *OF_FRONTIERS, "images", "ranks", "seeds")
 """Options of the leaderboards of models."""
 
 
@@ -141,24 +214,50 @@ def _refuse(context: click.Context, names: Sequence[str], because: str) -> None:
     """Refuse options that this leaderboard does not use, unless the environment sets them."""
     for name in names:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise ConfigError(because, where=f"--{name}", hint="leave out one of the two")
+            (said,) = (each.opts[0] for each in context.command.params if each.name == name)
+            raise ConfigError(because, where=said, hint="leave out one of the two")
 
 
-def _attacks(db: Path, suite: str | None, goal: str | None) -> Presentation:
+def _attacks(
+    db: Path, suite: str | None, goal: str | None, points: PointsOf, passes: int | None
+) -> Presentation:
     from harness.analysis.optimality import contest
     from harness.analysis.results import Results
     from harness.report.attacks import presentation
     from harness.store.database import snapshot
 
     with snapshot(db) as stored:
-        return presentation(contest(Results(stored.conn).suite(suite), goal))
+        results = Results(stored.conn, points).suite(suite)
+        return presentation(contest(results, goal, passes), goal, passes)
 
 
 def _joint(results: SuiteResults, choice: Choice) -> Presentation:
     from harness.analysis.leaderboard import joint
+    from harness.plugins import installed
     from harness.report.joint import presentation
 
-    return presentation(joint(results, choice))
+    return presentation(joint(results, choice, installed()))
+
+
+def _ranks(results: SuiteResults, choice: Choice, control: Control) -> Presentation:
+    from harness.analysis.ranked import ranking
+    from harness.report.ranked import presentation
+
+    return presentation(ranking(results, choice, control))
+
+
+def _seeds(results: SuiteResults, choice: Choice) -> Presentation:
+    from harness.analysis.seeds import seed_groups
+    from harness.report.seeds import presentation
+
+    return presentation(seed_groups(results, choice))
+
+
+def _beside(found: Presentation, results: SuiteResults, files: Sequence[Path]) -> Presentation:
+    from harness.analysis.published import joined, read_published
+    from harness.report.published import with_published
+
+    return with_published(found, joined(read_published(files), results.architectures))
 
 
 def _single(results: SuiteResults, choice: Choice, format: Format) -> Presentation:
@@ -166,6 +265,5 @@ def _single(results: SuiteResults, choice: Choice, format: Format) -> Presentati
     from harness.plugins import installed
     from harness.report.leaderboard import presentation
 
-    # People see no metrics besides the leaderboard's own numbers, which need no plugin.
-    catalog = installed() if format == "json" else None
-    return presentation(leaderboard(results, choice, catalog))
+    # People see the metrics that declare a column; to compute the others would take time.
+    return presentation(leaderboard(results, choice, installed(), shown=format != "json"))

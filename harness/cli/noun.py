@@ -13,6 +13,7 @@ import click
 from harness.cli import printing
 from harness.cli.options import output_format, registries
 from harness.cli.verbs import group
+from harness.errors import ConfigError
 from harness.report.presentation import Field, Format, Presentation, present
 
 Source = TypeVar("Source")
@@ -27,19 +28,28 @@ def noun(
     facts: Callable[[Source, str], Row],
     *,
     overlays: bool = False,
+    entries: bool = False,
 ) -> click.Group:
     """The group ``name``: ``list`` (``rows`` as ``fields``) and ``show`` (the ``facts`` of one).
 
-    With ``overlays`` both take ``--registry``, and ``source`` receives its files.
+    With ``overlays`` both take ``--registry``, and ``source`` receives its files; with ``entries``
+    these may hold what the noun lists.
     """
 
     def list_(format: Format, registry_files: Sequence[Path] = ()) -> None:
         found = rows(source(registry_files))
-        flat = [{key: _flat(value) for key, value in row.items()} for row in found]
-        printing.show(present(fields, flat, document=found), format)
+        printing.show(present(map(_flattened, fields), found, document=found), format)
 
     def show(name: str, format: Format, registry_files: Sequence[Path] = ()) -> None:
-        printing.show(describe(facts(source(registry_files), name)), format)
+        known = source(registry_files)
+        try:
+            found = facts(known, name)
+        except ConfigError as error:
+            if not entries or registry_files or not error.what.startswith("unknown "):
+                raise
+            hint = f"{error.hint} (--registry FILE knows those of an overlay)"
+            raise ConfigError(error.what, where=error.where, hint=hint) from None
+        printing.show(describe(found), format)
 
     noun = group(name)
     options = [output_format(), *([registries()] if overlays else [])]
@@ -57,11 +67,11 @@ FACT: tuple[Field[Row], ...] = (Field("field", "field"), Field("value", "value")
 
 
 def describe(facts: Row) -> Presentation:
-    """``facts``: names and values, then a table for each list of mappings.
+    """``facts``: names and values, then a table for each list of mappings or mapping of them.
 
     JSON is one object; CSV has no further tables, the lists are JSON there.
     """
-    tables = {key: value for key, value in facts.items() if _is_table(value)}
+    tables = {key: rows for key, value in facts.items() if (rows := _table(value))}
     parts = [
         present([Field(name, _spaced(name)) for name in rows[0]], map(_spelled, rows),
                 title=f"{_spaced(key)}:")
@@ -79,12 +89,26 @@ def _spaced(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+def _table(value: Any) -> list[Row]:
+    """The rows that a value is; none where it is no table."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return value
+    if isinstance(value, dict) and value and all(isinstance(each, dict) for each in value.values()):
+        return [{"name": name, "values": _pairs(each)} for name, each in value.items()]
+    return []
+
+
+def _pairs(values: Row) -> str:
+    return " ".join(f"{name}={_spell(value)}" for name, value in values.items()) or "the defaults"
 
 
 def _spelled(row: Row) -> dict[str, str | None]:
     return {key: _spell(value) for key, value in row.items()}
+
+
+def _flattened(field: Field[Row]) -> Field[Row]:
+    """``field``, of whose lists and mappings CSV and tables get one text."""
+    return replace(field, value=lambda row: _flat(field.value_of(row)))
 
 
 def _flat(value: Any) -> Any:

@@ -1,14 +1,17 @@
-"""``harness NOUN list|show``: models, attacks, measurements, metrics ...; ``models import``."""
+"""``harness NOUN list|show``: models, attacks, measurements, metrics ...."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.models_import import import_models
 from harness.cli.noun import Row, noun
+from harness.cli.plugin_switches import disable, doctor, enable
+from harness.cli.plugins_check import check
+from harness.cli.plugins_new import new
 from harness.cli.warned import warn_of_broken
 from harness.errors import ConfigError
 from harness.report.presentation import Field
@@ -18,7 +21,12 @@ if TYPE_CHECKING:
 
     from harness.plugins import Catalog, PluginReport, Registration
     from harness.registry import Registry
-    from harness.registry.entries import Entry, ModelEntry, SuiteEntry
+    from harness.registry.entries import DatasetEntry, Entry, ModelEntry
+    from harness.registry.suites import SuiteEntry
+
+
+FEW = 6
+"""Names of a kind that ``plugins list`` shows; ``plugins show`` shows all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Registered:
             lambda registry: [self.row(registry, each) for each in self.entries(registry)],
             lambda registry, wanted: self._whole(registry, self.get(registry, wanted)),
             overlays=True,
+            entries=True,
         )
 
     def _whole(self, registry: Registry, entry: Entry) -> Row:
@@ -65,6 +74,7 @@ def _model_row(registry: Registry, model: ModelEntry) -> Row:
     return {
         "name": model.name,
         "family": model.family,
+        "training": model.training,
         "year": model.year,
         "layers": model.layers,
         "parameters": model.parameters,
@@ -72,6 +82,7 @@ def _model_row(registry: Registry, model: ModelEntry) -> Row:
         "classes": model.classes,
         "loader": model.loader,
         "sources": [f"{name} ({source.fidelity})" for name, source in model.sources.items()],
+        "seeds": list(model.seeds),
     }
 
 
@@ -85,39 +96,105 @@ def _model_facts(registry: Registry, model: ModelEntry) -> Row:
 
 
 def _suite_row(registry: Registry, suite: SuiteEntry) -> Row:
+    from harness.registry import builtin
+    from harness.registry.plugged import origin_of
+
     return {
         "name": suite.name,
         "dataset": suite.dataset,
         "models": len(registry.match_models(suite.models)),
         "images": suite.images,
-        "attacks": list(dict.fromkeys(attack.attack for attack in suite.attacks)),
+        "attacks": list(
+            dict.fromkeys([*(attack.attack for attack in suite.attacks), *suite.composites])
+        ),
         "measurements": [each.measurement for each in suite.measurements],
         "metrics": list(suite.metrics),
+        "origin": origin_of(suite.file, builtin()),
         "summary": suite.summary,
     }
 
 
 def _suite_facts(registry: Registry, suite: SuiteEntry) -> Row:
     matching = [model.name for model in registry.match_models(suite.models)]
-    return {**_entry(registry, suite), "matching_models": matching}
+    from harness.cli.uses import goals_of, members_of
+
+    facts = _entry(registry, suite)
+    facts["attacks"] = [
+        {"attack": attack.attack, "goals": goals_of(attack)}
+        | {name: row[name] for name in ("parameters", "preset")}
+        | {name: value for name, value in row.items() if name != "goals"}
+        for row, attack in zip(facts["attacks"], suite.attacks, strict=True)
+    ]
+    facts["composites"] = [
+        {"name": name, **facts["composites"][name], "attacks": members_of(each)}
+        | {"goals": goals_of(each)}
+        for name, each in suite.composites.items()
+    ]
+    return {**facts, "matching_models": matching}
+
+
+def _model(registry: Registry, name: str) -> ModelEntry:
+    from harness.plugins import installed
+    from harness.resolve.models import described_model
+    from harness.resolve.named import read
+
+    catalog = installed()
+    other = None if name in registry.models else read(name, catalog)
+    if other is None:
+        return registry.get_model(name)
+    return described_model(other, other.reference(None, {}, None), catalog)
 
 
 models = Registered(
     [
         Field("name", "model"),
         Field("family", "family"),
+        Field("training", "training"),
         Field("layers", "layers", numeric=True),
         Field("parameters", "parameters", show="{:,}".format, numeric=True),
         Field("published_top1", "published top-1 (%)", numeric=True),
         Field("loader", "loader"),
         Field("sources", "sources"),
+        Field("seeds", "other seeds"),
     ],
-    lambda registry: registry.models.values(),
-    lambda registry, name: registry.get_model(name),
+    lambda registry: (model for model in registry.models.values() if model.seed is None),
+    _model,
     _model_row,
     _model_facts,
 ).group("models")
-models.add_command(import_models)
+
+
+def _dataset(registry: Registry, name: str) -> DatasetEntry:
+    from harness.plugins import installed
+    from harness.resolve.datasets import named_dataset
+
+    return named_dataset(name, registry, installed(), where=None)
+
+
+def _dataset_facts(registry: Registry, entry: DatasetEntry) -> Row:
+    """The entry, and what its reader finds where the data are here."""
+    from harness.errors import HarnessError
+    from harness.plugins import installed
+    from harness.resolve.components import dataset_component
+
+    try:
+        _, dataset = dataset_component(entry, installed(), root=None)
+    except HarnessError as error:
+        return {**_entry(registry, entry), "here": f"no: {error}"}
+    samples, names = dataset.samples(), dataset.class_names
+    counts = Counter(sample.label for sample in samples)
+    return {
+        **_entry(registry, entry),
+        "classes": dataset.classes,
+        "here": "yes",
+        "images": len(samples),
+        "image_size": dataset.image_size and list(dataset.image_size),
+        "images_of_each_class": [
+            {"label": label, "name": names[label] if names else None, "images": counts[label]}
+            for label in range(dataset.classes)
+        ],
+    }
+
 
 datasets = Registered(
     [
@@ -128,9 +205,9 @@ datasets = Registered(
         Field("summary", "summary"),
     ],
     lambda registry: registry.datasets.values(),
-    lambda registry, name: registry.get_dataset(name),
+    _dataset,
     _entry,
-    _entry,
+    _dataset_facts,
 ).group("datasets")
 
 suites = Registered(
@@ -140,6 +217,7 @@ suites = Registered(
         Field("models", "models", numeric=True),
         Field("images", "images", numeric=True),
         Field("attacks", "attacks"),
+        Field("origin", "origin"),
         Field("summary", "summary"),
     ],
     lambda registry: registry.suites.values(),
@@ -172,30 +250,39 @@ def _component(registration: Registration) -> dict[str, Any]:
     }
 
 
-def _provided(name: str, built_in: Callable[[], Sequence[Row]] = tuple) -> click.Group:
+def _provided(
+    name: str, built_in: Callable[[], Sequence[Row]] = tuple, *, in_suites: bool = False
+) -> click.Group:
     """The noun of the components whose kind is the singular of ``name``.
 
     Args:
         built_in: those that no plugin offers.
+        in_suites: whether suites name them, those of overlays too.
     """
     word = name.removesuffix("s")
 
-    def rows(catalog: Catalog) -> list[Row]:
+    def source(files: Sequence[Path]) -> tuple[Catalog, Sequence[Path]]:
+        return _components(files), files
+
+    def rows(known: tuple[Catalog, Sequence[Path]]) -> list[Row]:
         from harness.plugins import Kind
 
-        return [*built_in(), *(_component(each) for each in catalog.all(Kind(word)))]
+        return [*built_in(), *(_component(each) for each in known[0].all(Kind(word)))]
 
-    def facts(catalog: Catalog, wanted: str) -> Row:
+    def facts(known: tuple[Catalog, Sequence[Path]], wanted: str) -> Row:
         from harness.cli.describe import described
+        from harness.cli.uses import uses
         from harness.plugins import Kind, unknown
 
+        catalog, files = known
         others = {row["name"]: row for row in built_in()}
         if wanted in others:
             return others[wanted]
         registration = catalog.find(Kind(word), wanted)
         if registration is None:
             raise unknown(word, wanted, [*others, *(each.name for each in catalog.all(Kind(word)))])
-        return {**_component(registration), **described(registration)}
+        found = {**_component(registration), **described(registration)}
+        return found | ({"in_suites": uses(_registry(files), wanted)} if in_suites else {})
 
     fields: list[Field[Row]] = [
         Field("name", word),
@@ -203,12 +290,13 @@ def _provided(name: str, built_in: Callable[[], Sequence[Row]] = tuple) -> click
         Field("plugin", "plugin"),
         Field("summary", "summary"),
     ]
-    return noun(name, fields, _components, rows, facts)
+    return noun(name, fields, source, rows, facts, overlays=in_suites)
 
 
-attacks = _provided("attacks")
-measurements = _provided("measurements")
+attacks = _provided("attacks", in_suites=True)
+measurements = _provided("measurements", in_suites=True)
 metrics = _provided("metrics")
+observers = _provided("observers")
 
 
 def _built_in_executors() -> Sequence[Row]:
@@ -241,15 +329,32 @@ def _plugin(report: PluginReport) -> dict[str, Any]:
 
 
 def _plugin_rows(catalog: Catalog) -> list[Row]:
-    return [{**_plugin(report), "registers": _registers(report)} for report in catalog.reports]
+    return [
+        {
+            **_plugin(report),
+            "registers": [f"{kind}: {', '.join(names)}" for kind, names in offers.items()],
+            "offers": offers,
+        }
+        for report in catalog.reports
+        for offers in [_offers(report)]
+    ]
 
 
-def _registers(report: PluginReport) -> list[str]:
-    """Each kind with its names: ``attack: fgsm, ifgsm``."""
+def _offers(report: PluginReport) -> dict[str, list[str]]:
+    """The names of each kind."""
     names: dict[str, list[str]] = {}
     for registration in report.registered:
-        names.setdefault(registration.kind.replace("_", " "), []).append(registration.name)
-    return [f"{kind}: {', '.join(those)}" for kind, those in names.items()]
+        names.setdefault(registration.kind.label, []).append(registration.name)
+    return names
+
+
+def _in_short(row: Row) -> str | None:
+    """``attack: pgd, noise``, a line for each kind; of many names the first and their number."""
+    lines = []
+    for kind, names in row["offers"].items():
+        few = names if len(names) <= FEW else [*names[: FEW - 1], f"... ({len(names)} in all)"]
+        lines.append(f"{kind}: {', '.join(few)}")
+    return ";\n".join(lines) or None
 
 
 def _plugin_facts(catalog: Catalog, name: str) -> Row:
@@ -264,7 +369,7 @@ def _plugin_facts(catalog: Catalog, name: str) -> Row:
         choices = " or ".join(f"{report.distribution}:{report.name}" for report in found)
         raise ConfigError(f"several plugins are called {name!r}", hint=f"use {choices}")
     registered = [
-        {"kind": item.kind.replace("_", " "), **_component(item), "target": item.target}
+        {"kind": item.kind.label, **_component(item), "target": item.target}
         for item in found[0].registered
     ]
     return {**_plugin(found[0]), "registered": registered}
@@ -276,10 +381,12 @@ plugins = noun(
         Field("name", "plugin"),
         Field("distribution", "distribution"),
         Field("version", "version"),
-        Field("registers", "registers"),
+        Field("registers", "registers", text=_in_short),
         Field("status", "status"),
     ],
     _installed,
     _plugin_rows,
     _plugin_facts,
 )
+for each in (new, check, disable, enable, doctor):
+    plugins.add_command(each)

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
+from harness.api.command import Decorator as Decorator
+from harness.api.command import database_option, format_option
+from harness.api.command import option as option
+from harness.api.results import PointsOf
 from harness.definition import Numerics
-from harness.report.presentation import FORMATS
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def option(flag: str, *names: str, **settings: Any) -> Decorator:
-    """`click.option` that also reads ``HARNESS_<FLAG>`` and shows its default."""
-    variable = "HARNESS_" + flag.lstrip("-").replace("-", "_").upper()
-    settings.setdefault("show_default", settings.get("default") is not None)
-    return click.option(flag, *names, envvar=variable, **settings)
 
 
 def database() -> Decorator:
+    return database_option
+
+
+def preprocessing() -> Decorator:
     return option(
-        "--db",
-        "db",
-        type=click.Path(path_type=Path, dir_okay=False, readable=False),
-        default=Path("harness.db"),
-        metavar="PATH",
-        help="Database file.",
+        "--preprocessing",
+        metavar="FIELD=VALUE,...",
+        help="Input of the models that no registry names: size, mean, std, channels, background,"
+        " crop, interpolation (size=32,mean=.5,std=.5).",
+    )
+
+
+def own_dataset() -> Decorator:
+    return option(
+        "--dataset",
+        metavar="READER:PATH",
+        help="Dataset of the run that no registry names, as it was given to the run.",
     )
 
 
@@ -82,11 +85,25 @@ def data_places(text: str) -> Decorator:
     return option("--data", type=_Place(), multiple=True, metavar="NAME=PATH", help=text)
 
 
-def output_format() -> Decorator:
+def at_option() -> Decorator:
     return option(
-        "--format",
-        "format",
-        type=click.Choice(FORMATS),
-        default="table",
-        help="Output format.",
+        "--at",
+        metavar="BUDGET|NORM=BUDGET,...",
+        help="Robust accuracy at this budget (4/255, 0.5), from stored smallest distortions. With"
+        " norms (linf=4/255,l2=0.5) an image is robust only under all attacks of all of them;"
+        " --attack then takes several, separated by commas. Default goal: untargeted.",
     )
+
+
+def points_option() -> Decorator:
+    return option(
+        "--points",
+        type=click.Choice(get_args(PointsOf)),
+        default="returned",
+        help="Whose distances: of the images that attacks returned, or of the best point over every"
+        " query, where queries are stored.",
+    )
+
+
+def output_format() -> Decorator:
+    return format_option

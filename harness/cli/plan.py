@@ -37,15 +37,15 @@ _COST: tuple[Field[_Row], ...] = (
     Field("kept_bytes", "artifacts", show=size, numeric=True),
 )
 ATTACKS: tuple[Field[_Row], ...] = (
-    Field("attack", "attack"),
-    Field("goal", "goal"),
+    Field("attack", "attack", repeated=True),
+    Field("goal", "goal", repeated=True),
     Field("cells", "cells", numeric=True),
     Field("images", "images", numeric=True),
     Field("stored", "stored", numeric=True),
     *_COST,
 )
 MODELS: tuple[Field[_Row], ...] = (
-    Field("model", "model"),
+    Field("model", "model", repeated=True),
     Field("source", "source"),
     Field("forward_flops", "forward FLOPs", show=flop, numeric=True),
     Field("gradient_flops", "forward + backward FLOPs", show=flop, numeric=True),
@@ -206,6 +206,7 @@ def _lacking(cost: Cost) -> str:
 
 def _warnings(drafted: Draft) -> list[str]:
     """What a run would stumble on: weights, classes and plugins."""
+    from harness.plugins import disabled_too
     from harness.resolve.classes import misfits
 
     inventory, resolved = drafted.inventory, drafted.resolved
@@ -213,7 +214,7 @@ def _warnings(drafted: Draft) -> list[str]:
         *_not_here(inventory),
         *misfits(inventory.choice.models, resolved.dataset),
         *(
-            f"{name!r} is not provided by any installed plugin; a run skips it"
+            f"{name!r} is not provided by any installed plugin{disabled_too()}; a run skips it"
             for name in resolved.plan.unavailable
         ),
     ]

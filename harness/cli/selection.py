@@ -15,6 +15,7 @@ from harness.cli.options import (
     decorated,
     numerics_option,
     option,
+    preprocessing,
     registries,
 )
 from harness.cli.printing import show
@@ -33,15 +34,22 @@ def needs(command: Any) -> Any:
         option(
             "--models",
             metavar="GLOB,...",
-            help="Only these models of the registry; LOADER:MODEL adds any other one"
-            " (timm:TAG, onnx:FILE).",
+            help="Only these models of the registry; LOADER:MODEL adds any other one (timm:TAG),"
+            " and so does a file (net.onnx, net.py:FUNCTION).",
         ),
         option(
             "--weights",
             multiple=True,
             metavar="[GLOB=]SOURCE",
             help="Source of the weights, for all models that have this source or for those that the"
-            " glob matches; may be repeated.",
+            " glob matches; a file for a model that no registry names. May be repeated.",
+        ),
+        preprocessing(),
+        option(
+            "--dataset",
+            metavar="NAME",
+            help="Dataset instead of the suite's; READER:PATH is one that no registry names"
+            " (npz:FILE, folder:FOLDER).",
         ),
         data_places(
             "Path of a dataset; NAME@HOST=PATH on worker hosts whose name or address the glob HOST"
@@ -56,7 +64,12 @@ def selection(command: Any) -> Any:
     return needs(
         decorated(
             command,
-            option("--attacks", metavar="GLOB,...", help="Only these attacks and measurements."),
+            option(
+                "--attacks",
+                metavar="GLOB|NAME[:KEY=VALUE]...,...",
+                help="Only these attacks and measurements of the suite, or any installed ones"
+                " (NAME:PRESET, NAME:epsilon=0.1:steps=20).",
+            ),
             option("--goals", metavar="GOAL,...", help="Only these goals."),
             option("--images", metavar="ID,...", help="Only these images; globs are allowed."),
             option(
@@ -96,6 +109,7 @@ def request(
     *,
     suite: str,
     models: str | None,
+    preprocessing: str | None = None,
     weights: Sequence[str] = (),
     data: Sequence[str] = (),
     attacks: str | None = None,
@@ -113,15 +127,18 @@ def request(
         ConfigError: a goal, a NAME=PATH, a GLOB=SOURCE, --exact's number or --shard is malformed.
     """
     from harness.part import Part
+    from harness.resolve.adhoc import split
+    from harness.resolve.named import parsed_input
     from harness.resolve.places import split_places
     from harness.resolve.request import Request, named_goals, with_stored_names
 
     here, elsewhere = split_places(_places(data))
     asked = Request(
         suite=suite,
-        models=listed(models),
+        models=[item.strip() for item in split(models or "", ",") if item.strip()],
         weights=[_source(item) for item in weights],
-        attacks=listed(attacks),
+        preprocessing=parsed_input(preprocessing or ""),
+        attacks=[item.strip() for item in split(attacks or "", ",") if item.strip()],
         goals=named_goals(listed(goals)),
         images=listed(images),
         data=here,

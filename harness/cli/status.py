@@ -13,6 +13,7 @@ from harness.cli.facts import counts
 from harness.cli.options import database, option, output_format
 from harness.cli.printing import show
 from harness.cli.verbs import verb
+from harness.cli.warned import note_changed_code
 from harness.report.presentation import Field, Format, present
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def status(db: Path, number: int | None, cells: bool, who: bool, format: Format)
         run = find_run(connection, number)
         rows = run_cells(connection, run["run"])
         crew = workers.read(connection, run["run"])
+        note_changed_code(connection)
         lacks = lacking(connection.conn, run["suite"], run["run"]) if run["part"] else []
     part = f" · part {run['part']}" if run["part"] else ""
     title = f"run {run['run']} · suite {run['suite']}{part} · {run['status']}"

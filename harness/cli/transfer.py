@@ -13,7 +13,7 @@ from harness.cli.verbs import verb
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.analysis.transfer.cells import Border, Denominator
+    from harness.api.transfers import Border, Denominator
     from harness.report.presentation import Format
 
 
@@ -81,4 +81,4 @@ def transfer(
             goal=goal,
             epsilon=epsilon,
         )
-    show(report.presentation(matrix, intervals=intervals), format)
+    show(report.presentation(matrix, intervals=intervals).of(db), format)

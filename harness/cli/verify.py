@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import data_places, database, option, output_format, registries
+from harness.cli.options import (
+    data_places,
+    database,
+    option,
+    output_format,
+    own_dataset,
+    registries,
+)
 from harness.cli.printing import show
 from harness.cli.verbs import verb
+from harness.cli.warned import note_changed_code
 from harness.cli.workers import devices, one_device
 from harness.errors import ExitCode
 from harness.report.presentation import Field, present
@@ -48,6 +56,7 @@ FIELDS: tuple[Field[Check], ...] = (
 )
 @option("--models", metavar="GLOB,...", help="Only these models.")
 @data_places("Path of a dataset; may be repeated.")
+@own_dataset()
 @registries()
 @devices()
 @output_format()
@@ -58,6 +67,7 @@ def verify(
     repair: bool,
     models: str | None,
     data: Sequence[str],
+    dataset: str | None,
     registry_files: Sequence[Path],
     devices: str,
     format: Format,
@@ -75,6 +85,7 @@ def verify(
     from harness.engine.device import resolve_device
     from harness.plugins import installed
     from harness.registry import load
+    from harness.resolve.datasets import with_own
     from harness.store.database import reading
 
     scope = verification.Scope(
@@ -88,10 +99,11 @@ def verify(
     def say(line: str) -> None:
         echo(line, err=True)
 
-    registry = load(registry_files)
+    registry = with_own(load(registry_files), dataset, installed())
     if repair:
         _repair(db, say)
     with reading(db) as stored:
+        note_changed_code(stored)
         checks = verification.verify(stored, registry, installed(), scope, say)
     show(present(FIELDS, checks), format)
     return ExitCode.CELLS_FAILED if any(check.wrong for check in checks) else ExitCode.OK

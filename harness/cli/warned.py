@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 from harness.terminal import echo
 
 if TYPE_CHECKING:
+    from sqlite_utils import Database
+
     from harness.plugins import Catalog
 
 
@@ -19,6 +21,18 @@ def warn_of_broken(catalog: Catalog) -> None:
     for report in catalog.broken:
         plugin = f"plugin {report.name} ({report.distribution} {report.version})"
         echo(f"warning: {plugin} is {report.status}", err=True)
+
+
+def note_changed_code(db: Database) -> None:
+    """Name on stderr the plugins whose code is not what the stored results were computed with."""
+    from harness.store.read.code import stored_code
+
+    if stored_code(db.conn):  # else no plugin need be looked at
+        from harness.plugins import installed
+        from harness.resolve.code import changed_code
+
+        for line in changed_code(db.conn, installed()):
+            echo(f"note: {line}", err=True)
 
 
 @contextmanager

@@ -48,6 +48,14 @@ def workers(command: Any) -> Any:
             help="CPU cores per worker.",
         ),
         option(
+            "--image-timeout",
+            type=click.FloatRange(min=0),
+            metavar="SECONDS",
+            help="A plugin that makes no progress for so long, for each image that it has in its"
+            " hands, is stopped: no pass of the model, no finished image. 0: never. By default 60"
+            " for plugins that did not come with the harness, and never for those that did.",
+        ),
+        option(
             "--worker-timeout",
             type=click.FloatRange(min=1),
             default=60.0,
@@ -64,6 +72,7 @@ def placement(
     gpus_per_worker: float | None,
     cpus_per_worker: int | None,
     worker_timeout: float,
+    image_timeout: float | None,
 ) -> Placement:
     """The options as they are given to an executor.
 
@@ -78,6 +87,7 @@ def placement(
         gpus_per_worker=gpus_per_worker,
         cpus_per_worker=cpus_per_worker,
         silence=worker_timeout,
+        image_timeout=image_timeout,
     )
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import ClassVar, Self
 
-from harness.execute.progress import ModelRow
+from harness.api import ModelRow, RunFinished, RunStarted
 from harness.store.workers import WorkerRow
 
 
-class Display(Protocol):
+class Display:
     """Shows how a run goes; a context manager that finishes itself. Called from one thread.
+
+    What a display does not show it passes over.
 
     Texts come from plugins and files: no display interprets markup in them, or passes control
     characters on to the terminal.
     """
+
+    wants_summary: ClassVar[bool] = False
+    """Whether `ended` is to be called although nobody else asks for the summary."""
+
+    def began(self, run: RunStarted) -> None:
+        """A run is stored, and its work begins."""
 
     def start(self, *, cells: int, images: int) -> None:
         """Work begins: so many cells and image outcomes are pending."""
@@ -36,6 +44,9 @@ class Display(Protocol):
 
     def download(self, name: str, done: int, total: int | None) -> None:
         """So many bytes of ``name`` are here, of so many where that is known. Before `start`."""
+
+    def ended(self, run: RunFinished) -> None:
+        """The run is over, well or not, and all is said."""
 
     def finish(self) -> None:
         """The work is over, or was broken off. A second call does nothing."""

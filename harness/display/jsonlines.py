@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -11,63 +10,50 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from harness.display.base import Display
-from harness.display.meter import Clock, Meter
-from harness.execute.progress import ModelRow
+from harness.api import Event, RunFinished
+from harness.display.meter import Clock
+from harness.display.teller import INTERVAL, Teller
 from harness.store.workers import WorkerRow
 
-INTERVAL = 1.0
-"""Seconds between two ``progress`` events, at least; a finished cell is told at once."""
 
+class JsonDisplay(Teller):
+    """The events that observers are told, and ``download``, ``workers`` and ``finish``."""
 
-class JsonDisplay(Display):
-    """Events ``download``, ``start``, ``say``, ``cell``, ``progress``, ``workers``, ``model`` and
-    ``finish``."""
+    wants_summary = True
 
     def __init__(self, stream: TextIO | None = None, clock: Clock = time.monotonic) -> None:
+        super().__init__(self._print_event, clock)
         self._stream = sys.stderr if stream is None else stream
-        self._clock = clock
-        self._meter = Meter(clock)
         self._running = False
-        self._told = 0.0
         self._file = ""
 
     def start(self, *, cells: int, images: int) -> None:
         self.finish()  # of an earlier part of the run
-        self._meter.start(cells=cells, images=images)
-        self._running, self._told = True, self._clock()
-        self._tell("start", cells=cells, images=images)
-
-    def say(self, text: str) -> None:
-        self._tell("say", text=text)
-
-    def completed(self, row: ModelRow) -> None:
-        infinite = row.median == math.inf  # JSON has no infinity
-        median = None if infinite else row.median
-        self._tell("model", **asdict(row) | {"median": median, "median_infinite": infinite})
-
-    def cell(self, label: str) -> None:
-        self._tell("cell", label=label)
-
-    def advance(self, *, images: int = 0, cells: int = 0, forwards: int = 0) -> None:
-        self._meter.advance(images=images, cells=cells, forwards=forwards)
-        if cells or self._clock() - self._told >= INTERVAL:
-            self._told = self._clock()
-            self._tell("progress", **asdict(self._meter.read()))
+        self._running = True
+        super().start(cells=cells, images=images)
 
     def workers(self, rows: Sequence[WorkerRow]) -> None:
-        self._tell("workers", workers=[asdict(row) for row in rows])
+        self._print("workers", workers=[asdict(row) for row in rows])
 
     def download(self, name: str, done: int, total: int | None) -> None:
         if done == total or name != self._file or self._clock() - self._told >= INTERVAL:
             self._file, self._told = name, self._clock()
-            self._tell("download", name=name, bytes=done, total=total)
+            self._print("download", name=name, bytes=done, total=total)
+
+    def ended(self, run: RunFinished) -> None:
+        self.finish()
+        super().ended(run)
 
     def finish(self) -> None:
         if self._running:
             self._running = False
-            self._tell("finish", **asdict(self._meter.read()))
+            self._print("finish", **asdict(self._meter.read()))
 
-    def _tell(self, event: str, **facts: Any) -> None:
+    def _print_event(self, event: Event) -> None:
+        self._print(**event.record())
+
+    def _print(self, event: str, **facts: Any) -> None:
         with suppress(BrokenPipeError):  # the work continues without a listener
-            print(json.dumps({"event": event, **facts}), file=self._stream, flush=True)
+            # In one piece: observers' threads print meanwhile.
+            self._stream.write(json.dumps({"event": event, **facts}) + "\n")
+            self._stream.flush()

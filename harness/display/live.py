@@ -12,10 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from harness.api import ModelRow, Progressed
 from harness.display.base import Display
-from harness.display.meter import Clock, Meter, Progress
+from harness.display.meter import Clock, Meter
 from harness.display.text import counts, duration, left, model_row, speed, transfer, worker
-from harness.execute.progress import ModelRow
 from harness.store.workers import WorkerRow
 from harness.terminal import one_line
 
@@ -32,7 +32,7 @@ class LiveDisplay(Display):
         self._label = ""
         self._workers: list[str] = []
         # The live thread reads this; it is replaced, never changed.
-        self._progress = Progress()
+        self._progress = Progressed()
         self._live: Live | None = None
         self._download: Live | None = None
         self._transfer: tuple[str, int, int | None] = ("", 0, None)

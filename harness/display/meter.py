@@ -5,28 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from harness.api import Progressed
 
 Clock = Callable[[], float]
 
 WINDOW = 30.0
 """Seconds that rates look back."""
 _BUCKET = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is. Times in seconds; rates per second; None where nothing is known yet."""
-
-    cells_done: int = 0
-    cells: int = 0
-    images_done: int = 0
-    images: int = 0
-    forwards: int = 0
-    elapsed: float = 0.0
-    images_per_second: float | None = None
-    forwards_per_second: float | None = None
-    remaining: float | None = None
 
 
 class Meter:
@@ -54,14 +40,14 @@ class Meter:
         self._recent[-1][1] += images
         self._recent[-1][2] += forwards
 
-    def read(self) -> Progress:
+    def read(self) -> Progressed:
         now = self._clock()
         while self._recent and now - self._recent[0][0] > WINDOW:
             self._recent.popleft()
         elapsed = now - self._began
         images_rate = self._rate(1, self._images_done, elapsed)
         left = max(self._images - self._images_done, 0)
-        return Progress(
+        return Progressed(
             cells_done=self._cells_done,
             cells=self._cells,
             images_done=self._images_done,

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
+from harness.api import ModelRow
 from harness.display.base import Display
 from harness.display.meter import Clock, Meter
 from harness.display.text import (
@@ -21,7 +22,6 @@ from harness.display.text import (
     transfer,
     worker,
 )
-from harness.execute.progress import ModelRow
 from harness.store.workers import WorkerRow
 from harness.terminal import one_line
 
@@ -83,4 +83,6 @@ class PlainDisplay(Display):
 
     def _print(self, line: str) -> None:
         with suppress(BrokenPipeError):  # the work continues without a listener
-            print(line, file=self._stream, flush=True)
+            # In one piece: observers' threads print meanwhile.
+            self._stream.write(f"{line}\n")
+            self._stream.flush()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from harness.display.meter import Progress
-from harness.execute.progress import ModelRow
+from harness.api import ModelRow, Progressed
 from harness.store.workers import WorkerRow
 from harness.terminal import one_line
 
@@ -20,7 +19,7 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def counts(progress: Progress) -> str:
+def counts(progress: Progressed) -> str:
     """Cells and images, done and in all; transfers have no cells."""
     cells = f"cells {progress.cells_done}/{progress.cells}, " if progress.cells else ""
     return f"{cells}images {progress.images_done}/{progress.images}"
@@ -32,7 +31,7 @@ def to_do(cells: int, images: int) -> str:
     return ", ".join([*parts, f"{images} images pending"])
 
 
-def speed(progress: Progress) -> str:
+def speed(progress: Progressed) -> str:
     """Images and forward passes per second; dashes before anything is known."""
     return (
         f"{_rate(progress.images_per_second)} images/s, "
@@ -40,7 +39,7 @@ def speed(progress: Progress) -> str:
     )
 
 
-def left(progress: Progress) -> str:
+def left(progress: Progressed) -> str:
     """The estimate of the time that is left."""
     return "?" if progress.remaining is None else duration(progress.remaining)
 
@@ -50,6 +49,11 @@ def model_row(row: ModelRow) -> str:
     columns = [
         f"{one_line(row.model):28}",
         f"top-1 {_percent(row.top1)}",
+        *(
+            []
+            if row.robust_accuracy is None
+            else [f"robust accuracy {_percent(row.robust_accuracy)}"]
+        ),
         f"success {_percent(row.success)}",
         *([f"median {row.norm} {_number(row.median)}"] if row.norm else []),
         f"{row.attacked}/{row.images} images",

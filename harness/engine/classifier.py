@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from harness.api import Classifier, HarnessError, ModelError, Preprocessing
 from harness.api.trial import ModelTrial
 from harness.definition import Numerics
 from harness.engine import threads
-from harness.engine.device import is_out_of_memory, must_compute_in, runs_ahead
+from harness.engine.device import (
+    is_out_of_memory,
+    layout,
+    must_compute_in,
+    rows_of_pass,
+    runs_ahead,
+)
 from harness.engine.folding import folded
 from harness.engine.numerics import GradientPass, computing_in
+from harness.engine.tracing import traced
+from harness.overdue import overseer
 from harness.signals import stop_if_asked
 
 
@@ -34,8 +43,10 @@ class PixelSpace(nn.Module):
         # One number for all channels is a much faster kernel than one for each.
         alike = bool((scale == scale[0]).all() and (shift == shift[0]).all())
         self.gain = float(scale[0]) if alike else None
-        self.register_buffer("scale", scale.float().view(1, 3, 1, 1))
-        self.register_buffer("shift", shift[0].float() if alike else shift.float().view(1, 3, 1, 1))
+        self.register_buffer("scale", scale.float().view(1, -1, 1, 1))
+        self.register_buffer(
+            "shift", shift[0].float() if alike else shift.float().view(1, -1, 1, 1)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         # Always a tensor of its own: the network may work in place on its input.
@@ -72,7 +83,7 @@ class PixelClassifier:
         device: where to put it.
         fold_batch_norm: fold batch norms into the convolutions before them (numerics).
         rows: how many images every pass has, filled up with black ones (numerics); None: as
-            many as are given.
+            many as are given, or a few more (`rows_for`).
         numerics: what gradients are computed in, and the logits beside them. ConfigError: the
             device cannot.
 
@@ -95,15 +106,14 @@ class PixelClassifier:
         self.device, self.rows, self.numerics = device, rows, numerics
         self.classes = classifier.classes
         self.background = classifier.preprocessing.background
-        self.shape = (3, *classifier.preprocessing.size)
+        self.shape = classifier.preprocessing.shape
         self._values = math.prod(self.shape)
         self.differentiable: nn.Module | None = None
         self.memory_format = torch.contiguous_format
         self.trial: ModelTrial | None = None
         if classifier.module is not None:
             network = classifier.module.eval().requires_grad_(False)
-            if any(isinstance(part, nn.Conv2d) for part in network.modules()):
-                self.memory_format = torch.channels_last
+            self.memory_format = layout(network, device)
             if fold_batch_norm:
                 network = folded(network, self.shape)
             module = PixelSpace(network, classifier.preprocessing).eval().to(device)
@@ -162,6 +172,15 @@ class PixelClassifier:
         with torch.no_grad():
             return self._run(self._module, images, self.numerics)
 
+    def graphed(self, images: Tensor) -> Tensor:
+        """The same logits as `differentiated`'s, with a graph back to ``images``.
+
+        Raises:
+            ModelError: see `forward`.
+        """
+        laid_out = images.contiguous(memory_format=self.memory_format)
+        return self._run(self._module, laid_out, self.numerics)
+
     @property
     def _module(self) -> nn.Module:
         if self.differentiable is None:
@@ -170,15 +189,30 @@ class PixelClassifier:
             )
         return self.differentiable
 
+    @cached_property
+    def graph(self) -> fx.GraphModule:
+        """What the module computes of one image, in ATen's operations.
+
+        Raises:
+            ModelError: the model has no gradients, or cannot be traced.
+        """
+        return traced(self._module, self.shape, self.device)
+
+    def rows_for(self, count: int) -> int:
+        """How many rows a pass over ``count`` images has."""
+        return self.rows or rows_of_pass(count, self.device)
+
     def _run(self, module: nn.Module, images: Tensor, numerics: Numerics = "fp32") -> Tensor:
-        if self.rows is None or len(images) == self.rows:
+        rows = self.rows_for(len(images))
+        if len(images) == rows:
             return self._pass(module, images, numerics)
-        parts = torch.split(images, self.rows)
+        parts = torch.split(images, rows)
         return torch.cat(
-            [self._pass(module, _filled(part, self.rows), numerics)[: len(part)] for part in parts]
+            [self._pass(module, _filled(part, rows), numerics)[: len(part)] for part in parts]
         )
 
     def _pass(self, module: nn.Module, images: Tensor, numerics: Numerics) -> Tensor:
+        overseer.passes += 1
         if not runs_ahead(self.device):
             threads.look(self._values)
         try:

@@ -23,7 +23,7 @@ def predict_clean(
     batch_size: int,
     on_halving: Callable[[int], None],
 ) -> Iterator[list[CleanPrediction]]:
-    """Predictions for (id, image float32 (3, height, width) in [0, 1], label) triples, in batches.
+    """Predictions for triples, in batches: id, float32 (channels, height, width), label.
 
     Raises:
         ModelError: the model fails, or has no memory for a single image.

@@ -11,6 +11,8 @@ import gc
 import os
 import resource
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,9 @@ _NO_MEMORY = (
 
 _PROC = Path("/proc/self")
 
+_PRECISION = threading.RLock()
+"""Whoever lowers the process's precision for a pass, or looks at it, is alone."""
+
 
 def resolve_device(name: str) -> torch.device:
     """``auto``, ``cpu`` or ``cuda:N`` as a device; ``auto`` is the first GPU, else the CPU.
@@ -91,9 +96,19 @@ def resolve_device(name: str) -> torch.device:
             f"device {name!r} cannot be used: {reason}", hint="try --devices auto"
         ) from error
     be_exact()
+    _wake(device)
     if torch.get_num_threads() > usable_cores():
         torch.set_num_threads(usable_cores())
     return device
+
+
+def _wake(device: torch.device) -> None:
+    """Have torch's thread for backward passes on a GPU begin: it warns once that it is new."""
+    if device.type == "cuda":
+        with warnings.catch_warnings(), torch.enable_grad():
+            warnings.simplefilter("ignore")
+            one = torch.ones(1, 1, device=device, requires_grad=True)
+            torch.autograd.grad((one @ one).sum(), one)
 
 
 def count_gpus() -> int:
@@ -134,43 +149,49 @@ def _has_tf32(device: torch.device) -> bool:
 def tf32_allowed() -> Iterator[None]:
     """Convolutions and matrix products of this process on GPUs in TF32.
 
-    All settings are as before afterwards, after an exception too.
+    All settings are as before afterwards, after an exception too. Another thread that looks at
+    them meanwhile waits: a loader that works beside the passes has not changed them.
     """
-    before = tf32_settings(), precisions()
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.allow_tf32 = True
-    try:
-        yield
-    finally:
-        put_tf32_settings(before[0])
-        put_precisions(before[1])
+    with _PRECISION:
+        before = tf32_settings(), precisions()
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+        try:
+            yield
+        finally:
+            put_tf32_settings(before[0])
+            put_precisions(before[1])
 
 
 def precisions() -> tuple[str, ...]:
     """The precision that each of `PRECISION_HOLDERS` carries."""
-    return tuple(holder.fp32_precision for holder in PRECISION_HOLDERS)
+    with _PRECISION:
+        return tuple(holder.fp32_precision for holder in PRECISION_HOLDERS)
 
 
 def put_precisions(values: tuple[str, ...]) -> None:
     """Set them to what `precisions` returned."""
-    for holder, value in zip(PRECISION_HOLDERS, values, strict=True):
-        if holder.fp32_precision != value:
-            holder.fp32_precision = value
+    with _PRECISION:
+        for holder, value in zip(PRECISION_HOLDERS, values, strict=True):
+            if holder.fp32_precision != value:
+                holder.fp32_precision = value
 
 
 def tf32_settings() -> tuple[str, bool] | None:
     """The older two settings; they cannot be read where the newer ones were mixed with them."""
-    try:
-        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    except RuntimeError:
-        return None
+    with _PRECISION:
+        try:
+            return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        except RuntimeError:
+            return None
 
 
 def put_tf32_settings(values: tuple[str, bool] | None) -> None:
     """Set them to what `tf32_settings` returned."""
     if values is not None:
-        torch.set_float32_matmul_precision(values[0])
-        torch.backends.cudnn.allow_tf32 = values[1]
+        with _PRECISION:
+            torch.set_float32_matmul_precision(values[0])
+            torch.backends.cudnn.allow_tf32 = values[1]
 
 
 def describe(device: torch.device) -> str:
@@ -224,6 +245,33 @@ def release(device: torch.device) -> None:
 def runs_ahead(device: torch.device) -> bool:
     """Whether the host can queue work on the device and go on: only a look at a result waits."""
     return device.type == "cuda"
+
+
+def rows_of_pass(count: int, device: torch.device) -> int:
+    """How many rows a pass over ``count`` images has: on a GPU one of a few numbers, 1/4 apart.
+
+    cuDNN plans every layer anew for a number of rows that it has not seen: 20 to 60 ms a pass for
+    small networks, and where it compiles depthwise kernels seconds (docs/benchmarks/gpu.md).
+    """
+    if not runs_ahead(device):
+        return count
+    if count <= 8:
+        return 1 << max(count - 1, 0).bit_length()
+    quarter = 1 << (count - 1).bit_length() - 3
+    return -(-count // quarter) * quarter
+
+
+def layout(network: torch.nn.Module, device: torch.device) -> torch.memory_format:
+    """The layout of images and weights that ``network`` is fastest in on ``device``.
+
+    Depthwise convolutions of channels-last images are compiled by cuDNN for each number of rows,
+    for 1.5 s a pass where other layouts take 20 ms.
+    """
+    convolutions = [part for part in network.modules() if isinstance(part, torch.nn.Conv2d)]
+    depthwise = any(part.groups == part.in_channels > 1 for part in convolutions)
+    if not convolutions or (depthwise and device.type == "cuda"):
+        return torch.contiguous_format
+    return torch.channels_last
 
 
 def rounds_between_looks(device: torch.device) -> int:

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from harness.engine.tracing import TRACING
+
 
 class _Tracer(fx.Tracer):
     """Traces its own thread alone.
@@ -47,7 +49,8 @@ def folded(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         return network
     try:
         tracer, exact = _Tracer(), copy.deepcopy(network).double()
-        traced = fx.GraphModule(exact, tracer.trace(exact))
+        with TRACING:
+            traced = fx.GraphModule(exact, tracer.trace(exact))
         folded = fuse(traced, inplace=True, no_trace=True).float().requires_grad_(False)
         generator = torch.Generator().manual_seed(0)
         probe = torch.rand((2, *shape), generator=generator) * 2 - 1

@@ -29,22 +29,22 @@ SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Pixel-space images (n, 3, height, width) on the device in, logits float32 (n, classes) out.
+    """Pixel-space images on the device in, logits float32 (n, classes) out.
 
     Attributes:
-        size: (height, width) of the images.
+        shape: (channels, height, width) of an image.
         memory_format: their layout.
     """
 
     run: Callable[[Tensor], Tensor]
     device: torch.device
-    size: tuple[int, int]
+    shape: tuple[int, int, int]
     memory_format: torch.memory_format
 
 
 def predicting(model: PixelClassifier) -> Forward:
     """The way that verdicts go."""
-    return Forward(model.predict, model.device, model.shape[1:], model.memory_format)
+    return Forward(model.predict, model.device, model.shape, model.memory_format)
 
 
 def module_of(model: PixelClassifier) -> Forward | None:
@@ -56,7 +56,7 @@ def module_of(model: PixelClassifier) -> Forward | None:
         with torch.inference_mode():
             return model.forward(images)
 
-    return Forward(run, model.device, model.shape[1:], model.memory_format)
+    return Forward(run, model.device, model.shape, model.memory_format)
 
 
 def exported(model: PixelClassifier) -> Forward | None:
@@ -93,7 +93,7 @@ def exported(model: PixelClassifier) -> Forward | None:
     forward = Forward(
         run,
         model.device,
-        model.shape[1:],
+        model.shape,
         torch.contiguous_format,
     )
     return forward if agrees(forward, model) else None

@@ -12,7 +12,11 @@ from harness.engine.ambient import ASPECTS
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job
 from harness.engine.kept import KeptModel
+from harness.engine.names import Names
 from harness.engine.shared import Snapshot
+
+CHANGED = "changed"
+"""Stands behind who is to blame, and before what was not as it was."""
 
 
 class _Beside:
@@ -63,6 +67,7 @@ class Guard:
         self._who, self._may_draw, self.on_call = who, may_draw or draws, on_call
         main = threading.current_thread() is threading.main_thread()
         self._before = Snapshot(each for each in ASPECTS if main or not each.main)
+        self._names = Names.now()
         self._model = None if model is None else KeptModel(model)
         self._loads = _beside.started
 
@@ -77,11 +82,11 @@ class Guard:
 
     def put_back(self) -> list[str]:
         """Put back what is not as it was; what that is, in words."""
-        found = [] if self._model is None else self._model.put_back()
         alone = not _beside.active and self._loads == _beside.started
         self._loads = _beside.started
+        found = self._names.put_back()  # first: the rest calls them, as the model needs the rest
         found += self._before.put_back(blame_draws=alone and not self._may_draw)
-        return found
+        return found + ([] if self._model is None else self._model.put_back())
 
     @contextmanager
     def around(self) -> Iterator[None]:
@@ -90,7 +95,10 @@ class Guard:
             with contained(self._who):
                 yield
         except Exception as error:
-            raise self.explained(error) from error
+            explained = self.explained(error)
+            if explained is error:
+                raise
+            raise explained from error
         self.check()
 
     def explained(self, error: Exception) -> Exception:
@@ -100,7 +108,7 @@ class Guard:
         return error
 
     def _said(self, found: list[str]) -> str:
-        return f"{self._who} changed {', '.join(found)}"
+        return f"{self._who} {CHANGED} {', '.join(found)}"
 
 
 @contextmanager

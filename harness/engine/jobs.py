@@ -19,11 +19,12 @@ class Job:
     Attributes:
         cell: the key of its cell.
         image_id: the image's id within the dataset.
-        image: float32 (3, height, width) in [0, 1], on the host.
+        image: float32 (channels, height, width) in [0, 1], on the host.
         label: the true class.
         target: the class to reach, or None for untargeted.
         seed: of the attack's random numbers for this image.
         adversarial: like ``image``, for a measurement that starts from an attack's candidate.
+        budget: the most forward and backward passes of an attack for it; None: no bound.
     """
 
     cell: str
@@ -33,6 +34,7 @@ class Job:
     target: int | None
     seed: int
     adversarial: Tensor | None = None
+    budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from harness.api import (
-    ZERO_GRADIENT,
     Batch,
     Candidates,
     Norm,
@@ -47,6 +46,36 @@ class Declared(Protocol):
     def confidence(self) -> float: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PulledBack:
+    """Judges an attack that knows no budget by ``budget``: what lies beyond is pulled back first.
+
+    See `harness.api.CompositeAttack`.
+    """
+
+    norm: Norm
+    budget: float
+    confidence: float
+
+    def candidates(self, candidates: Tensor, images: Tensor) -> Tensor:
+        """The candidates within the budget or outside [0, 1] as they are; others nearer.
+
+        In l0 the largest changes are kept, in the other norms the direction.
+        """
+        difference = candidates - images
+        flat, size = difference.flatten(1), _norms(difference)[[*Norm].index(self.norm)]
+        if self.norm is Norm.L0:
+            kept = flat.abs().topk(min(int(self.budget), flat.shape[1]), dim=1).indices
+            less = torch.zeros_like(flat).scatter(1, kept, flat.gather(1, kept))
+        else:
+            within = self.budget * (1 - BUDGET_TOLERANCE)
+            less = flat * (within / size)[:, None].to(flat.dtype)
+        inside = ((candidates >= 0) & (candidates <= 1)).flatten(1).all(1)
+        beyond = inside & (size > self.budget * (1 + BUDGET_TOLERANCE))
+        nearer = (images + less.view_as(images)).clamp(0, 1)
+        return torch.where(beyond.view(-1, 1, 1, 1), nearer, candidates)
+
+
 def judge(
     model: PixelClassifier,
     attack: Declared,
@@ -54,7 +83,7 @@ def judge(
     candidates: Candidates,
     *,
     passes: Sequence[Passes] | None = None,
-    flat: Sequence[bool] | None = None,
+    flags: Mapping[str, Sequence[bool]] | None = None,
     eight_bit: bool = False,
 ) -> list[Judged]:
     """Verdicts on ``candidates``, one row for each of ``jobs``.
@@ -65,13 +94,15 @@ def judge(
 
     Args:
         passes: those that the attack made for each row.
-        flat: the rows whose first gradient was zero everywhere.
+        flags: numbers that are 1 for some rows and absent for the others, such as `ZERO_GRADIENT`.
 
     Raises:
         PluginError: the candidates do not have the images' shape.
     """
     batch = to_batch(jobs, device=model.device)
     images = _checked(candidates.images, batch.images).detach().to(model.device, torch.float32)
+    if isinstance(attack, PulledBack):
+        images = attack.candidates(images, batch.images)
     measured = [*_norms(images - batch.images), *_outside(images, batch.images, attack)]
     measured += _predictions(model, images, batch, attack.confidence)
     if eight_bit:
@@ -94,10 +125,10 @@ def judge(
             target=job.target,
             verdict=verdict,
             confident=now is not None and now.confident and problem is None,
-            norms=Norms() if problem == _NAN else norms[row],
+            norms=Norms() if problem == NAN else norms[row],
             passes=passes[row] if passes else Passes(),
             numbers={name: values[row] for name, values in numbers.items()}
-            | ({ZERO_GRADIENT: 1.0} if flat is not None and flat[row] else {}),
+            | {name: 1.0 for name, has in (flags or {}).items() if has[row]},
             rounded=also.verdict if also and error is None else None,
             error=error,
         )
@@ -144,7 +175,10 @@ def _read(
     return found
 
 
-_NAN = "the candidate holds NaN or infinity"
+NAN = "the candidate holds NaN or infinity"
+OUTSIDE = "the candidate leaves [0, 1]"
+BEYOND = "the candidate exceeds"
+"""What is wrong with candidates that are ``invalid``; the last one is followed by the budget."""
 
 
 def _checked(candidates: Tensor, images: Tensor) -> Tensor:
@@ -177,11 +211,11 @@ def _problems(
     problems: list[str | None] = []
     for row, each in enumerate(norms):
         if nan[row]:
-            problems.append(_NAN)
+            problems.append(NAN)
         elif outside[row]:
-            problems.append("the candidate leaves [0, 1]")
+            problems.append(OUTSIDE)
         elif beyond[row] or _beyond_budget(each, attack):
-            problems.append(f"the candidate exceeds {attack.norm} {attack.budget:g}")
+            problems.append(f"{BEYOND} {attack.norm} {attack.budget:g}")
         else:
             problems.append(None)
     return problems
@@ -212,7 +246,10 @@ def _outside(candidates: Tensor, images: Tensor, attack: Declared) -> list[Tenso
 
 
 def _norms(difference: Tensor) -> list[Tensor]:
-    """linf, l2, l1 and l0 of each row, accumulated in float64; l0 counts changed values."""
+    """linf, l2, l1 and l0 of each row, as `Norm` orders them, accumulated in float64.
+
+    l0 counts changed values.
+    """
     flat = difference.flatten(1).double()
     size = flat.abs()
     return [size.amax(1), flat.square().sum(1).sqrt(), size.sum(1), (size > 0).sum(1)]

@@ -31,8 +31,12 @@ from harness.engine.probe import CountingProbe
 from harness.engine.remainder import worked_out
 from harness.engine.values import checked_result, checked_results
 from harness.engine.workers import Workers
+from harness.overdue import overseer
 
 WHO = "the measurement"
+
+NOT_FINITE = "not finite"
+"""How the problem begins of an image whose measurement sees none in its own numbers."""
 
 AHEAD = 2
 """How many images a worker may be behind the device."""
@@ -46,7 +50,7 @@ class _Waiting:
 
     def finished(self) -> Measured:
         try:
-            with contained(WHO):
+            with overseer.aside(), contained(WHO):  # it has a limit of its own
                 result = checked_result(self.result.result())
             if isinstance(result, Later):
                 raise PluginError("a measurement's Later returned a Later, not a MeasurementResult")
@@ -152,7 +156,7 @@ def _measured(job: Job, passes: Passes, result: MeasurementResult) -> Measured:
     problem = result.problem and " ".join(result.problem.split())
     wrong = [name for name, value in result.numbers.items() if not math.isfinite(value)]
     if wrong and not problem:
-        problem = f"not finite: {', '.join(wrong)}"
+        problem = f"{NOT_FINITE}: {', '.join(wrong)}"
     return Measured(
         image_id=job.image_id,
         target=job.target,

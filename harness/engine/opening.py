@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from harness.api import Classifier, Cut, HarnessError, ModelError, ModelSpec, Preprocessing
+from harness.api.classifier import channel_count
 from harness.contained import cause
 from harness.definition import Numerics
 from harness.engine.classifier import PixelClassifier
@@ -25,6 +26,9 @@ class Opened:
 
     classifier: Classifier
     model: PixelClassifier
+
+
+_WORDS = {1: "one", 3: "three", 4: "four"}
 
 
 def opened(
@@ -113,15 +117,20 @@ def _preprocessing_problem(given: object, spec: ModelSpec) -> str | None:
         return f"the preprocessing is {_kind(given)}; a harness.api.Preprocessing is expected"
     if not isinstance(given.size, tuple | list) or [*given.size] != [*spec.preprocessing.size]:
         return f"the registry's size is {spec.preprocessing.size}, the loader's {given.size!r}"
+    channels = given.channels
+    if channels not in ("rgb", "bgr", "grey") and (type(channels) is not int or channels < 1):
+        return f"preprocessing.channels must be 'rgb', 'bgr', 'grey' or a number: {channels!r}"
+    count, wanted = channel_count(channels), channel_count(spec.preprocessing.channels)
+    if count != wanted:
+        return f"the registry says {_channels(wanted)}, the loader {_channels(count)}"
     for name, values in (("mean", given.mean), ("std", given.std)):
-        if not _three_numbers(values):
-            return f"preprocessing.{name} must be three finite numbers, it is {values!r}"
+        if not _numbers(values, count):
+            number = _WORDS.get(count, count)
+            return f"preprocessing.{name} must be {number} finite numbers, it is {values!r}"
     if any(abs(value) > MOST for value in given.mean):
         return f"preprocessing.mean must lie within {-MOST:g} and {MOST:g}, it is {given.mean}"
     if not all(LEAST_STD <= value <= MOST for value in given.std):
         return f"preprocessing.std must lie within {LEAST_STD:g} and {MOST:g}, it is {given.std}"
-    if given.channels not in ("rgb", "bgr"):
-        return f"preprocessing.channels must be 'rgb' or 'bgr', they are {given.channels!r}"
     drop = given.background
     if drop is not None and (type(drop) is not int or not 0 <= drop <= spec.classes):
         return (
@@ -132,10 +141,14 @@ def _preprocessing_problem(given: object, spec: ModelSpec) -> str | None:
     return None
 
 
-def _three_numbers(values: object) -> bool:
+def _channels(count: int) -> str:
+    return f"{_WORDS.get(count, count)} channel{'s' * (count != 1)}"
+
+
+def _numbers(values: object, count: int) -> bool:
     return (
         isinstance(values, tuple | list)
-        and len(values) == 3
+        and len(values) == count
         and all(type(value) in (int, float) and math.isfinite(value) for value in values)
     )
 

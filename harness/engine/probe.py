@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from harness.api import Access, Measurement, Pair, PluginError, Probe
 from harness.engine.classifier import PixelClassifier
@@ -13,6 +13,9 @@ from harness.engine.device import sent
 from harness.engine.halving import BatchSize
 from harness.engine.target import cotangent_of
 from harness.engine.values import checked_images
+
+ASKED = "the measurement asked for"
+"""How the error begins of a measurement that needs more access than it declares."""
 
 
 class CountingProbe(Probe):
@@ -88,6 +91,10 @@ class CountingProbe(Probe):
         logits, reduced = self._batched(images, run, len(pairs))
         return logits, reduced
 
+    def graph(self) -> fx.GraphModule:
+        self._allow("the network", Access.WHITE_BOX)
+        return self._model.graph
+
     def _batched(
         self, images: Tensor, run: Callable[[Tensor, slice], tuple[Tensor, ...]], backwards: int
     ) -> list[Tensor]:
@@ -110,6 +117,6 @@ class CountingProbe(Probe):
     def _allow(self, what: str, *access: Access) -> None:
         if self._access not in access:
             raise PluginError(
-                f"the measurement asked for {what} but declares access {self._access.value!r}",
+                f"{ASKED} {what} but declares access {self._access.value!r}",
                 hint="declare the access that it needs",
             )

@@ -86,6 +86,10 @@ def _put_streams(streams: tuple[Any, Any]) -> None:
     sys.stdout, sys.stderr = streams
 
 
+def _put_errors(handling: Any) -> None:
+    np.seterr(**handling)
+
+
 def _same_numpy(one: dict[str, Any], other: dict[str, Any]) -> bool:
     mine, its = one["state"], other["state"]
     return mine["pos"] == its["pos"] and np.array_equal(mine["key"], its["key"])
@@ -95,6 +99,7 @@ PYTHON_ASPECTS = (
     Aspect("the working directory", _folder, _put_folder),
     Aspect("the handlers of signals", _handlers, _put_handlers, shown=False, main=True),
     Aspect("sys.stdout or sys.stderr", _streams, _put_streams, shown=False, main=True),
+    Aspect("numpy's error handling", np.geterr, _put_errors, shown=False),
     Aspect(
         "numpy's global random numbers",
         lambda: np.random.get_state(legacy=False),

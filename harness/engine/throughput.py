@@ -28,7 +28,7 @@ class Rounds:
         self._until_look = 0
 
     def __call__(self) -> int:
-        """A round of all slots; forwards of some of them before it belong to it, as EAD's does.
+        """A round of all slots; forwards of some of them before it belong to it.
 
         Where no evaluation is of all slots, it lasts until their images are finished. Returns how
         many images took part.
@@ -39,7 +39,7 @@ class Rounds:
             point = self._stepper.point()
             evaluate(self._stepper, self._model, point)
             self._until_look -= 1
-            # One forward in a row is EAD's, and waits for no device.
+            # A single forward of some of them waits for no device.
             if point.rows is None or (looks and bool(look(self._stepper.finished).all())):
                 break
         return self._count

@@ -26,7 +26,7 @@ class Pictures:
     """A batch as it comes from its source.
 
     Attributes:
-        images: float32 (n, 3, height, width) in [0, 1], on the host, at the source's size.
+        images: float32 (n, channels, height, width) in [0, 1], on the host, as the source's are.
         goals: int64 (n,), the class whose rank is asked for.
         verdicts: int64 (n,) or None: the classes that the source's own verdict predicted, where
             the target is the source. The verdict counts, however this batch's rounding resolves
@@ -96,7 +96,7 @@ def _look(forward: Forward, batch: Pictures, border: float, numbers: Sequence[in
     """Predictions and ranks of these rows, int64 (2, n) on the device; -1: not finite."""
     rows = slice(numbers[0], numbers[-1] + 1)
     images = sent(batch.images[rows], forward.device)
-    images = adapted(images, forward.size, border).contiguous(memory_format=forward.memory_format)
+    images = adapted(images, forward.shape, border).contiguous(memory_format=forward.memory_format)
     with torch.inference_mode():
         logits = forward.run(images)
         sane = logits.isfinite().all(1)

@@ -9,11 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.api import Candidates, Later, MeasurementResult, PluginError, Point
+from harness.api import Again, Candidates, Later, MeasurementResult, PluginError, Point
 
 
 def checked_candidates(value: object, rows: int, shape: Sequence[int]) -> Candidates:
-    """What an attack returned for ``rows`` images of ``shape``, as `Candidates`.
+    """What an attack returned for ``rows`` images of ``shape``, as `Candidates` of our own.
+
+    They are copies, of no class of the plugin's: it may keep what it returned and write into it, on
+    a thread or at its next call.
 
     Raises:
         PluginError: it is something else.
@@ -22,14 +25,15 @@ def checked_candidates(value: object, rows: int, shape: Sequence[int]) -> Candid
         value = Candidates(value)
     if not isinstance(value, Candidates):
         raise PluginError(f"the attack returned {_kind(value)}, not Candidates or a tensor")
-    images, wanted = value.images, (rows, *shape)
+    images, wanted = _own(value.images), (rows, *shape)
     if not _plain(images) or images.shape != wanted:
         raise PluginError(f"the attack returned {_kind(images)} for images of {wanted}")
     if not images.is_floating_point():
         raise PluginError(f"the attack returned {_kind(images)}; candidates are float32 in [0, 1]")
     if not isinstance(value.numbers, Mapping):
         raise PluginError(f"the attack's numbers are {_kind(value.numbers)}, not a mapping")
-    for name, numbers in value.numbers.items():
+    own = {name: _own(numbers) for name, numbers in value.numbers.items()}
+    for name, numbers in own.items():
         if not isinstance(name, str):
             raise PluginError(f"the name of one of the attack's numbers is {_kind(name)}")
         if not _plain(numbers) or numbers.shape != (rows,) or numbers.is_complex():
@@ -37,7 +41,26 @@ def checked_candidates(value: object, rows: int, shape: Sequence[int]) -> Candid
                 f"the attack's number {name!r} is {_kind(numbers)},"
                 f" not a real tensor of one for each of {rows} images"
             )
-    return value
+    return Candidates(images, own)
+
+
+def _own(value: Any) -> Any:
+    """A copy of a tensor, of torch's own class: a subclass may answer whatever it likes.
+
+    Raises:
+        PluginError: it computes its values itself, so that there is nothing to copy.
+    """
+    if not isinstance(value, Tensor):
+        return value
+    kind = type(value)
+    if kind is Tensor:
+        return value.detach().clone()
+    if kind.__torch_dispatch__ is Tensor.__torch_dispatch__:
+        with torch._C.DisableTorchFunctionSubclass():
+            return value.detach().as_subclass(Tensor).clone()
+    if not kind.__module__.startswith("torch."):
+        raise PluginError(f"the attack returned {kind.__name__}, which is no plain tensor")
+    return value.detach().clone()
 
 
 def checked_point(value: object, slots: int, shape: Sequence[int], device: torch.device) -> Point:
@@ -51,6 +74,42 @@ def checked_point(value: object, slots: int, shape: Sequence[int], device: torch
     rows = slots if value.rows is None else len(value.rows)
     checked_images(value.images, "the attack", shape, device=device, rows=rows)
     return value
+
+
+def checked_again(value: object, point: Point, logits: Tensor) -> Again | None:
+    """The further backward pass that a step at ``point`` asked for; looks at no values.
+
+    Raises:
+        PluginError: it is something else, or the point did not announce it.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Again):
+        raise PluginError(f"the attack's step() returned {_kind(value)}, not Again or None")
+    if not point.again:
+        raise PluginError(
+            "the attack's step() asks for another gradient, which its point does not announce:"
+            " Point(..., again=True)"
+        )
+    _like(value.cotangent, "cotangent", logits.shape, logits)
+    if value.asking is not None:
+        _like(value.asking, "asking", logits.shape[:1], logits.new_empty(0, dtype=torch.bool))
+    return value
+
+
+def _like(value: object, name: str, shape: Sequence[int], other: Tensor) -> None:
+    """That ``value`` is a tensor of ``shape``, of the other one's type and on its device."""
+    if (
+        not _plain(value)
+        or value.shape != tuple(shape)
+        or value.dtype is not other.dtype
+        or value.device.type != other.device.type
+    ):
+        dtype = str(other.dtype).removeprefix("torch.")
+        raise PluginError(
+            f"the attack asks for another gradient with {name} {_kind(value)};"
+            f" it is a tensor {dtype} {tuple(shape)} on {other.device}"
+        )
 
 
 def checked_images(

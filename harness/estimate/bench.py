@@ -32,7 +32,8 @@ from harness.engine.timing import (
 from harness.estimate.untrained import Built, build
 from harness.plugins import Catalog, Kind
 from harness.registry import ModelEntry, SuiteEntry
-from harness.resolve.components import attack_component, find_weights, model_component
+from harness.resolve.components import attack_components, find_weights, model_component
+from harness.resolve.tasks import place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,8 @@ def stepped_attacks(suite: SuiteEntry, catalog: Catalog) -> dict[str, SteppedAtt
     for entry in suite.attacks:
         registration = catalog.find(Kind.ATTACK, entry.attack)
         if registration is not None and entry.attack not in found:
-            _, found[entry.attack] = attack_component(entry, suite, registration)
+            where = place(entry, suite)
+            (_, found[entry.attack]), *_ = attack_components(entry, suite, registration, where)
     return {name: each for name, each in found.items() if isinstance(each, SteppedAttack)}
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.api import Passes
+from harness.api import Access, Passes
 from harness.estimate.passes import PassCosts
 from harness.planning import Cell
 
@@ -49,6 +49,19 @@ class Cost:
             without_flops=self.without_flops | other.without_flops,
             without_seconds=self.without_seconds | other.without_seconds,
         )
+
+
+def within(passes: Passes | None, budget: int | None, access: Access) -> Passes | None:
+    """The most that an image takes of ``passes`` (None: unknown) within a budget (None: no bound).
+
+    What costs most of it: as many backward passes as there may be.
+    """
+    if budget is None or (passes and passes.forwards + passes.backwards <= budget):
+        return passes
+    backwards = budget // 2 if access is Access.WHITE_BOX else 0
+    backwards = min(backwards, passes.backwards) if passes else backwards
+    forwards = budget - backwards
+    return Passes(min(forwards, passes.forwards) if passes else forwards, backwards)
 
 
 def total(costs: Iterable[Cost]) -> Cost:

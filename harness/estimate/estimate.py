@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from harness.api import Passes
 from harness.estimate.calibrate import Calibration
-from harness.estimate.cost import CLEAN, Cost, cell_cost, forwards_cost, total
+from harness.estimate.cost import CLEAN, Cost, cell_cost, forwards_cost, total, within
 from harness.estimate.passes import PassCosts
 from harness.part import Part
 from harness.planning import Cell, Component, Pair, PlannedImage
@@ -137,7 +137,8 @@ def _priced(
 def declared_passes(resolved: Resolved, cell: Cell) -> Passes | None:
     """The most that an image of the cell takes; None where that is not declared."""
     if cell.attack is not None:
-        return resolved.attacks[cell.attack.label].passes
+        attack = resolved.attacks[cell.attack.label]
+        return within(attack.passes, cell.attack.budget_passes, attack.access)
     if cell.measurement is not None and cell.goal is not None:
         measurement = resolved.measurements[cell.measurement.label]
         return measurement.passes(cell.goal, cell.model.identity["classes"])

@@ -59,6 +59,7 @@ def pass_cost_key(model: Component, loader: ModelLoader, numerics: Numerics = "f
     given = model.identity
     content = {name: given[name] for name in ("loader", "architecture", "classes", "options")}
     content["preprocessing"] = {**given["preprocessing"], "cut": None}
+    content |= {"code": given["code"]} if "code" in given else {}
     if not builds_untrained(loader):
         content["weights"] = given["weights"]
     if numerics != "fp32":

@@ -7,8 +7,8 @@ from sqlite3 import Connection
 
 from harness.analysis.columns import DEFAULT, models_of
 from harness.analysis.results import Results
+from harness.api import ModelRow
 from harness.errors import ConfigError
-from harness.execute.progress import ModelRow
 
 
 def model_row(db: Connection, suite: str, model: str) -> ModelRow | None:
@@ -22,7 +22,7 @@ def model_row(db: Connection, suite: str, model: str) -> ModelRow | None:
     if place.status == "not run" or outcomes is None:
         return None
     attack = trial.attack
-    minimises = attack.budget is None
+    minimises = not attack.fixed
     return ModelRow(
         model=model,
         top1=found.entries[model].top1,
@@ -34,4 +34,5 @@ def model_row(db: Connection, suite: str, model: str) -> ModelRow | None:
         attacked=outcomes.attacked,
         images=outcomes.images,
         complete=place.status == "complete",
+        robust_accuracy=None if minimises else outcomes.robust_accuracy,
     )

@@ -6,10 +6,12 @@ import traceback
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.traces import show
 
 
 def failure(error: Exception) -> str:
-    """One line; of what nobody foresaw also where it was raised."""
+    """One line; of what nobody foresaw also where it was raised. See `contained.cause` too."""
+    show(error)
     if isinstance(error, HarnessError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import api
+from harness.overdue import MARK
 from harness.signals import asked
 
 DEATHS = 2
@@ -81,13 +82,20 @@ class Journal:
     def deadly(self, image: Image) -> str | None:
         """Why the image is to be left out; None: it is not."""
         count, why = self._deaths.get(image, (0, ""))
-        return None if count < DEATHS else f"left out, for {count} processes died on it: {why}"
+        if count < DEATHS:
+            return None
+        if MARK in why:
+            return f"left out: {why}"
+        return f"left out, for {count} processes died on it: {why}"
 
-    def died(self, images: Sequence[Image], why: str) -> None:
-        """Another process has died on these images, and on no others."""
+    def died(self, images: Sequence[Image], why: str, *, certain: bool = False) -> None:
+        """Another process has died on these images, and on no others.
+
+        ``certain``: it would again.
+        """
         for image in images:
             count, _ = self._deaths.get(image, (0, ""))
-            self._deaths[image] = (count + 1, why)
+            self._deaths[image] = (count + (DEATHS if certain else 1), why)
         self._write(self._call)
 
     def suspects(self) -> Set[Image]:
@@ -151,7 +159,8 @@ def _read(path: Path) -> tuple[_Deaths, Call | None, str | None]:
         return deaths, None, f"the last run was {ended} in {call}"
     for image in call.images:
         count, _ = deaths.get(image, (0, ""))
-        deaths[image] = (count + 1, f"{ended} in {call.what}")
+        certain = MARK in call.what and len(call.images) == 1
+        deaths[image] = (count + (DEATHS if certain else 1), f"{ended} in {call.what}")
     return deaths, call, f"the last run died ({ended}) in {call}"
 
 

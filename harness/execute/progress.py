@@ -3,34 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from harness.api import ModelRow, RunStarted
 from harness.store.workers import WorkerRow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRow:
-    """A model's row of the leaderboard that a suite has by default.
-
-    Attributes:
-        top1: over all images of the run.
-        success: of the attack on the ``attacked`` of ``images``; None where none were.
-        norm: of the distortion; None under a fixed budget, where distortions say little.
-        median: distortion with failures as infinite.
-        complete: whether every image has a verdict.
-    """
-
-    model: str
-    top1: float | None
-    attack: str
-    goal: str
-    success: float | None
-    norm: str | None
-    median: float | None
-    attacked: int
-    images: int
-    complete: bool
 
 
 class Progress(Protocol):
@@ -51,6 +27,9 @@ class Progress(Protocol):
 
 class RunProgress(Progress, Protocol):
     """Receives what only the run as a whole knows, too."""
+
+    def began(self, run: RunStarted) -> None:
+        """The run is stored, and its work begins."""
 
     def completed(self, row: ModelRow) -> None:
         """All cells of a model are computed."""

@@ -24,13 +24,17 @@ from harness.execute.driver.target_group import TargetGroup
 from harness.execute.driver.transfer import Transfers
 from harness.execute.environment import environment
 from harness.execute.executors.inline import Inline
+from harness.execute.executors.processes import Processes
 from harness.execute.images import Images
 from harness.execute.journal import Journal, path_beside
+from harness.execute.patience import patience
 from harness.execute.pending import Pending, everything, pending, plan_images
 from harness.execute.progress import RunProgress
 from harness.execute.scoring import masked, score
 from harness.execute.session import Session, Settings
+from harness.execute.started import started
 from harness.plugins import Catalog
+from harness.resolve.code import changed_code, codes_of
 from harness.resolve.prepare import Resolved
 from harness.signals import asked
 from harness.store.database import file_errors, path_of
@@ -82,7 +86,8 @@ def run(
         if journal.last:
             progress.say(journal.last)
         journal.call(f"dataset {resolved.dataset.spec.name}")
-        images = Images(resolved.dataset)
+        images, plugin = Images(resolved.dataset), resolved.dataset.plugin
+        images.entrust(plugin, patience(settings.placement.image_timeout, plugin))
         images.identify(plan_images(plan), progress.say)
         journal.idle()
         left = everything(plan)
@@ -93,8 +98,15 @@ def run(
         if left.images or any(count for _, count in left.transfers):
             # Before anything is stored: what a worker lacks ends the run without a trace.
             hiring = Hiring(settings, catalog, _Watch(journal, progress), progress.say)
-            folder, size = writer.artifacts.folder, settings.batch_size
-            given = provided(resolved, catalog, images, folder, batch_size=size)
+            given = provided(
+                resolved,
+                catalog,
+                images,
+                writer.artifacts.folder,
+                batch_size=settings.batch_size,
+                image_timeout=settings.placement.image_timeout,
+                silence=settings.placement.silence,
+            )
             crew = stack.enter_context(hiring.crew(plan, left, *given))
         number = writer.begin_run(
             plan,
@@ -113,7 +125,11 @@ def run(
             journal=journal,
             settings=settings,
             run=number,
+            codes=codes_of(plan.cells, catalog),
         )
+        for line in changed_code(writer.db.conn, catalog, {cell.key for cell in plan.cells}):
+            progress.say(line)
+        progress.began(started(session))
         return _finished(session, catalog, _computed(session, left, crew))
 
 
@@ -132,7 +148,7 @@ def _finished(session: Session, catalog: Catalog, done: _Done) -> Summary:
     """Score the cells, and store the end of the run."""
     writer, plan, number = session.writer, session.resolved.plan, session.run
     failures = [
-        *score(session.resolved, catalog, writer, session.journal, number),
+        *score(session, catalog),
         *done.failures,
     ]
     code = _exit_code(failures, session.resolved, catalog)
@@ -209,10 +225,8 @@ class _Work:
                 model.begin()
             if crew is not None:
                 own = [group for model in self._models for group in model.groups]
-                is_inline = isinstance(crew.executor, Inline)
-                scheduler = Scheduler(
-                    self._queues.all, loading=self._costs.loading, whole=is_inline
-                )
+                alone = isinstance(crew.executor, Inline | Processes) and len(crew.members) == 1
+                scheduler = Scheduler(self._queues.all, loading=self._costs.loading, whole=alone)
                 roster = Roster(self._session)
                 roster.look(list(crew.members.values()))
                 Driver(crew, scheduler, [*own, *transfers.groups], roster.look).drive()

@@ -8,7 +8,8 @@ from harness.api import CellRows, Status
 from harness.api.records import FAILED
 from harness.contained import cause, scored
 from harness.engine.guard import Guard
-from harness.execute.journal import Journal
+from harness.execute.patience import PatientWatch, patience
+from harness.execute.session import Session
 from harness.planning import Cell
 from harness.plugins import Catalog, Kind
 from harness.resolve.prepare import Resolved
@@ -19,12 +20,13 @@ from harness.store.read.pending import (
     zero_gradients,
 )
 from harness.store.write.writer import Writer
+from harness.terminal import named
 
 
-def score(
-    resolved: Resolved, catalog: Catalog, writer: Writer, journal: Journal, run: int
-) -> list[str]:
+def score(session: Session, catalog: Catalog) -> list[str]:
     """Store every metric of every cell, and say what is wrong with cells and metrics."""
+    resolved, writer, run = session.resolved, session.writer, session.run
+    watch = PatientWatch(session.journal)
     failures: list[str] = []
     wrong: dict[str, list[str]] = {}
     for cell in resolved.plan.cells:
@@ -40,17 +42,18 @@ def score(
         scores = {}
         for name, metric in resolved.metrics.items():
             origin = catalog.get(Kind.METRIC, name).origin
-            journal.call(f"metric {name!r} (plugin {origin}) of {cell.label}")
+            watch.patience = patience(session.settings.placement.image_timeout, origin)
+            watch.call(f"metric {name!r} (plugin {origin}) of {cell.label}")
             try:
-                with Guard("it").around():
+                with named(f"plugin {origin}"), Guard("it").around():
                     found = scored(metric, rows)
             except Exception as error:
                 said = f"metric {name!r}: {cause('it', error)} (plugin {origin})"
                 wrong.setdefault(said, []).append(cell.label)
             else:
                 scores[name] = (found.value, found.images, str(metric.unit))
+            watch.idle()
         writer.write_scores(run, cell.key, scores)
-    journal.idle()
     return failures + [f"{said}: {_few(labels)}" for said, labels in wrong.items()]
 
 

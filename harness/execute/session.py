@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -40,6 +41,7 @@ class Session:
     Attributes:
         images: those of the plan, identified.
         run: its number in the database.
+        codes: of the cells' plugins, by key; see `harness.resolve.code`.
         tried: the models whose trial is stored.
     """
 
@@ -50,4 +52,5 @@ class Session:
     journal: Journal
     settings: Settings
     run: int
+    codes: Mapping[str, str] = field(default_factory=dict)
     tried: set[str] = field(default_factory=set)

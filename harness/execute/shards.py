@@ -50,11 +50,13 @@ class AttackTask:
     Attributes:
         attack: its label.
         keep: whether the candidates are to be saved.
+        budget: the most forward and backward passes of an image; None: no bound.
     """
 
     attack: str
     eight_bit: bool
     keep: bool
+    budget: int | None = None
     images: tuple[Assigned, ...]
 
 
@@ -134,6 +136,12 @@ class Shard:
     trial: tuple[str, ...]
     next_model: str | None = None
 
+    @property
+    def plugin(self) -> str | None:
+        """The task's, as ``distribution:plugin``; None: the work is the model's alone."""
+        who, _, name = self.speaker.partition(" ")
+        return name if who == "plugin" else None
+
 
 def task_groups(cells: Sequence[Cell]) -> list[tuple[Cell, ...]]:
     """A model's cells, the clean one first, in task groups, in their order."""
@@ -185,5 +193,6 @@ def cut(
         attack=first.attack.label,
         eight_bit=first.attack.eight_bit,
         keep=first.attack.keep,
+        budget=first.attack.budget_passes,
         images=wanted,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from harness.analysis.doubts import of_trial
+from harness.analysis.indicators import of_trial
 from harness.api import CleanPrediction, ConfigError, Goal, Outcome, Status, Verdict
 from harness.api.goal import NO_TARGET
 from harness.engine.batches import attack_images
@@ -59,11 +59,11 @@ def attack(
     Args:
         model: a torch module in pixel space; a `harness.api.Classifier`, which says how its network
             wants its images; a name of the registry; a timm name; or an ONNX file.
-        images: float (n, 3, height, width), RGB in [0, 1], at the model's input size.
+        images: float (n, channels, height, width) in [0, 1], as the model takes them.
         labels: (n,), the true classes, from 0.
         attack: the name of an installed attack, as ``harness attacks list`` prints it.
         goal: as ``harness run``'s.
-        preset: a named parameter set of the attack, such as ``paper``.
+        preset: a named parameter set of the attack.
         device: ``cpu``, ``cuda:0``; None: the module's own, else the first GPU, else the CPU.
         seed: of random targets and of the attack's own random numbers.
         **parameters: the attack's hyper-parameters, as ``harness attacks show NAME`` lists them.
@@ -75,9 +75,9 @@ def attack(
             image costs that image alone: its status is ``error``.
     """
     pixels = _images(images)
-    truth = _labels(labels, len(pixels))
+    numbers = _labels(labels, len(pixels))
     asked = _asked(attack, goal, preset, seed, parameters)
-    opened, notes = opened_model(model, (pixels.shape[2], pixels.shape[3]), device)
+    opened, notes = opened_model(model, (pixels.shape[1], pixels.shape[2], pixels.shape[3]), device)
     if pixels.shape[1:] != opened.shape:
         raise ConfigError(
             f"the model takes images of {opened.shape}, these are {tuple(pixels.shape[1:])}",
@@ -85,7 +85,7 @@ def attack(
             hint="resize or crop the images first",
         )
     with adapting():
-        found = _run(asked, opened, pixels, truth)
+        found = _run(asked, opened, pixels, numbers)
     return replace(found, notes=(*notes, *found.notes))
 
 
@@ -139,7 +139,7 @@ def _run(asked: _Asked, model: PixelClassifier, images: Tensor, labels: list[int
         if judged.candidate is not None:
             adversarial[int(judged.job.image_id)] = judged.candidate
     ordered = [outcomes[row.image_id] for row in clean]
-    return collected(clean, ordered, adversarial, tuple(of_trial(trial)))
+    return collected(clean, ordered, adversarial, tuple(each.says for each in of_trial("", trial)))
 
 
 def _ignore(size: int) -> None:
@@ -172,14 +172,14 @@ def _images(given: object) -> Tensor:
     """The images as float32 on the host.
 
     Raises:
-        ConfigError: they are not (n, 3, height, width), or not within [0, 1].
+        ConfigError: they are not (n, channels, height, width), or not within [0, 1].
     """
     images = _tensor(given, "images")
-    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+    if images.ndim != 4 or not images.is_floating_point():
         raise ConfigError(
             f"images are {str(images.dtype).removeprefix('torch.')} of {tuple(images.shape)}",
             where=WHERE,
-            hint="pass float RGB images in [0, 1] as (n, 3, height, width)",
+            hint="pass float images in [0, 1] as (n, channels, height, width)",
         )
     images = images.to("cpu", torch.float32).contiguous()
     if not bool(((images >= 0) & (images <= 1)).all()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from harness.plugins import installed
 from harness.registry.load import load
 from harness.resolve.components import loader_of
 from harness.resolve.models import described_model
+from harness.resolve.named import read
 from harness.resolve.weights import checked, download, locate
 
 if TYPE_CHECKING:
@@ -25,13 +27,14 @@ if TYPE_CHECKING:
 
 Model = nn.Module | Classifier | str | Path
 """A torch module that takes pixel-space images; a `Classifier`, which says how its network wants
-them; a name of the registry; a timm name; an ONNX file; or LOADER:MODEL."""
+them; a name of the registry; a timm name; a file (``net.onnx``, ``net.py:FUNCTION``); or
+LOADER:MODEL."""
 
 
 def opened_model(
-    model: Model, size: tuple[int, int], device: str | None
+    model: Model, shape: tuple[int, int, int], device: str | None
 ) -> tuple[PixelClassifier, tuple[str, ...]]:
-    """``model`` on ``device``, ready for images of ``size`` (height, width); what was assumed.
+    """``model`` on ``device``, ready for images of ``shape``; and what was assumed.
 
     A module is copied: the caller's own is left as it is. Without a ``device`` a module's own is
     taken, else the first GPU, else the CPU.
@@ -40,9 +43,10 @@ def opened_model(
         HarnessError: there is no such model or device, its weights are missing, or it fails.
     """
     if isinstance(model, str | Path):
-        return _by_name(str(model), device)
+        return _by_name(str(model), shape[1:], device)
     if isinstance(model, nn.Module):
-        model = Classifier(model, Preprocessing(size), _classes(model, size))
+        like = Preprocessing(shape[1:], channels=shape[0])
+        model = Classifier(model, like, _classes(model, like))
     if not isinstance(model, Classifier):
         raise ConfigError(
             f"the model is a {type(model).__name__}",
@@ -61,9 +65,11 @@ def opened_model(
     return opened(copied, spec, wanted, fold_batch_norm=True).model, ()
 
 
-def _by_name(name: str, device: str | None) -> tuple[PixelClassifier, tuple[str, ...]]:
+def _by_name(
+    name: str, size: tuple[int, int], device: str | None
+) -> tuple[PixelClassifier, tuple[str, ...]]:
     """The model of a name, its weights downloaded where they are not here."""
-    entry, catalog = _entry(name).chosen(None), installed()
+    entry, catalog = _entry(name, size).chosen(None), installed()
     loader = loader_of(entry, catalog)
     found = locate(entry, loader)
     if (found.path is None or not found.path.exists()) and found.url is not None:
@@ -75,13 +81,15 @@ def _by_name(name: str, device: str | None) -> tuple[PixelClassifier, tuple[str,
     return model, (entry.notes,) if ":" in entry.name and entry.notes else ()
 
 
-def _entry(name: str) -> ModelEntry:
+def _entry(name: str, size: tuple[int, int]) -> ModelEntry:
     registered = load().models.get(name)
     if registered is not None:
         return registered
-    if ":" not in name or Path(name).suffix == ".onnx":
-        name = f"{'onnx' if Path(name).suffix == '.onnx' else 'timm'}:{name}"
-    return described_model(name, installed())
+    catalog = installed()
+    other = read(name, catalog) or read(f"timm:{name}", catalog)
+    assert other is not None
+    reference = other.reference(None, {}, None)
+    return described_model(other, replace(reference, size=size), catalog)
 
 
 def _own_device(module: nn.Module | None) -> str:
@@ -89,14 +97,14 @@ def _own_device(module: nn.Module | None) -> str:
     return str(tensors[0].device) if tensors else "auto"
 
 
-def _classes(module: nn.Module, size: tuple[int, int]) -> int:
+def _classes(module: nn.Module, like: Preprocessing) -> int:
     """How many classes the module tells apart: the columns of its output for one grey image."""
-    probe = PixelSpace(module, Preprocessing(size)).to(_own_device(module).replace("auto", "cpu"))
+    probe = PixelSpace(module, like).to(_own_device(module).replace("auto", "cpu"))
     trained, before = module.training, torch.get_rng_state()
     try:
         module.eval()
         with contained("the model"), torch.inference_mode():
-            logits = probe(torch.full((1, 3, *size), 0.5, device=probe.scale.device))
+            logits = probe(torch.full((1, *like.shape), 0.5, device=probe.scale.device))
     except ModelError:
         raise
     except Exception as error:

@@ -48,7 +48,7 @@ class AttackResult:
         confident: whether the margin reaches the attack's kappa too.
         linf, l2, l1, l0: distortions in pixel space; l0 counts changed values.
         forwards, backwards: passes that the attack took.
-        images: the adversarial images, float32 (n, 3, height, width); a failed attack's last
+        images: the adversarial images, float32 (n, channels, height, width); a failed attack's last
             iterate; the clean image where nothing was attacked.
         numbers: what else the attack reports, NaN where it reports nothing.
         errors: the reason where the status is ``invalid`` or ``error``.

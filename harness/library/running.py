@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from harness import signals
-from harness.api import Devices, Placement
+from harness.api import Devices, Observer, Placement
 from harness.definition import Numerics
 from harness.library.tables import Table
 from harness.part import Part
@@ -32,6 +32,8 @@ def run(
     executor: str = "auto",
     progress: DisplayKind = "auto",
     registry: Sequence[str | Path] = (),
+    observers: Sequence[str | Observer] = (),
+    summary: str | Path | None = None,
     **selected: Any,
 ) -> Summary:
     """Run a suite, or resume it: what ``db`` holds already is not computed again.
@@ -45,6 +47,8 @@ def run(
         executor: its name; ``auto``: what fits the devices and the work.
         progress: how progress is shown on stderr.
         registry: overlays of the built-in registry.
+        observers: who is told of the run as it happens: as ``--observe``, or instances.
+        summary: a file for a JSON summary of the run, as ``--summary``.
         **selected: what of the suite; see `selection`.
 
     Raises:
@@ -52,28 +56,34 @@ def run(
             database that is busy. KeyboardInterrupt: the same call resumes the run.
     """
     from harness.display import make_display
+    from harness.display.audience import Audience
+    from harness.display.observers import observers as named
     from harness.execute.executors.choice import check, own_device
     from harness.execute.run import run as run_plan
     from harness.execute.session import Settings
+    from harness.report.summary import document, keeping
     from harness.store.write.writer import Writer
 
     path, command = Path(db), ["harness.run", suite, *sys.argv]
-    asked = with_stored_names(selection(suite, **selected), path)
-    where = Placement(devices=Devices.parse(devices)) if isinstance(devices, str) else devices
-    catalog, known = installed(), load([Path(file) for file in registry])
-    check(executor, where, catalog)
-    device = own_device(executor, where, asked.numerics_in(known.get_suite(suite)))
-    settings = Settings(device=device, batch_size=None, executor=executor, placement=where)
-    with signals.handled(), make_display(progress) as display:
-        resolved = prepare(
-            asked,
-            known,
-            catalog,
-            say=display.say,
-            progress=display.download,
-        )
+    write = keeping(Path(summary)) if summary else None
+    with (
+        signals.handled(),
+        make_display(progress) as display,
+        Audience(display, document, write) as told,
+    ):
+        catalog = installed()
+        told.invite(named(observers, catalog, "observers"))
+        asked = with_stored_names(selection(suite, **selected), path)
+        where = Placement(devices=Devices.parse(devices)) if isinstance(devices, str) else devices
+        known = load([Path(file) for file in registry])
+        check(executor, where, catalog)
+        device = own_device(executor, where, asked.numerics_in(known.get_suite(suite)))
+        settings = Settings(device=device, batch_size=None, executor=executor, placement=where)
+        resolved = prepare(asked, known, catalog, say=told.say, progress=told.download)
         with Writer.open(path, command=command) as writer:
-            return run_plan(resolved, catalog, writer, display, settings, command=command)
+            done = run_plan(resolved, catalog, writer, told, settings, command=command)
+        told.over(done, done.exit_code)
+    return done
 
 
 def plan(
@@ -123,11 +133,14 @@ class Others(TypedDict, total=False):
     limit: int | None
     seed: int | None
     numerics: Numerics | None
+    weights: Sequence[tuple[str | None, str]]
+    preprocessing: Mapping[str, Any]
 
 
 def selection(
     suite: str,
     *,
+    dataset: str | None = None,
     models: Sequence[str] = (),
     attacks: Sequence[str] = (),
     goals: Sequence[str] = (),
@@ -138,8 +151,10 @@ def selection(
     """What of a suite to run; nothing given means all that the suite says.
 
     Args:
-        models: names or globs; LOADER:MODEL adds any other model, such as ``onnx:FILE``.
-        attacks: names or globs of attacks and measurements.
+        dataset: instead of the suite's: a name, or READER:PATH such as ``npz:mine.npz``.
+        models: names or globs; LOADER:MODEL and files add any other model: ``net.py:FUNCTION``.
+        attacks: names or globs of attacks and measurements of the suite, or NAME:parameter=value...
+            for any installed one, as ``--attacks`` on the command line.
         goals: such as ``untargeted`` and ``random``.
         limit: the maximum number of images per cell.
         seed: instead of the suite's.
@@ -147,6 +162,9 @@ def selection(
         shard: the part of the run to compute, such as ``2/8``; see `harness.part`.
         numerics: what gradients are computed in, ``fp32``, ``tf32`` or ``bf16``, instead of the
             suite's; verdicts are always in IEEE fp32.
+        weights: (glob of models or None, source or file) each, as ``--weights``.
+        preprocessing: of the models that no registry names, as ``--preprocessing``:
+            ``{"size": [32, 32], "mean": 0.5}``.
 
     Raises:
         ConfigError: there is no such goal or part, there are no such numerics, or a key of
@@ -155,6 +173,7 @@ def selection(
     here, elsewhere = split_places((name, Path(path)) for name, path in (data or {}).items())
     return Request(
         suite=suite,
+        dataset=dataset,
         models=models,
         attacks=attacks,
         goals=named_goals(goals),

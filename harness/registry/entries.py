@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, JsonValue, PrivateAttr, model_validator
 
-from harness.api import ConfigError, DatasetSpec, Goal, ModelSpec, Preprocessing
-from harness.definition import Numerics
+from harness.api import ConfigError, DatasetSpec, ModelSpec, Preprocessing
 from harness.registry.fields import (
     Classes,
     Count,
     Fields,
-    Goals,
     Name,
-    Names,
     PreprocessingEntry,
     Published,
     SourceEntry,
@@ -25,6 +23,7 @@ from harness.registry.fields import (
     Word,
     models_folder,
 )
+from harness.registry.training import Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,10 @@ class Entry(Fields):
     @property
     def name(self) -> str:
         return self._origin.name
+
+    @property
+    def origin(self) -> Origin:
+        return self._origin
 
     @property
     def file(self) -> Path:
@@ -71,15 +74,21 @@ class ModelEntry(Entry):
     makes the second kind into the first.
 
     Attributes:
+        training: its regime, `training.REGIMES` or other words; no part of its identity.
         parameters: their number.
         classes: background excluded.
         sources: the first one counts unless the user says otherwise.
         options: for the loader, which judges them.
+        code: a file that building the network runs, relative to the registry file's folder.
+        seeds: its weights from other training seeds, each of which `load` makes an entry of its own
+            called ``NAME.SEED``.
+        seed_of: the model that it is another training seed of.
     """
 
     own_loader: Word | None = Field(None, alias="loader")
     own_architecture: Text | None = Field(None, alias="architecture")
-    family: Word
+    family: Word = "unknown"
+    training: Training = "standard"
     year: int | None = None
     layers: Count | None = None
     parameters: Count | None = None
@@ -90,6 +99,9 @@ class ModelEntry(Entry):
     published: Published = Published()
     notes: str = ""
     options: dict[str, JsonValue] = Field(default_factory=dict)
+    code: Text | None = None
+    seeds: dict[Name, Weights] = Field(default_factory=dict)
+    seed_of: Name | None = None
 
     _chosen: tuple[str, SourceEntry] | None = PrivateAttr(None)
 
@@ -103,10 +115,50 @@ class ModelEntry(Entry):
                 ("architecture", self.own_architecture),
                 ("weights", self.weights != Weights()),
                 ("options", self.options),
+                ("code", self.code),
             ):
                 if value:
                     raise ValueError(f"has sources and {name}: {name} belongs in each source")
+            if self.seeds:
+                raise ValueError("has sources and seeds: give each seed an entry with seed_of")
+        if self.seeds and self.seed_of:
+            raise ValueError("has seeds and seed_of: seeds belong in the model that it is one of")
+        if dotted := [seed for seed in self.seeds if "." in seed]:
+            raise ValueError(f"has a seed {dotted[0]!r}: leave out the dot, which comes before it")
         return self
+
+    def seeded(self) -> dict[str, ModelEntry]:
+        """The entries of its other training seeds, by their names."""
+        return {
+            f"{self.name}.{seed}": self.model_copy(
+                update={
+                    "own_architecture": self.architecture,
+                    "weights": weights,
+                    "published": Published(),  # of the model's own weights
+                    "seeds": {},
+                    "seed_of": self.name,
+                }
+            )
+            for seed, weights in self.seeds.items()
+        }
+
+    @property
+    def seed(self) -> str | None:
+        """Its training seed, where that is the end of its name."""
+        if self.seed_of is None:
+            return None
+        start = f"{self.seed_of}."
+        return self.name.removeprefix(start) if self.name.startswith(start) else None
+
+    def matches(self, glob: str) -> bool:
+        """Whether a glob of models means it; training seeds only where it has a part for them.
+
+        ``digits-*`` are the models themselves, ``digits-*.*`` their other seeds.
+        """
+        if self.seed is None or self.name == glob:
+            return fnmatchcase(self.name, glob)
+        model, _, seed = glob.rpartition(".")
+        return fnmatchcase(self.seed_of or "", model) and fnmatchcase(self.seed, seed)
 
     @property
     def loader(self) -> str:
@@ -128,6 +180,11 @@ class ModelEntry(Entry):
         if self.weights.cached is not None:
             return models_folder() / self.weights.cached
         return None if self.weights.file is None else self._path(self.weights.file)
+
+    @property
+    def code_path(self) -> Path | None:
+        """The file of the user's own that building the network runs; it may not exist."""
+        return None if self.code is None else self._path(self.code)
 
     @property
     def source_name(self) -> str | None:
@@ -179,10 +236,12 @@ class ModelEntry(Entry):
         return ModelSpec(
             name=self.name,
             architecture=self.architecture,
-            weights=weights,
+            weights=None if weights == self.code_path else weights,
             preprocessing=self.preprocessing,
             classes=self.classes,
             options=self.options,
+            code=self.code_path,
+            seed=self.seed,
         )
 
 
@@ -192,13 +251,14 @@ class DatasetEntry(Entry):
     Attributes:
         reader: a dataset plugin's component.
         version: changes whenever the images do; part of every cell key.
+        classes: None: as many as the reader counts.
         root: relative to the registry file's folder.
         options: for the reader, which judges them.
     """
 
     reader: Word
     version: Word
-    classes: Classes
+    classes: Classes | None = None
     summary: str = ""
     licence: str = ""
     root: Text | None = None
@@ -212,72 +272,3 @@ class DatasetEntry(Entry):
     def spec(self, root: Path | None) -> DatasetSpec:
         """The entry as its reader sees it; ``root`` (the user's) goes before the entry's own."""
         return DatasetSpec(self.name, root or self.root_path, self.options, self.classes)
-
-
-class AttackEntry(Entry):
-    """An attack of a suite. Its class judges ``parameters`` and ``preset``, later.
-
-    Attributes:
-        images: how many of the plan's images are attacked; None: as many as the suite says.
-        keep: whether the adversarial images are kept.
-        eight_bit: whether they are judged after rounding to 8 bits too.
-    """
-
-    attack: Word
-    goals: Goals
-    parameters: dict[str, JsonValue] = Field(default_factory=dict)
-    preset: Word | None = None
-    images: Count | None = None
-    keep: bool = False
-    eight_bit: bool = False
-
-
-class MeasurementEntry(Entry):
-    """A measurement of a suite. Its class judges ``parameters`` and ``preset``, later.
-
-    Attributes:
-        images: how many of the plan's images are measured; None: as many as the suite says.
-    """
-
-    measurement: Word
-    goals: Goals = (Goal.UNTARGETED,)
-    parameters: dict[str, JsonValue] = Field(default_factory=dict)
-    preset: Word | None = None
-    images: Count | None = None
-
-
-class TransferEntry(Fields):
-    """Saved adversarial examples on other models; see `harness.planning.PlannedTransfer`."""
-
-    border: Literal["white", "grey"] = "white"
-    keep_sets: bool = True
-
-
-class SuiteEntry(Entry):
-    """What a run does.
-
-    Attributes:
-        models: names or globs; the registry's order counts.
-        images: how many images are attacked, the first ones of the plan order; None: all.
-        accuracy_images: how many images measure the accuracy; None: all.
-        transfer: of every attack with ``keep``; None: no transfer.
-        numerics: what gradients are computed in.
-    """
-
-    summary: str = ""
-    dataset: Word
-    models: Names
-    images: Count | None = None
-    accuracy_images: Count | None = None
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
-    attacks: Annotated[tuple[AttackEntry, ...], Field(strict=False)] = ()
-    measurements: Annotated[tuple[MeasurementEntry, ...], Field(strict=False)] = ()
-    transfer: TransferEntry | None = None
-    numerics: Numerics = "fp32"
-    metrics: Names
-
-    @model_validator(mode="after")
-    def _something_is_kept(self) -> SuiteEntry:
-        if self.transfer is not None and not any(attack.keep for attack in self.attacks):
-            raise ValueError("has transfer, but no attack keeps its images: set keep: true")
-        return self

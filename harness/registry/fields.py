@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
-from harness.api import Cut, Goal, Preprocessing
+from harness.api import Cut, Goal, Norm, Preprocessing
+from harness.api.classifier import channel_count
+
+MOST_CHANNELS = 1024
 
 Items = TypeVar("Items", bound=tuple[Hashable, ...])
 
@@ -31,8 +43,8 @@ Side = Annotated[int, Field(ge=1, le=4096)]
 Shift = Annotated[float, Field(ge=-1000, le=1000)]
 Scale = Annotated[float, Field(ge=1e-6, le=1000)]
 Size = Annotated[tuple[Side, Side], Field(strict=False)]
-Mean = Annotated[tuple[Shift, Shift, Shift], Field(strict=False)]
-Deviation = Annotated[tuple[Scale, Scale, Scale], Field(strict=False)]
+Mean = Annotated[tuple[Shift, ...], Field(strict=False)]
+Deviation = Annotated[tuple[Scale, ...], Field(strict=False)]
 Names = Annotated[tuple[Word, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
 Goals = Annotated[
     tuple[Annotated[Goal, Field(strict=False)], ...],
@@ -56,15 +68,60 @@ class CutEntry(Fields):
     interpolation: Literal["bilinear", "bicubic", "lanczos"]
 
 
+def _number_or_name(value: Any, name: ValidatorFunctionWrapHandler) -> Any:
+    if type(value) is int and 1 <= value <= MOST_CHANNELS:
+        return {1: "grey", 3: "rgb"}.get(value, value)
+    return name(value)
+
+
+# Or a number, which a union of types would make two complaints of one.
+ChannelsField = Annotated[Literal["rgb", "bgr", "grey"], WrapValidator(_number_or_name)]
+
+
+def _channels(count: int) -> str:
+    return "1 channel" if count == 1 else f"{count} channels"
+
+
+_USUAL = {"mean": 0.0, "std": 1.0}
+
+
+def _spread(value: Any, count: int) -> Any:
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    return [value] * count if type(value) in (int, float) else value
+
+
 class PreprocessingEntry(Fields):
     """See `harness.api.Preprocessing`."""
 
     size: Size
-    mean: Mean = (0.0, 0.0, 0.0)
-    std: Deviation = (1.0, 1.0, 1.0)
-    channels: Literal["rgb", "bgr"] = "rgb"
+    mean: Mean
+    std: Deviation
+    channels: ChannelsField = "rgb"
     background: Annotated[int, Field(ge=0)] | None = None
     cut: CutEntry | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_for_all(cls, data: Any) -> Any:
+        """One number of mean and std, or none, becomes as many as there are channels."""
+        if not isinstance(data, Mapping):
+            return data
+        channels = data.get("channels", "rgb")
+        known = channels in ("rgb", "bgr", "grey") or type(channels) is int
+        count = min(channel_count(channels), MOST_CHANNELS) if known else 3
+        spread = {name: _spread(data.get(name, usual), count) for name, usual in _USUAL.items()}
+        return {**data, **spread}
+
+    @model_validator(mode="after")
+    def _as_many_as_channels(self) -> Self:
+        count = channel_count(self.channels)
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != count:
+                raise ValueError(
+                    f"{name} has {len(values)} numbers for {_channels(count)}: give one, or {count}"
+                )
+        return self
 
     @property
     def value(self) -> Preprocessing:
@@ -85,11 +142,13 @@ class Weights(Fields):
     Attributes:
         file: relative to the registry file's folder.
         cached: relative to `models_folder`. Neither: the loader knows where.
+        how: what to do to get it, if it is not there; ``{folder}`` is the folder it belongs in.
         sha256: 64 hex digits; None: not checked.
     """
 
     file: Text | None = None
     cached: Text | None = None
+    how: Text | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
@@ -99,11 +158,20 @@ class Weights(Fields):
         return self
 
 
+class PublishedRobust(Fields):
+    """A published robust accuracy in percent, and the budget that it is for, in pixel space."""
+
+    norm: Annotated[Norm, Field(strict=False)]
+    budget: Annotated[float, Field(gt=0)]
+    accuracy: Percent
+
+
 class Published(Fields):
     """Published accuracies in percent."""
 
     top1: Percent | None = None
     top5: Percent | None = None
+    robust: PublishedRobust | None = None
 
 
 class SourceEntry(Fields):
@@ -112,7 +180,7 @@ class SourceEntry(Fields):
     Attributes:
         architecture: in the loader's words; None: the model's name.
         preprocessing: None: the model's own.
-        fidelity: whether they are the study's weights, or the nearest that there are.
+        fidelity: whether they are the weights that the published numbers are of, or the nearest.
         licence: where the loader does not know it.
         bytes: about how large the file is, where the loader does not know it.
     """

@@ -25,15 +25,23 @@ _KINDS = {
 
 def complaint(error: ValidationError, document: Document, model: type[BaseModel]) -> ConfigError:
     """One line for ``error``, which validating ``document`` as ``model`` raised."""
+    loc, what, remedy = explained(error, document.data, model)
+    return ConfigError(what, where=document.where(loc), hint=remedy)
+
+
+def explained(
+    error: ValidationError, data: Any, model: type[BaseModel]
+) -> tuple[tuple[str | int, ...], str, str]:
+    """Where in ``data`` the first of the errors is, what is wrong, and what to do."""
     errors = error.errors(include_url=False)
     # A misspelt field is missing too: the spelling is the better news.
     first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
-    loc = _existing(first["loc"], document.data)
+    loc = _existing(first["loc"], data)
     if first["type"] == "missing":
         loc = (*loc, first["loc"][len(loc)])
     what, remedy = _explain(first, loc, model)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return ConfigError(what, where=document.where(loc), hint=remedy + more)
+    return loc, what, remedy + more
 
 
 def _existing(loc: Loc, data: Any) -> tuple[str | int, ...]:
@@ -58,7 +66,7 @@ def _explain(error: ErrorDetails, loc: Loc, model: type[BaseModel]) -> tuple[str
         known = _fields(model, loc[:-1])
         choice = did_you_mean(str(loc[-1]), known, f"known here: {', '.join(known)}")
         return f"unknown field {loc[-1]!r}", choice
-    if error["loc"][-1] == "[key]":
+    if error["loc"][-1:] == ("[key]",):
         return f"{loc[-1]!r} is not a name", "use letters, digits, . _ + and - only, 200 at most"
     message = error["msg"].removeprefix("Value error, ")
     what, remedy = _KINDS.get(error["type"], (f"{message[0].lower()}{message[1:]}", "correct it"))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from harness.plugins import unknown
-from harness.registry.entries import DatasetEntry, Entry, ModelEntry, SuiteEntry
+from harness.registry.entries import DatasetEntry, Entry, ModelEntry
+from harness.registry.suites import SuiteEntry
 
 AnyEntry = TypeVar("AnyEntry", bound=Entry)
+_GLOB = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,18 @@ class Registry:
         Raises:
             ConfigError: a name or glob matches nothing.
         """
+        meant: set[str] = set()
         for glob in globs:
-            if not any(fnmatchcase(name, glob) for name in self.models):
+            found = self._meant(glob)
+            if not found:
                 raise unknown("model", glob, self.models, where=where)
-        return [
-            entry
-            for name, entry in self.models.items()
-            if any(fnmatchcase(name, glob) for glob in globs)
-        ]
+            meant |= found
+        return [entry for name, entry in self.models.items() if name in meant]
+
+    def _meant(self, glob: str) -> set[str]:
+        if glob in self.models and not _GLOB.search(glob):  # most are names
+            return {glob}
+        return {name for name, entry in self.models.items() if entry.matches(glob)}
 
 
 def _get(kind: str, entries: Mapping[str, AnyEntry], name: str, where: str | None) -> AnyEntry:

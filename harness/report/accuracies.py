@@ -1,33 +1,57 @@
-"""The models of a leaderboard: names, accuracies, doubts, and the images that they share."""
+"""The models of a leaderboard: names, accuracies, indicators, and the images that they share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from harness.analysis.common import Common
+from harness.analysis.indicators import Indicator
 from harness.analysis.place import AccuracyOf, Entry
 from harness.report.presentation import Cell, Field
-from harness.report.values import DOUBTFUL, INCOMPLETE, amount, percent, shown
+from harness.report.values import DOUBTFUL, INCOMPLETE, amount, ends, percent, shown
 
 Row = TypeVar("Row")
 
 
 def model_text(entry: Entry) -> str:
     """The model's name with its marks."""
-    marks = (INCOMPLETE, not entry.complete), (DOUBTFUL, bool(entry.doubts))
+    marks = (INCOMPLETE, not entry.complete), (DOUBTFUL, bool(entry.indicators))
     return " ".join([entry.model, *(mark for mark, has in marks if has)])
 
 
-def doubt_notes(entries: Sequence[Entry]) -> Iterable[str]:
+def indicator_notes(found: Iterable[Indicator]) -> Iterator[str]:
     """Why models' numbers may not be what they seem."""
-    for entry in entries:
-        for doubt in entry.doubts:
-            yield f"{DOUBTFUL} {entry.model}: {doubt}"
+    for each in found:
+        yield f"{DOUBTFUL} {each.model}: {each.name}: {each.says}"
 
 
-def entry_fields(of: Callable[[Row], Entry], ranked: str) -> list[Field[Row]]:
-    """The columns that all leaderboards begin with; ``ranked`` says by what the models are."""
+def doubtful(entries: Iterable[Entry]) -> list[Indicator]:
+    """The indicators of all models of a leaderboard."""
+    return [each for entry in entries for each in entry.indicators]
+
+
+def indicator_fields(of: Callable[[Row], Entry]) -> list[Field[Row]]:
+    """What programs get of the indicators: their names and what they say."""
+    return [
+        Field("indicators", value=lambda row: indicator_names(of(row))),
+        Field("warnings", value=lambda row: [each.says for each in of(row).indicators]),
+    ]
+
+
+def indicator_names(entry: Entry) -> list[str]:
+    """Each name once."""
+    return list(dict.fromkeys(each.name for each in entry.indicators))
+
+
+def entry_fields(
+    of: Callable[[Row], Entry], ranked: str, entries: Sequence[Entry]
+) -> list[Field[Row]]:
+    """The columns that all leaderboards begin with; ``ranked`` says by what the models are.
+
+    People see the training regime where the ``entries`` have several.
+    """
+    mixed = len({entry.training for entry in entries} - {None}) > 1
     return [
         Field("rank", "rank", ranked, value=lambda row: of(row).rank, numeric=True, repeated=True),
         Field(
@@ -40,6 +64,12 @@ def entry_fields(of: Callable[[Row], Entry], ranked: str) -> list[Field[Row]]:
         ),
         Field(
             "family", "family", "The family of its architecture.", value=lambda row: of(row).family
+        ),
+        Field(
+            "training",
+            "training" if mixed else None,
+            "Its training regime.",
+            value=lambda row: of(row).training,
         ),
         Field(
             "parameters",
@@ -72,8 +102,7 @@ def accuracy_fields(of: Callable[[Row], Entry]) -> list[Field[Row]]:
 def _accuracy(entry: Entry) -> Cell:
     """Top-1, with its interval where it is measured."""
     interval = entry.accuracy.interval if entry.top1 == entry.accuracy.measured else None
-    aside = "" if interval is None else f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
-    return Cell(shown(entry.top1, percent), entry.top1, aside)
+    return Cell(shown(entry.top1, percent), entry.top1, ends(interval))
 
 
 def common_notes(common: Common | None) -> Iterable[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.analysis.compare import EXACT, Compared, Comparison, Difference
-from harness.analysis.statistics import Range
-from harness.report.presentation import Field, Presentation, present
-from harness.report.values import number, percent, shown
+from harness.analysis.compare import Compared, Comparison, Difference
+from harness.analysis.indicators import Indicator
+from harness.analysis.mcnemar import EXACT
+from harness.api.statistics import Range
+from harness.report.accuracies import indicator_notes
+from harness.report.presentation import Field, Presentation, ResultTable, present
+from harness.report.values import DOUBTFUL, number, percent, points, shown
 
 
 def presentation(found: Comparison) -> Presentation:
@@ -17,21 +20,41 @@ def presentation(found: Comparison) -> Presentation:
         found.rows,
         title=f"{found.suite}: {found.first} and {found.second}",
         notes=footnotes(found),
+        table=ResultTable(
+            "comparison",
+            found.suite,
+            {"models": [found.first, found.second], "dataset": found.dataset},
+            more={
+                "indicators": {
+                    model: list(dict.fromkeys(each.name for each in _of(found, model)))
+                    for model in (found.first, found.second)
+                }
+            },
+        ),
     )
 
 
+def _of(found: Comparison, model: str) -> list[Indicator]:
+    return [each for each in found.indicators if each.model == model]
+
+
+def _marked(found: Comparison, model: str) -> str:
+    return f"{model} {DOUBTFUL}" if _of(found, model) else model
+
+
 def _fields(found: Comparison) -> list[Field[Compared]]:
+    first, second = (_marked(found, model) for model in (found.first, found.second))
     return [
-        Field("what", "metric", text=_what, data=False),
+        Field("what", "metric", text=_what, repeated=True, data=False),
         Field("kind"),
         Field("title"),
-        Field("goal", "goal"),
+        Field("goal", "goal", repeated=True),
         Field("norm"),
         Field("images", "images", numeric=True),
         Field("first_model", value=lambda _: found.first),
         Field("second_model", value=lambda _: found.second),
-        Field("first", found.first, text=lambda row: _value(row, row.first), numeric=True),
-        Field("second", found.second, text=lambda row: _value(row, row.second), numeric=True),
+        Field("first", first, text=lambda row: _value(row, row.first), numeric=True),
+        Field("second", second, text=lambda row: _value(row, row.second), numeric=True),
         Field(
             "difference",
             "difference (95% CI)",
@@ -54,7 +77,6 @@ def _fields(found: Comparison) -> list[Field[Compared]]:
         Field(
             "p",
             "p",
-            value=lambda row: shown(row.discordant, lambda only: only.p),
             show="{:.2g}".format,
             numeric=True,
         ),
@@ -97,15 +119,15 @@ def _discordant(row: Compared) -> str | None:
 def _what(row: Compared) -> str:
     if row.kind == "accuracy":
         return "top-1"
-    return f"{row.title} {'success rate' if row.kind == 'success' else row.norm or ''}".rstrip()
+    rates = {"success": "success rate", "robust accuracy": "robust accuracy"}
+    return f"{row.title} {rates.get(row.kind, row.norm or '')}".rstrip()
 
 
 def _ranged(value: float, interval: Range | None, rate: bool) -> str:
     """A difference with its interval; rates in percentage points."""
 
     def signed(size: float) -> str:
-        # Adding 0 makes a negative zero positive.
-        return f"{round(100 * size, 1) + 0:+.1f}" if rate else number(size, "+")
+        return points(size) if rate else number(size, "+")
 
     text = signed(value)
     return text if interval is None else f"{text} ({signed(interval[0])} to {signed(interval[1])})"
@@ -115,10 +137,14 @@ def footnotes(found: Comparison) -> list[str]:
     """What the columns do not say, one line each."""
     return [
         f"dataset {found.dataset}; images: those that both models have: with a prediction, with a"
-        " verdict, broken (distortions), or measured; distortions in pixel space [0, 1]",
+        " verdict, with an outcome (robust accuracy, over misclassified images too), broken"
+        " (distortions), or measured; distortions in pixel space [0, 1]",
         f"differences: {found.first} minus {found.second}, of rates in percentage points; 95%"
         " percentile intervals of a bootstrap over the images",
-        "only one: images that only the first, only the second classifies correctly, or breaks"
-        f" under the attack; p: McNemar's test on these, exact up to {EXACT} of them",
+        "only one: images that only the first, only the second classifies correctly, breaks under"
+        f" the attack, or is robust with; p: McNemar's test on these, exact up to {EXACT} of them;"
+        " of distortions Wilcoxon's signed-rank test over the images that both were attacked on,"
+        " failures as infinite",
+        *indicator_notes(found.indicators),
         *found.notes,
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.analysis.transfer.fingerprint import FamilyScore, Fingerprint
-from harness.report.presentation import Field, Presentation, present
+from harness.report.presentation import Field, Presentation, ResultTable, present
 from harness.report.values import percent
 
 Ranked = tuple[int, FamilyScore]
@@ -16,6 +16,9 @@ def presentation(found: Fingerprint) -> Presentation:
         enumerate(found.ranking, 1),
         title=f"{found.suite}: families by how {found.model} is fooled, from labels alone",
         notes=footnotes(found),
+        table=ResultTable(
+            "fingerprint", found.suite, {"model": found.model, "border": found.border}
+        ),
     )
 
 

@@ -8,28 +8,37 @@ from typing import Any
 
 from harness.analysis.columns import MetricColumn
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.place import ENOUGH_SUCCESS, Entry, Place
+from harness.analysis.place import Entry, Place
+from harness.api.attacked import ENOUGH_SUCCESS
+from harness.report import together
 from harness.report.accuracies import (
     accuracy_fields,
     accuracy_notes,
     common_notes,
-    doubt_notes,
+    doubtful,
     entry_fields,
+    indicator_names,
+    indicator_notes,
 )
 from harness.report.frontiers import (
     EXTRAPOLATION,
+    RESIDUAL,
+    STEPS,
+    exclusion_notes,
+    fit_record,
     fit_text,
     intervals_note,
     reference_notes,
     residual,
     residual_record,
+    selection,
     unit_notes,
 )
-from harness.report.presentation import Cell, Field, Presentation, present
+from harness.report.presentation import Cell, Field, Presentation, ResultTable, present
 from harness.report.scores import (
     BOUND,
-    BOUND_NOTE,
     bound_heading,
+    bound_notes,
     bound_record,
     bound_text,
     correlation_note,
@@ -38,10 +47,12 @@ from harness.report.values import FEW_SUCCESSES, INCOMPLETE, marked, number, per
 
 
 def presentation(board: Leaderboard) -> Presentation:
-    """One row per model; JSON is one object, with the metrics and their fits too."""
+    """One row per model; JSON has what each metric has under ``metrics``."""
     images = f", {len(board.common.images)} common images" if board.common else ""
     title = f"{board.trial.suite}: multi-metric leaderboard, goal {board.trial.goal}{images}"
-    found = present(_fields(board), board.entries, title=title, notes=footnotes(board))
+    found = present(
+        _fields(board), board.entries, title=title, notes=footnotes(board), table=_table(board)
+    )
     rows = list(zip(board.entries, found.records, strict=True))
     return replace(
         found,
@@ -62,7 +73,7 @@ def presentation(board: Leaderboard) -> Presentation:
 
 def _fields(board: Leaderboard) -> list[Field[Entry]]:
     found = [
-        *entry_fields(_same, "By mean rank; equals share a rank."),
+        *entry_fields(_same, "By mean rank; equals share a rank.", board.entries),
         *accuracy_fields(_same),
         Field(
             "mean_rank",
@@ -78,7 +89,7 @@ def _fields(board: Leaderboard) -> list[Field[Entry]]:
         found.append(_metric_field(metric))
         if _bounded(metric):
             found.append(_bound_field(metric))
-    return found
+    return [*found, *together.joint_fields(board)]
 
 
 def _same(entry: Entry) -> Entry:
@@ -92,11 +103,18 @@ def _mean_rank(entry: Entry) -> Cell:
 def _metric_field(metric: MetricColumn) -> Field[Entry]:
     def text(entry: Entry) -> Cell:
         place = metric.places[entry.model]
-        cell = residual(place)
-        return replace(cell, text=marked(cell.text, place.few_successes, FEW_SUCCESSES))
+        cell = residual(place, share=metric.frontier.steps)
+        return replace(cell, text=marked(cell.text, _few(metric, place), FEW_SUCCESSES))
 
     meaning = f"Residual from the frontier of {metric.title}; positive: above the trend."
+    if metric.frontier.steps:
+        meaning = RESIDUAL[True]
     return Field(metric.title, heading(metric), meaning, text=text, numeric=True, data=False)
+
+
+def _few(metric: MetricColumn, place: Place) -> bool:
+    """Whether a mean over successes is over few of them; a robust accuracy is over all images."""
+    return place.few_successes and not metric.frontier.steps
 
 
 def _bound_field(metric: MetricColumn) -> Field[Entry]:
@@ -112,58 +130,46 @@ def _bound_field(metric: MetricColumn) -> Field[Entry]:
 
 
 def heading(metric: MetricColumn) -> str:
-    """A metric's short name: attack and norm, or measurement and score."""
-    return f"{metric.attack.name} {metric.metric.norm}" if metric.attack else metric.title
+    """A metric's short name: attack and norm, or what the measurement or metric declares."""
+    if metric.frontier.steps:
+        return f"residual, {metric.title}"
+    if metric.attack:
+        return f"{metric.attack.name} {metric.metric.norm}"
+    return metric.shown.title if metric.shown and metric.shown.title else metric.title
 
 
 def _bounded(metric: MetricColumn) -> bool:
     return any(place.bound is not None for place in metric.places.values())
 
 
-def _document(
-    board: Leaderboard, rows: Iterable[tuple[Entry, Mapping[str, Any]]]
-) -> dict[str, Any]:
-    return {
-        "suite": board.trial.suite,
+def _table(board: Leaderboard) -> ResultTable:
+    fits = [fit_record(metric) for metric in board.columns]
+    more = {
         "dataset": board.trial.dataset,
         "goal": board.trial.goal,
         "seed": board.trial.seed,
         "accuracy": board.choice.accuracy,
         "common_images": len(board.common.images) if board.common else None,
-        "metrics": [_metric_record(metric) for metric in board.columns],
+        "metrics": fits,
         "rank_correlations": [asdict(each) for each in board.correlations],
-        "rows": [
-            {
-                **record,
-                "warnings": list(entry.doubts),
-                "metrics": {
-                    metric.title: _place_record(metric.places[entry.model])
-                    for metric in board.columns
-                },
-            }
-            for entry, record in rows
-        ],
     }
+    return ResultTable("joint", board.trial.suite, selection(board), fits, more)
 
 
-def _metric_record(metric: MetricColumn) -> dict[str, Any]:
-    fit = metric.reference.fit if metric.reference else metric.frontier.fit
-    spread = metric.intervals
-    return {
-        "title": metric.title,
-        "attack": metric.attack.name if metric.attack else None,
-        "norm": metric.metric.norm,
-        "source": metric.reference.source if metric.reference else "fitted",
-        "per_pixel": bool(metric.reference and metric.reference.per_pixel),
-        "a": fit.a if fit else None,
-        "b": fit.b if fit else None,
-        "r2": fit.r2 if fit else None,
-        "a_interval": spread.a if spread else None,
-        "b_interval": spread.b if spread else None,
-        "replicates": spread.replicates if spread else None,
-        "replicates_with_fit": spread.fits if spread else None,
-        "members": [point.name for point in metric.frontier.members],
-    }
+def _document(
+    board: Leaderboard, rows: Iterable[tuple[Entry, Mapping[str, Any]]]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            **record,
+            "indicators": indicator_names(entry),
+            "warnings": [each.says for each in entry.indicators],
+            "metrics": {
+                metric.title: _place_record(metric.places[entry.model]) for metric in board.columns
+            },
+        }
+        for entry, record in rows
+    ]
 
 
 def _place_record(place: Place) -> dict[str, Any]:
@@ -187,20 +193,29 @@ def footnotes(board: Leaderboard) -> list[str]:
     """What the columns do not say, one line each."""
     trial = board.trial
     return [
-        f"goal {trial.goal}, seed {trial.seed}, dataset {trial.dataset}; each metric's column is"
-        " the residual of the mean from its fit, positive above the trend: for attacks the mean"
-        " distortion over successes, in pixel space [0, 1], for scores that over measured images",
+        f"goal {trial.goal}, seed {trial.seed}, dataset {trial.dataset}; {_residuals(board)}",
         "mean rank: over the metrics that have a residual for the model (their number)",
         *common_notes(board.common),
         *accuracy_notes(board.entries, board.choice.accuracy),
         *(note for metric in board.columns for note in _fit_notes(metric)),
         *_mark_notes(board),
+        *_direction_notes(board),
         *_bound_notes(board),
         *map(correlation_note, board.correlations),
-        *doubt_notes(board.entries),
+        *indicator_notes(doubtful(board.entries)),
         *_completeness_notes(board),
         *board.notes,
     ]
+
+
+def _residuals(board: Leaderboard) -> str:
+    if any(metric.frontier.steps for metric in board.columns):
+        return STEPS
+    return (
+        "each metric's column is the residual of the mean from its fit, positive above the trend:"
+        " for attacks the mean distortion over successes, in pixel space [0, 1], for scores that"
+        " over measured images"
+    )
 
 
 def _fit_notes(metric: MetricColumn) -> Iterator[str]:
@@ -208,6 +223,7 @@ def _fit_notes(metric: MetricColumn) -> Iterator[str]:
     text = fit_text(metric, incomplete)
     label = metric.attack.label if metric.attack else metric.title
     yield f"{label}: {text}"
+    yield from exclusion_notes(metric, label)
     if metric.intervals:
         shares = {
             model: place.spread.on_frontier
@@ -236,7 +252,7 @@ def _mark_notes(board: Leaderboard) -> Iterator[str]:
     places = [place for metric in board.columns for place in metric.places.values()]
     if any(place.placing.extrapolated for place in places):
         yield EXTRAPOLATION
-    if any(place.few_successes for place in places):
+    if any(_few(metric, place) for metric in board.columns for place in metric.places.values()):
         yield (
             f"{FEW_SUCCESSES} success rate under {100 * ENOUGH_SUCCESS:.0f}%: the mean is over the"
             " broken images only, and overstates the model's robustness"
@@ -246,10 +262,20 @@ def _mark_notes(board: Leaderboard) -> Iterator[str]:
         yield intervals_note(min(found, key=lambda each: each.fits))
 
 
+def _direction_notes(board: Leaderboard) -> Iterator[str]:
+    turned = [metric.title for metric in board.columns if metric.turned]
+    if turned:
+        yield (
+            f"{', '.join(turned)}: lower is more robust, so frontier, fit and residual are those of"
+            " the negative"
+        )
+
+
 def _bound_notes(board: Leaderboard) -> Iterator[str]:
     bounded = [metric for metric in board.columns if _bounded(metric)]
-    if bounded:
-        yield BOUND_NOTE
+    yield from bound_notes(
+        {metric.title: metric.shown for metric in bounded if metric.shown is not None}
+    )
     for metric in bounded:
         bounds = [place.bound for place in metric.places.values() if place.bound]
         yield (

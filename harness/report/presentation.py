@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-Format = Literal["table", "json", "csv", "md"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+from harness.api.table import FORMATS as FORMATS
+from harness.api.table import Format as Format
 
 Row = TypeVar("Row")
 
@@ -100,6 +101,30 @@ class Drawing(Protocol):
         """The drawing as harmless text, maybe with colours; empty where there is nothing."""
 
 
+SCHEMA, SCHEMA_VERSION = "frontier-harness/results", 1
+"""Of `Presentation.envelope`. A key that goes or changes raises the version; a new one does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTable:
+    """What the JSON of a table of results says besides its rows.
+
+    Attributes:
+        name: which table it is.
+        selection: what was chosen, by the user or by default.
+        fits: the frontiers that residuals are measured from, each with a and b and its members.
+        more: what this table alone has.
+        database: the file that was read.
+    """
+
+    name: str
+    suite: str
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    fits: Sequence[Mapping[str, Any]] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+    database: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Presentation:
     """A table with its title and notes, and maybe further parts below it.
@@ -108,7 +133,8 @@ class Presentation:
         records: for programs, one per row; CSV has those of their values that are neither lists nor
             mappings. ``header`` names them where there is no record.
         notes: what the columns do not say, one line each.
-        document: JSON, where that is more than the records.
+        document: JSON, where that is not the records.
+        table: of results, whose JSON is an `envelope` around the records, or around ``document``.
     """
 
     title: str = ""
@@ -119,6 +145,39 @@ class Presentation:
     notes: tuple[str, ...] = ()
     parts: tuple[Presentation | Drawing, ...] = ()
     document: Any = None
+    table: ResultTable | None = None
+
+    def of(self, database: Path, **selection: str) -> Presentation:
+        """The same, with the file that was read, and what was chosen besides."""
+        assert self.table is not None
+        chosen = {**self.table.selection, **selection}
+        table = replace(self.table, database=str(database), selection=chosen)
+        return replace(self, table=table)
+
+    def envelope(self, table: ResultTable) -> dict[str, Any]:
+        """The JSON of a table of results: the same keys for all of them."""
+        rows = list(self.records if self.document is None else self.document)
+        shown = {column.key: column for column in self.columns}
+        keys = list(rows[0]) if rows else self.header
+        return {
+            "schema": SCHEMA,
+            "version": SCHEMA_VERSION,
+            "table": table.name,
+            "suite": table.suite,
+            "database": table.database,
+            "selection": dict(table.selection),
+            **table.more,
+            "columns": [_described(key, shown.get(key)) for key in keys],
+            "fits": list(table.fits),
+            "rows": rows,
+            "notes": [note for note in self.notes if note],
+        }
+
+
+def _described(key: str, column: Column | None) -> dict[str, str | None]:
+    """A column in JSON; without heading and meaning where people do not see it."""
+    heading, meaning = (column.heading, column.meaning) if column else ("", "")
+    return {"key": key, "heading": heading or None, "meaning": meaning or None}
 
 
 def present(
@@ -129,6 +188,7 @@ def present(
     notes: Iterable[str] = (),
     parts: Iterable[Presentation | Drawing] = (),
     document: Any = None,
+    table: ResultTable | None = None,
 ) -> Presentation:
     """``rows`` as ``fields`` show them."""
     fields, rows = list(fields), list(rows)
@@ -148,4 +208,5 @@ def present(
         notes=tuple(notes),
         parts=tuple(parts),
         document=document,
+        table=table,
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from harness.analysis.transfer.cells import Rate
-from harness.analysis.transfer.matrix import Matrix
 from harness.analysis.transfer.summary import Asymmetry, Mean, SourceMean, Summary, summary
 from harness.api import Goal
+from harness.api.transfers import Rate, TransferMatrix
 from harness.report.heatmap import HeatMap
-from harness.report.presentation import Field, Presentation, present
+from harness.report.presentation import Field, Presentation, ResultTable, present
 from harness.report.values import percent
 
 Row = TypeVar("Row")
@@ -24,7 +23,7 @@ COUNTS = {
 }
 
 
-def presentation(matrix: Matrix, *, intervals: bool) -> Presentation:
+def presentation(matrix: TransferMatrix, *, intervals: bool) -> Presentation:
     """The matrix; with ``intervals`` people see those of the summary."""
     short = summary(matrix)
     lists = (_sources(matrix, short, intervals), _pairs(short, intervals))
@@ -32,16 +31,12 @@ def presentation(matrix: Matrix, *, intervals: bool) -> Presentation:
         records=tuple(records(matrix)),
         notes=tuple(footnotes(matrix, intervals=intervals)),
         parts=(*_maps(matrix, short), *(part for part in lists if part.rows)),
+        table=ResultTable("transfer", matrix.suite, _selection(matrix)),
     )
 
 
-def records(matrix: Matrix) -> list[dict[str, Any]]:
-    """One record per pair of models, including the diagonal; rates in [0, 1].
-
-    A pair without transfers has None for all its numbers.
-    """
-    about = {
-        "suite": matrix.suite,
+def _selection(matrix: TransferMatrix) -> dict[str, Any]:
+    return {
         "attack": matrix.attack.label,
         "epsilon": matrix.attack.budget,
         "goal": matrix.goal,
@@ -49,6 +44,14 @@ def records(matrix: Matrix) -> list[dict[str, Any]]:
         "denominator": matrix.denominator,
         "border": matrix.border,
     }
+
+
+def records(matrix: TransferMatrix) -> list[dict[str, Any]]:
+    """One record per pair of models, including the diagonal; rates in [0, 1].
+
+    A pair without transfers has None for all its numbers.
+    """
+    about = {"suite": matrix.suite, **_selection(matrix)}
     found = []
     for source in matrix.models:
         for target in matrix.models:
@@ -73,7 +76,7 @@ def records(matrix: Matrix) -> list[dict[str, Any]]:
     return found
 
 
-def footnotes(matrix: Matrix, *, intervals: bool) -> list[str]:
+def footnotes(matrix: TransferMatrix, *, intervals: bool) -> list[str]:
     """What the maps do not say, one line each."""
     return [*_about(matrix), *_means(summary(matrix), intervals), *matrix.notes]
 
@@ -90,7 +93,7 @@ def _record(rate: Rate | None, hits: str, images: str, missing: str, value: str)
     }
 
 
-def _maps(matrix: Matrix, short: Summary) -> Iterable[HeatMap]:
+def _maps(matrix: TransferMatrix, short: Summary) -> Iterable[HeatMap]:
     what = "error rate" if matrix.goal == Goal.UNTARGETED else f"top-{matrix.k} matching rate"
     name = f"{matrix.suite}: {matrix.attack.label}, goal {matrix.goal}"
     groups = tuple(matrix.families[model] or model for model in matrix.models)
@@ -108,7 +111,7 @@ def _maps(matrix: Matrix, short: Summary) -> Iterable[HeatMap]:
         yield HeatMap(title, families, ("",) * len(families), means)
 
 
-def _sources(matrix: Matrix, short: Summary, intervals: bool) -> Presentation:
+def _sources(matrix: TransferMatrix, short: Summary, intervals: bool) -> Presentation:
     fields: list[Field[SourceMean]] = [
         Field("source", "source"),
         Field("family", "family", value=lambda each: matrix.families[each.source]),
@@ -141,7 +144,7 @@ def _interval(key: str, of: Callable[[Row], tuple[float, float] | None]) -> Fiel
     return Field(key, "95% CI", value=of, show=_range, numeric=True)
 
 
-def _about(matrix: Matrix) -> Iterable[str]:
+def _about(matrix: TransferMatrix) -> Iterable[str]:
     if matrix.goal == Goal.UNTARGETED:
         yield f"rate: wrong predictions of the target model; of {COUNTS[matrix.denominator]}"
     else:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
-EXTRAPOLATED, FEW_SUCCESSES, INCOMPLETE, DOUBTFUL = "*", "†", "‡", "¶"
+EXTRAPOLATED, FEW_SUCCESSES, INCOMPLETE, DOUBTFUL, EXCLUDED = "*", "†", "‡", "¶", "§"
 
 Value = TypeVar("Value")
 Shown = TypeVar("Shown")
@@ -23,6 +23,17 @@ def marked(text: str | None, marked: bool, mark: str) -> str | None:
 
 def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    # Adding 0 makes a negative zero positive.
+    return f"{round(100 * share, 1) + 0:+.1f}"
+
+
+def ends(interval: tuple[float, float] | None) -> str:
+    """An interval of shares in percent; empty without one."""
+    return "" if interval is None else f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
 
 
 def finite(value: float | None) -> float | None:

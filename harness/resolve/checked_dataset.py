@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from harness.api import Cut, DataError, Dataset, DatasetSpec, HarnessError, PluginError, Sample
+from harness import overdue
+from harness.api import (
+    ConfigError,
+    Cut,
+    DataError,
+    Dataset,
+    DatasetSpec,
+    HarnessError,
+    ImageList,
+    ModelSpec,
+    PluginError,
+    Sample,
+)
+from harness.api.classifier import convertible
 from harness.contained import cause
+from harness.overdue import WITHOUT_IMAGES, watched
+from harness.plugins import is_bundled
 from harness.signals import stop_if_asked
 
 if TYPE_CHECKING:
@@ -18,13 +33,20 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+MOST_CHANNELS = 1024
+
 _CLASSES = "expected: a whole number of 2 or more"
+_NAMES = "expected: a sequence of text, one for each class in their order; or nothing"
 _SAMPLES = (
     "expected of samples(): a sequence of Sample(id, label); ids are different non-empty text that"
     " is valid UTF-8 without NUL, labels whole numbers from 0 to {last}"
 )
 _DIGEST = "expected of digest(): 64 lower-case hex digits, the SHA-256 of the image's source"
-_READ = "expected of read(): a NumPy array, float32, of shape {shape}, RGB in [0, 1]"
+_LIST = (
+    "expected of lists(): ImageList by name, its ids those of samples(), its targets for all of"
+    " them or none, each a class but the label"
+)
+_READ = "expected of read(): a NumPy array, float32, of shape {shape}, in [0, 1]"
 
 
 class CheckedDataset(Dataset):
@@ -46,13 +68,27 @@ class CheckedDataset(Dataset):
         super().__init__(spec)
         self.reader, self.plugin = reader, plugin
         self._where = f"dataset {spec.name}, plugin {plugin}"
-        self._made = self._called(lambda: reader(spec), "the constructor")
-        self.classes = self._checked_classes()
-        found = self._called(self._made.samples, "samples()")
-        self._samples = self._checked_samples(found)
+        with watched(self._where, self._patience):
+            self._made = self._called(lambda: reader(spec), "the constructor")
+            self.classes = self._checked_classes()
+            self.class_names = self._checked_names("class_names")
+            self.class_ids = self._checked_names("class_ids")
+            self.image_size = self._checked_size()
+            found = self._called(self._made.samples, "samples()")
+            self._samples = self._checked_samples(found)
 
     def samples(self) -> Sequence[Sample]:
         return self._samples
+
+    def lists(self) -> Mapping[str, ImageList]:
+        """See `Dataset.lists`.
+
+        Raises:
+            PluginError: it is no mapping of names to lists of the dataset's images, or a target is
+            no other class than the label.
+        """
+        found = self._called(lambda: dict(self._made.lists()), "lists()")
+        return {name: self._checked_list(name, each) for name, each in found.items()}
 
     def digest(self, sample: Sample) -> str:
         """See `Dataset.digest`.
@@ -83,7 +119,9 @@ class CheckedDataset(Dataset):
         except HarnessError as error:
             raise DataError(error.what, where=where, hint=error.hint) from error
         if problem := _unlike_pixels(pixels, size):
-            raise DataError(problem, where=where, hint=_READ.format(shape=(3, *size)))
+            raise DataError(
+                problem, where=where, hint=_READ.format(shape=f"(channels, {size[0]}, {size[1]})")
+            )
         low, high = float(pixels.min()), float(pixels.max())
         if not (low >= 0 and high <= 1):
             raise DataError(
@@ -91,27 +129,42 @@ class CheckedDataset(Dataset):
             )
         return np.array(pixels, np.float32, order="C")
 
-    def try_out(self, size: tuple[int, int], cut: Cut | None) -> None:
-        """Read the first image before a run begins; call it from the main thread.
+    def try_out(self, model: ModelSpec) -> None:
+        """Read the first image for ``model`` before a run begins; call it from the main thread.
 
         Raises:
             PluginError: it is not an array of the type and shape that all images must have, or
-            reading it changed what others work with. Whatever else may be wrong with it is its own
-            error, later.
+            reading it changed what others work with. ConfigError: its channels are none that the
+            model takes. Whatever else may be wrong with it is its own error, later.
         """
+        how = model.preprocessing
+        size, cut = how.size, how.cut
         from harness.engine.guard import Guard
 
         guard = Guard("read()", may_draw=True)
-        problem = None
+        problem, pixels = None, None
         try:
-            pixels = self._called(lambda: self._made.read(self._samples[0], size, cut), "read()")
+            first = self._samples[0]
+            with watched(self._where, self._patience):
+                pixels = self._called(lambda: self._made.read(first, size, cut), "read()")
             problem = _unlike_pixels(pixels, size)
         except HarnessError:
-            pass
+            pass  # it may be this image's own: the run says so of it, and reads the others
         if changed := guard.put_back():
             raise self._broken(f"read() changed {', '.join(changed)}", "put it back")
         if problem:
-            raise self._broken(problem, _READ.format(shape=(3, *size)))
+            raise self._broken(problem, _READ.format(shape=f"(channels, {size[0]}, {size[1]})"))
+        if pixels is not None and not convertible(len(pixels), how.shape[0]):
+            raise ConfigError(
+                f"its images have {len(pixels)} channels, model {model.name} takes {how.shape[0]}",
+                where=f"dataset {self.spec.name}",
+                hint="take data with as many, or correct the model's preprocessing.channels",
+            )
+
+    @property
+    def _patience(self) -> float | None:
+        """Seconds that a call before the run may take."""
+        return None if is_bundled(self.plugin) else overdue.PATIENCE * WITHOUT_IMAGES
 
     def _checked_classes(self) -> int:
         found = self._called(lambda: getattr(self._made, "classes", None), "classes")
@@ -119,6 +172,26 @@ class CheckedDataset(Dataset):
         if classes is None or classes < 2:
             raise self._broken(f"classes is {_shown(found)}", _CLASSES)
         return classes
+
+    def _checked_names(self, what: str) -> tuple[str, ...]:
+        found = self._called(lambda: getattr(self._made, what, ()), what)
+        if isinstance(found, str) or not isinstance(found, Sequence):
+            raise self._broken(f"{what} is {_shown(found)}", _NAMES)
+        names = tuple(found)
+        if names and (len(names) != self.classes or not all(map(_is_text, names))):
+            raise self._broken(f"{what} is {_shown(names)}", _NAMES)
+        return tuple(map(str, names))
+
+    def _checked_size(self) -> tuple[int, int] | None:
+        found = self._called(lambda: getattr(self._made, "image_size", None), "image_size")
+        if found is None:
+            return None
+        sides = tuple(map(_whole, found)) if isinstance(found, Sequence) else ()
+        if len(sides) != 2 or not all(side is not None and side >= 1 for side in sides):
+            raise self._broken(
+                f"image_size is {_shown(found)}", "expected: (height, width), or None"
+            )
+        return sides[0], sides[1]  # type: ignore[return-value]
 
     def _checked_samples(self, found: object) -> tuple[Sample, ...]:
         hint = _SAMPLES.format(last=self.classes - 1)
@@ -140,6 +213,22 @@ class CheckedDataset(Dataset):
                 raise self._broken(f"the label of image {each.id} is {_shown(each.label)}", hint)
             samples[str(each.id)] = Sample(str(each.id), label)
         return tuple(samples.values())
+
+    def _checked_list(self, name: object, found: object) -> ImageList:
+        if not (_is_text(name) and isinstance(found, ImageList)):
+            raise self._broken(f"list {_shown(name)} is {_shown(found)}", _LIST)
+        ids = self._called(lambda: tuple(found.ids), f"list {name}")
+        given = self._called(lambda: dict(found.targets), f"list {name}")
+        labels = {sample.id: sample.label for sample in self._samples}
+        if not ids or len({*ids}) < len(ids) or not {*ids} <= labels.keys():
+            raise self._broken(f"list {name} has images {_shown(ids)}", _LIST)
+        targets = {id: target for id in given if (target := _whole(given[id])) is not None}
+        if given and targets.keys() != {*ids}:
+            raise self._broken(f"list {name} has targets for other images", _LIST)
+        for id, target in targets.items():
+            if not 0 <= target < self.classes or target == labels[id]:
+                raise self._broken(f"the target of image {id} in list {name} is {target}", _LIST)
+        return ImageList(ids, targets)
 
     def _called(self, call: Callable[[], _T], what: str) -> _T:
         """What ``call`` returns; what it raises is the plugin's error, unless it is one of ours."""
@@ -181,9 +270,13 @@ def _unlike_pixels(pixels: object, size: tuple[int, int]) -> str | None:
     """Why ``pixels`` is not an image of ``size``; None: it is one."""
     if not isinstance(pixels, np.ndarray):
         return f"read() returned {_shown(pixels)}"
-    if pixels.dtype != np.float32 or pixels.shape != (3, *size):
+    if pixels.dtype != np.float32 or not _is_shape(pixels.shape, size):
         return f"read() returned {pixels.dtype} of shape {pixels.shape}"
     return None
+
+
+def _is_shape(shape: tuple[int, ...], size: tuple[int, int]) -> bool:
+    return len(shape) == 3 and 1 <= shape[0] <= MOST_CHANNELS and shape[1:] == tuple(size)
 
 
 def _shown(value: object) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 from harness.api import (
     Attack,
     AttackParameters,
+    CompositeAttack,
     ConfigError,
     Dataset,
+    Goal,
     HarnessError,
     Measurement,
     Metric,
@@ -32,7 +34,8 @@ from harness.registry import (
 )
 from harness.resolve.checked_dataset import CheckedDataset
 from harness.resolve.declared import check_attack, check_measurement
-from harness.resolve.parameters import ParameterSpec, changed, labels
+from harness.resolve.parameters import ParameterSpec, bounded, changed, goals_of, labels
+from harness.resolve.sweeps import swept
 from harness.resolve.weights import CheckedWeights, checked_weights, place
 from harness.signals import stop_if_asked
 
@@ -62,15 +65,19 @@ def model_component(
         "classes": entry.classes,
         "options": dict(entry.options),
     }
+    if entry.code is not None:
+        identity["code"] = (weights and weights.code) or f"unknown: {entry.name}"
     about = {
         "family": entry.family,
+        "training": entry.training,
         "year": entry.year,
         "layers": entry.layers,
         "parameters": entry.parameters,
         "published": entry.published.model_dump(),
         "source": entry.source_name,
         "fidelity": entry.fidelity,
-        "shape": [3, *entry.input.size],
+        "seed_of": entry.seed_of,
+        "shape": [*entry.preprocessing.shape],
         "plugin": registration.origin,
     }
     spec = entry.spec(weights.path if weights else None)
@@ -113,6 +120,11 @@ def model_loader(registration: Registration) -> ModelLoader:
     return loader
 
 
+def reader_of(registration: Registration) -> type[Dataset]:
+    """The dataset reader that a plugin offers."""
+    return _imported(registration, Dataset)
+
+
 def dataset_component(
     entry: DatasetEntry, catalog: Catalog, *, root: Path | None
 ) -> tuple[Component, CheckedDataset]:
@@ -124,9 +136,8 @@ def dataset_component(
     """
     where = f"{entry.source}: datasets.{entry.name}.reader"
     registration = catalog.get(Kind.DATASET, entry.reader, where=where)
-    reader = _imported(registration, Dataset)
-    dataset = CheckedDataset(reader, entry.spec(root), registration.origin)
-    if dataset.classes != entry.classes:
+    dataset = CheckedDataset(reader_of(registration), entry.spec(root), registration.origin)
+    if entry.classes is not None and dataset.classes != entry.classes:
         raise ConfigError(
             f"is {entry.classes:,}, but reader {registration.name!r} counts {dataset.classes:,}",
             where=f"{entry.source}: datasets.{entry.name}.classes",
@@ -142,28 +153,62 @@ def dataset_component(
         "summary": entry.summary,
         "licence": entry.licence,
         "plugin": registration.origin,
+        **({"class_names": list(dataset.class_names)} if dataset.class_names else {}),
+        **({"class_ids": list(dataset.class_ids)} if dataset.class_ids else {}),
     }
     return Component(entry.name, identity, about), dataset
 
 
-def attack_component(
-    entry: AttackEntry, suite: SuiteEntry, registration: Registration
-) -> tuple[PlannedAttack, AttackParameters]:
-    """An attack of ``suite`` with its parameters checked and made canonical.
+def attack_class(registration: Registration) -> type[AttackParameters]:
+    """The class of an attack that a plugin offers."""
+    return _imported(registration, AttackParameters)
+
+
+def attack_components(
+    entry: AttackEntry, suite: SuiteEntry, registration: Registration, where: str
+) -> list[tuple[PlannedAttack, AttackParameters]]:
+    """An attack on the images of ``suite`` with its parameters checked and made canonical.
+
+    It is one for each value of a sweep.
 
     Raises:
         ConfigError: a parameter, preset or goal is wrong.
     """
-    component, attack = attack_of(ParameterSpec.of(entry, suite), registration)
+    kind = attack_class(registration)
+    return [
+        _planned_attack(
+            entry,
+            suite,
+            goals_of(entry, suite, kind, where),
+            attack_of(ParameterSpec.of(each, where), registration),
+        )
+        for each in swept(entry, kind, where)
+    ]
+
+
+def _planned_attack(
+    entry: AttackEntry,
+    suite: SuiteEntry,
+    goals: tuple[Goal, ...],
+    found: tuple[Component, AttackParameters],
+) -> tuple[PlannedAttack, AttackParameters]:
+    component, attack = found
+    if entry.budget_passes is not None:
+        identity = {**component.identity, "budget_passes": entry.budget_passes}
+        component = replace(component, identity=identity)
     planned = PlannedAttack(
-        component=replace(component, about={**component.about, "confidence": attack.confidence}),
-        label=labels([(registration.name, attack)])[0],
+        component=replace(
+            component,
+            about={**component.about, "confidence": attack.confidence, "preset": entry.preset},
+        ),
+        label=bounded(labels([(component.name, attack)], [entry.preset])[0], entry.budget_passes),
         norm=attack.norm,
         budget=attack.budget,
-        goals=entry.goals,
+        goals=goals,
         images=suite.images if entry.images is None else entry.images,
         keep=entry.keep,
         eight_bit=entry.eight_bit,
+        budget_passes=entry.budget_passes,
     )
     return planned, attack
 
@@ -176,29 +221,46 @@ def attack_of(
     Raises:
         ConfigError: a parameter, preset or goal is wrong. PluginError: the plugin's class is.
     """
-    kind = _imported(registration, AttackParameters)
-    if not issubclass(kind, Attack | SteppedAttack):
-        raise _broken(registration, TypeError("it is neither an Attack nor a SteppedAttack"))
+    kind = attack_class(registration)
+    if not issubclass(kind, Attack | SteppedAttack | CompositeAttack):
+        what = "it is neither an Attack nor a SteppedAttack nor a CompositeAttack"
+        raise _broken(registration, TypeError(what))
     with _using(registration):
         attack = spec.checked(kind)
         check_attack(attack)
         return _parametrised(registration, attack), attack
 
 
-def measurement_component(
-    entry: MeasurementEntry, suite: SuiteEntry, registration: Registration
-) -> tuple[PlannedMeasurement, Measurement]:
-    """A measurement of ``suite``, as `attack_component`."""
-    spec = ParameterSpec.of(entry, suite)
+def measurement_of(
+    spec: ParameterSpec, registration: Registration
+) -> tuple[Component, Measurement]:
+    """The measurement that ``spec`` asks for, as `attack_of`."""
     kind = _imported(registration, Measurement)
     with _using(registration):
         measurement = spec.checked(kind)
         check_measurement(measurement)
-        component = _parametrised(registration, measurement)
+        return _parametrised(registration, measurement), measurement
+
+
+def measurement_components(
+    entry: MeasurementEntry, suite: SuiteEntry, registration: Registration, where: str
+) -> list[tuple[PlannedMeasurement, Measurement]]:
+    """A measurement of ``suite``, as `attack_components`."""
+    kind = _imported(registration, Measurement)
+    return [
+        _planned_measurement(each, suite, registration, ParameterSpec.of(each, where))
+        for each in swept(entry, kind, where)
+    ]
+
+
+def _planned_measurement(
+    entry: MeasurementEntry, suite: SuiteEntry, registration: Registration, spec: ParameterSpec
+) -> tuple[PlannedMeasurement, Measurement]:
+    component, measurement = measurement_of(spec, registration)
     images = suite.images if entry.images is None else entry.images
     planned = PlannedMeasurement(
-        component=component,
-        label=labels([(registration.name, measurement)])[0],
+        component=replace(component, about={**component.about, "preset": entry.preset}),
+        label=labels([(registration.name, measurement)], [entry.preset])[0],
         goals=entry.goals,
         images=images,
     )

@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from harness.api import Access, AttackParameters, Goal, Measurement, Norm
+from harness.api import (
+    Access,
+    Attack,
+    AttackParameters,
+    CompositeAttack,
+    Goal,
+    Measurement,
+    Norm,
+)
+from harness.contained import checked_members
 
 _Rule = Callable[[object], bool]
 
@@ -19,10 +28,16 @@ def check_attack(attack: AttackParameters) -> None:
         attack,
         norm=lambda value: isinstance(value, Norm),
         goals=_goals,
+        default_goals=lambda value: isinstance(value, tuple) and _goals(frozenset(value)),
         access=lambda value: isinstance(value, Access),
         budget=lambda value: value is None or _finite(value),
         confidence=_finite,
     )
+    if isinstance(attack, CompositeAttack):
+        for each in checked_members(attack):
+            check_attack(each)
+    if isinstance(attack, Attack):
+        _check(attack, most_images=lambda value: value is None or _count(value))
 
 
 def check_measurement(measurement: Measurement) -> None:
@@ -33,7 +48,7 @@ def check_measurement(measurement: Measurement) -> None:
         access=lambda value: isinstance(value, Access),
         scores=_names,
         starts_from=lambda value: value is None or isinstance(value, str),
-        rows=lambda value: value is None or (isinstance(value, int) and value >= 1),
+        rows=lambda value: value is None or _count(value),
     )
 
 
@@ -50,6 +65,10 @@ def _goals(value: object) -> bool:
 
 def _finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and value >= 1
 
 
 def _names(value: object) -> bool:

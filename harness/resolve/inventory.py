@@ -17,7 +17,9 @@ from harness.plugins import Catalog, Kind
 from harness.registry import ModelEntry, Registry, SuiteEntry
 from harness.resolve.checked_dataset import CheckedDataset
 from harness.resolve.components import dataset_component, loader_of
-from harness.resolve.models import AD_HOC, Choice, choose_dataset, choose_models
+from harness.resolve.composites import member_names
+from harness.resolve.datasets import choose_dataset
+from harness.resolve.models import AD_HOC, Choice, choose_models
 from harness.resolve.request import Request
 from harness.resolve.weights import CheckedWeights, checked, locate
 
@@ -38,6 +40,8 @@ class Requirement:
         how: the command or setting that gets it; empty where it is present.
         path: where it lies, or would.
         url: where it is downloaded from.
+        sources: of a model all that the registry has, where `with_sources` looked; the chosen one
+            too.
     """
 
     kind: Literal["model", "dataset"]
@@ -51,6 +55,7 @@ class Requirement:
     how: str = ""
     path: Path | None = None
     url: str | None = None
+    sources: tuple[Requirement, ...] = ()
 
 
 class RequirementsMissing(MissingError):
@@ -131,9 +136,9 @@ def check_requirements(request: Request, registry: Registry, catalog: Catalog) -
         ConfigError: a name is wrong. PluginError: a loader or reader cannot be imported.
     """
     suite = registry.get_suite(request.suite)
-    choice = choose_models(request, suite, registry, catalog)
-    models = [_model(entry, choice, registry, catalog) for entry in choice.models]
     data, dataset = _dataset(request, suite, registry, catalog)
+    choice = choose_models(request, suite, registry, catalog, dataset and dataset[1])
+    models = [_model(entry, choice, registry, catalog) for entry in choice.models]
     return Inventory(
         choice,
         rows=(*(row for row, _ in models), data),
@@ -143,9 +148,32 @@ def check_requirements(request: Request, registry: Registry, catalog: Catalog) -
     )
 
 
+def with_sources(inventory: Inventory, registry: Registry, catalog: Catalog) -> Inventory:
+    """``inventory`` with every source of each model, whichever is chosen."""
+    rows = tuple(
+        replace(row, sources=_sources(row, registry.models[row.name], catalog))
+        if row.kind == "model" and row.name in registry.models
+        else row
+        for row in inventory.rows
+    )
+    return replace(inventory, rows=rows)
+
+
+def _sources(row: Requirement, entry: ModelEntry, catalog: Catalog) -> tuple[Requirement, ...]:
+    found = []
+    for name in entry.sources:
+        chosen = entry.chosen(name)
+        blank = Requirement(
+            kind="model", name=row.name, source=name, fidelity=chosen.fidelity, state="missing"
+        )
+        found.append(_located(blank, chosen, catalog)[0])
+    return tuple(found)
+
+
 def _unoffered(suite: SuiteEntry, catalog: Catalog) -> tuple[str, ...]:
     named = [
         *((Kind.ATTACK, entry.attack) for entry in suite.attacks),
+        *((Kind.ATTACK, name) for name in member_names(suite)),
         *((Kind.MEASUREMENT, entry.measurement) for entry in suite.measurements),
         *((Kind.METRIC, name) for name in suite.metrics),
     ]
@@ -222,7 +250,7 @@ def _or_else(row: Requirement, entry: ModelEntry, catalog: Catalog) -> str:
 def _dataset(
     request: Request, suite: SuiteEntry, registry: Registry, catalog: Catalog
 ) -> tuple[Requirement, tuple[Component, CheckedDataset] | None]:
-    entry = choose_dataset(request, suite, registry)
+    entry = choose_dataset(request, suite, registry, catalog)
     root = request.data.get(entry.name)
     row = Requirement(
         kind="dataset",

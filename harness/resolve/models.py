@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness.api import (
     ConfigError,
+    Dataset,
     Described,
     HarnessError,
     MissingError,
     ModelError,
+    ModelReference,
     PluginError,
 )
 from harness.contained import contained
 from harness.plugins import Catalog, Kind, unknown
-from harness.registry import DatasetEntry, ModelEntry, Registry, SuiteEntry
+from harness.registry import ModelEntry, Registry, SuiteEntry
 from harness.registry.entries import Origin
 from harness.resolve.components import find_weights, model_loader
+from harness.resolve.named import (
+    Named,
+    announce,
+    checked_input,
+    divided,
+    left_as_it_was,
+    read,
+)
 from harness.resolve.request import Request
 
 AD_HOC = "ad hoc"
@@ -45,39 +54,40 @@ class Choice:
 
 
 def choose_models(
-    request: Request, suite: SuiteEntry, registry: Registry, catalog: Catalog
+    request: Request,
+    suite: SuiteEntry,
+    registry: Registry,
+    catalog: Catalog,
+    data: Dataset | None = None,
 ) -> Choice:
     """The models to run.
 
-    A glob chooses among the suite's models; one that matches none of them, among all. LOADER:MODEL
-    is a model that the loader describes.
+    A glob chooses among the suite's models; one that matches none of them, among all. For models
+    that no registry names see `named`. ``data``: the run's images, where they are here.
 
     Raises:
         ConfigError: a model, loader or source does not exist.
     """
     own = registry.match_models(suite.models, where=f"{suite.source}: suites.{suite.name}.models")
     named: dict[str, ModelEntry] = {}
-    described: dict[str, ModelEntry] = {}
-    taken, renamed = dict(request.known), list[str]()
+    others: list[Named] = []
     for item in request.models:
-        if ":" in item:  # no name in a registry has one
-            entry = described_model(item, catalog)
-            renamed += _made_unique(entry, catalog, taken)
-            if entry.name in described:
-                raise ConfigError(
-                    f"two models are called {entry.name!r}",
-                    where="--models",
-                    hint="leave one out, or rename its file",
-                )
-            described[entry.name] = entry
+        other = None if item in registry.models else read(item, catalog)
+        if other is not None:
+            others.append(other)
             continue
-        members = [entry for entry in own if fnmatchcase(entry.name, item)]
+        members = [entry for entry in own if entry.matches(item)]
         found = members or registry.match_models([item], where="--models")
         named.update((entry.name, entry) for entry in found)
     chosen = [entry for entry in registry.models.values() if entry.name in named]
     if not request.models:
         chosen = own
-    sourced, notes = _sourced(chosen, request.weights)
+    files, sources = divided(request.weights, others, chosen)
+    sourced, notes = _sourced(chosen, sources)
+    for entry in sourced:
+        if entry.code_path is not None:
+            announce(entry.code_path)
+    described, renamed = _described(request, others, files, catalog, data)
     notes += renamed
     notes += [f"{entry.name}: {entry.notes}" for entry in described.values() if entry.notes]
     board = dict.fromkeys(entry.name for entry in (*own, *chosen, *described.values()))
@@ -89,16 +99,38 @@ def choose_models(
     )
 
 
-def choose_dataset(request: Request, suite: SuiteEntry, registry: Registry) -> DatasetEntry:
-    """The suite's dataset.
+def _described(
+    request: Request,
+    others: Sequence[Named],
+    files: Mapping[str, Path],
+    catalog: Catalog,
+    data: Dataset | None,
+) -> tuple[dict[str, ModelEntry], list[str]]:
+    """The entries of the models that no registry names, and lines about those that are renamed.
 
     Raises:
-        ConfigError: it does not exist, or another one that the request places.
+        ConfigError: two are called the same, or what is said of their images is for none.
     """
-    for name in (*request.data, *request.data_on):
-        registry.get_dataset(name, where="--data")
-    where = f"{suite.source}: suites.{suite.name}.dataset"
-    return registry.get_dataset(suite.dataset, where=where)
+    if request.preprocessing and not others:
+        raise ConfigError(
+            "no model is given that no registry names",
+            where="--preprocessing",
+            hint="correct the registry's entry in an overlay (--registry)",
+        )
+    described: dict[str, ModelEntry] = {}
+    taken, renamed = dict(request.known), list[str]()
+    for other in others:
+        like = other.reference(files.get(other.item), request.preprocessing, data)
+        entry = described_model(other, like, catalog)
+        renamed += _made_unique(entry, catalog, taken)
+        if entry.name in described:
+            raise ConfigError(
+                f"two models are called {entry.name!r}",
+                where="--models",
+                hint="leave one out, or rename its file",
+            )
+        described[entry.name] = entry
+    return described, renamed
 
 
 def _sourced(
@@ -110,7 +142,7 @@ def _sourced(
         _check_source(models, glob, name)
     chosen, keep = [], []
     for entry in models:
-        own = [name for glob, name in weights if glob and fnmatchcase(entry.name, glob)]
+        own = [name for glob, name in weights if glob and entry.matches(glob)]
         common = [name for name in anywhere if name in entry.sources]
         if anywhere and not (own or common):
             keep.append(entry.name)
@@ -124,7 +156,7 @@ def _sourced(
 def _check_source(models: Sequence[ModelEntry], glob: str | None, name: str) -> None:
     """Some chosen model has the source ``name``; with a glob, all that match it do."""
     where = "--weights"
-    matching = [entry for entry in models if glob is None or fnmatchcase(entry.name, glob)]
+    matching = [entry for entry in models if glob is None or entry.matches(glob)]
     if glob is not None and not matching:
         raise unknown("chosen model", glob, [entry.name for entry in models], where)
     without = [entry for entry in matching if name not in entry.sources]
@@ -135,38 +167,38 @@ def _check_source(models: Sequence[ModelEntry], glob: str | None, name: str) -> 
         raise unknown(what, name, sorted(known), where, see)
 
 
-def described_model(item: str, catalog: Catalog) -> ModelEntry:
-    """The entry that a registry would need for ``item``, LOADER:MODEL; a file gives it its name.
+def described_model(named: Named, reference: ModelReference, catalog: Catalog) -> ModelEntry:
+    """The entry that a registry would need for a model that none names; a file gives it its name.
 
     Raises:
-        HarnessError: no such loader, or the loader cannot describe the model.
+        HarnessError: the loader cannot describe the model, or not as ``reference`` says.
     """
-    name, _, reference = item.partition(":")
-    where = f"--models {item}"
-    registration = catalog.find(Kind.MODEL_LOADER, name)
-    if registration is None:
-        loaders = [known.name for known in catalog.all(Kind.MODEL_LOADER)]
-        raise unknown("model loader", name, loaders, "--models", "`harness plugins list`")
-    if not reference:
-        raise ConfigError("no model is named", where=where, hint=f"write {name}:MODEL")
+    where = f"--models {named.item}"
+    registration = catalog.get(Kind.MODEL_LOADER, named.loader, where=where)
+    if not reference.text:
+        raise ConfigError("no model is named", where=where, hint=f"write {named.loader}:MODEL")
     loader = model_loader(registration)
     try:
         with contained("it"):
-            described = loader.describe(reference)
+            code = loader.code(reference.text)
+            if code is not None:
+                announce(code)
+            with left_as_it_was(code):
+                described = loader.described(reference)
         if not isinstance(described, Described):
             raise TypeError(f"{type(described).__name__} is not a Described")
-        entry = _entry(name, described)
+        entry = _entry(named.loader, described, reference)
     except HarnessError:
         raise
     except Exception as error:
         raise PluginError(
-            f"loader {name!r} cannot describe it: {type(error).__name__}: {error}",
+            f"loader {named.loader!r} cannot describe it: {type(error).__name__}: {error}",
             where=where,
             hint="write a registry entry, or update the plugin",
         ) from error
     file = described.weights
     own = described.name if file is None else file.name
-    entry.place(Origin(f"{name}:{own}", Path("--models"), 1))
+    entry.place(Origin(f"{named.loader}:{own}", Path("--models"), 1))
     return entry
 
 
@@ -180,14 +212,14 @@ def _made_unique(
     Args:
         taken: the hashes of the weights that names stand for; this one's is added.
     """
-    if entry.weights_path is None:
+    if entry.weights_path is None and entry.code_path is None:
         return []
     loader, _, file = entry.name.partition(":")
     try:
         weights = find_weights(entry, catalog)
     except (MissingError, ModelError):  # which is reported where the weights are needed
         return []
-    path, digest = weights.path, weights.sha256
+    path, digest = entry.code_path or weights.path, weights.sha256
     folder = f"{loader}:{path.parent.name}/{file}"
     names = (entry.name, folder, f"{folder}@{digest[:8]}")
     name = next(each for each in names if taken.get(each, frozenset()) <= {digest})
@@ -199,18 +231,32 @@ def _made_unique(
     return [line]
 
 
-def _entry(loader: str, described: Described) -> ModelEntry:
-    """What was described, in a registry's words."""
-    weights = described.weights
-    return ModelEntry.model_validate(
-        {
-            "loader": loader,
-            "architecture": described.architecture,
-            "family": described.family,
-            "parameters": described.parameters,
-            "classes": described.classes,
-            "preprocessing": asdict(described.preprocessing),
-            "weights": {} if weights is None else {"file": str(weights.absolute())},
-            "notes": described.notes,
-        }
-    )
+def _entry(loader: str, described: Described, reference: ModelReference) -> ModelEntry:
+    """What was described, in a registry's words, with what the user said.
+
+    Raises:
+        ConfigError: they do not fit together.
+    """
+    weights, said = described.weights, reference.said
+    if weights is not None and reference.weights is not None:
+        raise ConfigError(
+            f"{reference.text} has its weights in it", where="--weights", hint="leave it out"
+        )
+    weights = weights or reference.weights
+    how = asdict(described.preprocessing)
+    if "channels" in said:  # the loader's are of other channels
+        how = {name: how[name] for name in how if name not in ("mean", "std")}
+    fields = {
+        "loader": loader,
+        "architecture": described.architecture,
+        "family": described.family,
+        "training": described.training,
+        "parameters": described.parameters,
+        "classes": described.classes,
+        "preprocessing": checked_input({**how, **said}),
+        "weights": {} if weights is None else {"file": str(weights.absolute())},
+        "notes": described.notes,
+        "options": dict(reference.options),
+        "code": None if described.code is None else str(described.code.absolute()),
+    }
+    return ModelEntry.model_validate(fields)

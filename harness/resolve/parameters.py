@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from harness.api import AttackParameters, ConfigError, Goal, Measurement
 from harness.plugins import Kind, unknown
-from harness.registry import AttackEntry, MeasurementEntry, SuiteEntry
+from harness.registry import AttackEntry, CompositeEntry, MeasurementEntry, SuiteEntry
 
 Parameters = TypeVar("Parameters", AttackParameters, Measurement)
 
@@ -21,6 +21,7 @@ class ParameterSpec:
 
     Attributes:
         where: the place of the request, for messages.
+        goals: those that it has to be able to pursue.
     """
 
     kind: Kind
@@ -31,14 +32,13 @@ class ParameterSpec:
     preset: str | None = None
 
     @classmethod
-    def of(cls, entry: AttackEntry | MeasurementEntry, suite: SuiteEntry) -> ParameterSpec:
-        """An entry of a suite's list."""
+    def of(cls, entry: AttackEntry | MeasurementEntry, where: str) -> ParameterSpec:
+        """An entry of a suite's list, or of a command's."""
         if isinstance(entry, AttackEntry):
             kind, name = Kind.ATTACK, entry.attack
         else:
             kind, name = Kind.MEASUREMENT, entry.measurement
-        where = f"{entry.source}: suites.{suite.name}.{kind}s ({name})"
-        return cls(kind, name, where, entry.goals, entry.parameters, entry.preset)
+        return cls(kind, name, where, entry.goals or (), entry.parameters, entry.preset)
 
     def checked(self, kind: type[Parameters]) -> Parameters:
         """The parameters as an instance of ``kind``.
@@ -74,6 +74,36 @@ class ParameterSpec:
             ) from error
 
 
+def goals_of(
+    entry: AttackEntry | CompositeEntry,
+    suite: SuiteEntry,
+    kind: type[AttackParameters],
+    where: str,
+) -> tuple[Goal, ...]:
+    """The goals of an entry: its own, the suite's, or the attack's default ones; and more.
+
+    Raises:
+        ConfigError: it can pursue none of the suite's.
+    """
+    found = entry.goals
+    if found is None and suite.goals is not None and not entry.more_goals:
+        found = tuple(goal for goal in suite.goals if goal in kind.goals)
+        if not found:
+            raise ConfigError(
+                f"it can pursue no goal of the suite: {', '.join(suite.goals)}",
+                where=where,
+                hint="give it goals of its own",
+            )
+    more = (goal for goal in entry.more_goals if goal in kind.goals)
+    return tuple(dict.fromkeys((*(found or _default_goals(kind)), *more)))
+
+
+def _default_goals(kind: type[AttackParameters]) -> tuple[Goal, ...]:
+    """The goals of an attack where nobody names any."""
+    found = tuple(goal for goal in kind.default_goals if goal in kind.goals)
+    return found or tuple(goal for goal in Goal if goal in kind.goals)
+
+
 def changed(instance: AttackParameters | Measurement) -> dict[str, Any]:
     """The parameters that differ from their defaults, in the order of the class."""
     given = instance.model_dump(mode="json")
@@ -85,28 +115,49 @@ def changed(instance: AttackParameters | Measurement) -> dict[str, Any]:
     }
 
 
-def labels(tasks: Sequence[tuple[str, AttackParameters | Measurement]]) -> list[str]:
+def labels(
+    tasks: Sequence[tuple[str, AttackParameters | Measurement]],
+    presets: Sequence[str | None] = (),
+) -> list[str]:
     """What each of a suite's attacks or measurements, given with its name, is called.
 
-    The name, the parameters that are not their defaults, and those in which it differs from
-    another one of its name, defaults too.
+    The name, the preset that it was asked for by, the parameters that are not the preset's or their
+    defaults, and those in which it differs from another one of its name and preset, defaults too.
     """
-    values = [(name, task.model_dump(mode="json")) for name, task in tasks]
+    values = [task.model_dump(mode="json") for _, task in tasks]
+    kinds = [
+        (name, preset)
+        for (name, _), preset in zip(tasks, presets or [None] * len(tasks), strict=True)
+    ]
     found = []
-    for (name, mine), (_, task) in zip(values, tasks, strict=True):
-        own = changed(task)
-        twins = [other for twin, other in values if twin == name]
+    for kind, mine, (_, task) in zip(kinds, values, tasks, strict=True):
+        (name, preset), own = kind, changed(task)
+        given = _of_preset(task, preset)
+        twins = [other for twin, other in zip(kinds, values, strict=True) if twin == kind]
         told = {
             field: value
             for field, value in mine.items()
-            if field in own or any(other[field] != value for other in twins)
+            if (value != given[field] if field in given else field in own)
+            or any(other[field] != value for other in twins)
         }
-        found.append(spelled(name, told))
+        found.append(spelled(name, told if preset is None else {"preset": preset, **told}))
     return found
 
 
+def _of_preset(task: AttackParameters | Measurement, preset: str | None) -> dict[str, Any]:
+    """The values of a preset, as JSON spells them."""
+    values = {} if preset is None else dict(task.presets[preset])
+    dumped = task.model_copy(update=values).model_dump(mode="json")
+    return {name: dumped[name] for name in values}
+
+
+def bounded(label: str, budget_passes: int | None) -> str:
+    """``label`` of an attack whose passes are bounded, where they are."""
+    return label if budget_passes is None else spelled(label, {"budget_passes": budget_passes})
+
+
 def spelled(name: str, parameters: Mapping[str, Any]) -> str:
-    """``ifgsm epsilon=0.1 steps=10``."""
+    """``pgd epsilon=0.1 steps=10``."""
     return " ".join([name, *(f"{field}={_value(each)}" for field, each in parameters.items())])
 
 

@@ -35,12 +35,14 @@ from harness.planning import (
 from harness.plugins import Catalog, Kind, unknown
 from harness.registry import Registry, SuiteEntry
 from harness.resolve.checked_dataset import CheckedDataset
+from harness.resolve.chosen import matches, requested
 from harness.resolve.components import loader_of, metric_instance, model_component
 from harness.resolve.division import cut
+from harness.resolve.given import TARGETS, Given, list_of
 from harness.resolve.inventory import Inventory, check_requirements
 from harness.resolve.places import HostPath
 from harness.resolve.request import Request
-from harness.resolve.tasks import Tasks, matches, requested, suite_tasks
+from harness.resolve.tasks import Tasks, suite_tasks
 from harness.resolve.weights import CheckedWeights, download
 
 Progress = Callable[[str, int, int | None], None]
@@ -102,14 +104,23 @@ def prepare(
         _resolved(request, registry, catalog, inventory)
     for line in inventory.choice.notes:
         say(line)
+    suite = registry.get_suite(request.suite)
+    assert inventory.dataset is not None
+    if suite.image_list is not None and request.dataset is not None:
+        _, dataset = inventory.dataset
+        if list_of(suite, dataset, replaced=True) is None:
+            say(f"dataset {dataset.spec.name} has no list {suite.image_list}: targets are drawn")
     if len(inventory.choice.models) < len(found.choice.models):
         out = ", ".join(row.name for row in found.all("missing"))
         say(f"skipped because their weights are missing: {out}")
     inventory = _downloaded(inventory, catalog, available=available, say=say, progress=progress)
     resolved = _resolved(request, registry, catalog, inventory)
+    tried = set[int]()
     for _, spec in resolved.models.values():
-        resolved.dataset.try_out(spec.preprocessing.size, spec.preprocessing.cut)
-        break  # one model's input is enough to see that the reader works
+        channels = spec.preprocessing.shape[0]
+        if channels not in tried:  # one input is enough to see that the reader works
+            resolved.dataset.try_out(spec)
+            tried.add(channels)
     return resolved
 
 
@@ -167,8 +178,16 @@ def _resolved(
 ) -> Resolved:
     """The plan for ``request`` with the models and the dataset of ``inventory``."""
     suite = registry.get_suite(request.suite)
-    tasks = suite_tasks(suite, catalog)
-    chosen = requested(request, suite, catalog, tasks)
+    assert inventory.dataset is not None
+    data, dataset = inventory.dataset
+    listed = list_of(suite, dataset, replaced=request.dataset is not None)
+    suite = suite.model_copy(update={"dataset": data.name})
+    images = _images(request, suite, dataset, frozenset(listed.ids if listed else ()))
+    given = None
+    if listed is not None:
+        given = Given(sum(each.id in listed.ids for each in images), listed.targets)
+    tasks = suite_tasks(suite, catalog, given)
+    tasks, chosen = requested(request, suite, catalog, tasks)
     metrics = {
         name: metric_instance(registration)
         for name in suite.metrics
@@ -182,8 +201,6 @@ def _resolved(
     _must_differ(components)
     seed = suite.seed if request.seed is None else request.seed
     numerics = request.numerics_in(suite)
-    assert inventory.dataset is not None
-    data, dataset = inventory.dataset
     plan = Plan(
         suite=suite.name,
         definition=_definition(suite, inventory.choice.board, tasks, seed, numerics),
@@ -193,7 +210,7 @@ def _resolved(
             attacks=chosen.attacks,
             measurements=chosen.measurements,
             dataset=data,
-            images=_images(request, suite, dataset)[: request.limit],
+            images=images[: request.limit],
             clean_images=suite.accuracy_images,
             seed=seed,
             policy=NumericPolicy(numerics, rows=request.exact),
@@ -227,8 +244,8 @@ def _definition(
         "name": suite.name,
         "dataset": suite.dataset,
         "models": list(models),
-        "attacks": [_attack_definition(attack) for attack in tasks.attacks],
-        "measurements": [_task_definition(each) for each in tasks.measurements],
+        "attacks": [_attack_definition(attack, tasks) for attack in tasks.attacks],
+        "measurements": [_task_definition(each, tasks) for each in tasks.measurements],
         "metrics": list(suite.metrics),
         "images": suite.images,
         "accuracy_images": suite.accuracy_images,
@@ -238,17 +255,27 @@ def _definition(
     }
 
 
-def _attack_definition(attack: PlannedAttack) -> AttackDefinition:
-    return {**_task_definition(attack), "norm": attack.norm.value, "budget": attack.budget}
+def _attack_definition(attack: PlannedAttack, tasks: Tasks) -> AttackDefinition:
+    own = _task_definition(attack, tasks)
+    return {**own, "norm": attack.norm.value, "budget": attack.budget}
 
 
-def _task_definition(task: Task) -> TaskDefinition:
-    return {
+def _task_definition(task: Task, tasks: Tasks) -> TaskDefinition:
+    found: TaskDefinition = {
         "name": task.component.name,
         "label": task.label,
         "goals": [goal.value for goal in task.goals],
         "parameters": task.component.identity["parameters"],
     }
+    if preset := task.component.about.get("preset"):
+        found["preset"] = preset
+    if isinstance(task, PlannedAttack) and task.budget_passes is not None:
+        found["budget_passes"] = task.budget_passes
+    if task.targets:
+        found["targets"] = task.component.identity[TARGETS]
+    if task.label in tasks.ad_hoc:
+        found["ad_hoc"] = True
+    return found
 
 
 def _must_differ(models: Sequence[Component]) -> None:
@@ -263,10 +290,13 @@ def _must_differ(models: Sequence[Component]) -> None:
             )
 
 
-def _images(request: Request, suite: SuiteEntry, dataset: Dataset) -> tuple[PlannedImage, ...]:
-    """The images that are asked for, in the order of the plan."""
+def _images(
+    request: Request, suite: SuiteEntry, dataset: Dataset, first: frozenset[str]
+) -> tuple[PlannedImage, ...]:
+    """The images that are asked for, in the order of the plan: ``first`` come first."""
     images = [PlannedImage(sample.id, sample.label) for sample in dataset.samples()]
     ordered = image_order(suite.dataset, images)
+    ordered = tuple(sorted(ordered, key=lambda image: image.id not in first))
     if not request.images:
         return ordered
     ids = [image.id for image in ordered]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from harness.api import ConfigError, Goal
 from harness.definition import Numerics
@@ -20,10 +20,14 @@ class Request:
     """A suite and what of it; empty selections mean "what the suite says".
 
     Attributes:
+        dataset: instead of the suite's: a name of the registry, or READER:PATH; see
+            `harness.resolve.datasets`.
         models: names, globs, and LOADER:MODEL for models that the registry does not name.
-        attacks: names or labels, or globs, of attacks and measurements.
+        attacks: names or labels, or globs, of attacks and measurements; see `adhoc` for those that
+            the suite does not name.
         images: ids, or globs, of images of the dataset.
-        weights: (glob of models, source); without a glob the source is for all that have it.
+        weights: (glob of models, source or file); without a glob it is for all that have it.
+        preprocessing: of the models that the registry does not name; see `named.parsed_input`.
         data: where datasets are, by name: here, and wherever ``data_on`` says nothing else.
         data_on: where hosts with workers have datasets; the last one that fits a host counts first.
         eight_bit: whether every attack's candidates are also judged after rounding to 8 bits.
@@ -37,8 +41,10 @@ class Request:
     """
 
     suite: str
+    dataset: str | None = None
     models: Sequence[str] = ()
     weights: Sequence[tuple[str | None, str]] = ()
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
     attacks: Sequence[str] = ()
     goals: Sequence[Goal] = ()
     images: Sequence[str] = ()
@@ -83,7 +89,7 @@ def with_stored_names(request: Request, db: Path) -> Request:
 
     Only models given as files can clash with them.
     """
-    if not db.is_file() or not any(":" in model for model in request.models):
+    if not db.is_file() or not any(":" in model or "." in model for model in request.models):
         return request
     from harness.store.database import reading
     from harness.store.read.cells import model_weights

@@ -12,20 +12,20 @@ from harness.contained import contained
 from harness.identity import file_sha256
 from harness.registry import ModelEntry
 
-ARCHIVE = "frozen_imagenet_models_v1.1.tar.gz"
-"""What the study's authors published; imported models come from it."""
-
 
 @dataclass(frozen=True, slots=True)
 class CheckedWeights:
     """A weight file that is here, and is the registry's where the registry names one.
 
     Attributes:
-        sha256: of the file and of those that it needs, one after the other.
+        path: the code where there are no weights but it.
+        sha256: of the file, of the code and of those that they need, one after the other.
+        code: SHA-256 of the code and of those that it needs; None: there is none.
     """
 
     path: Path
     sha256: str
+    code: str | None = None
 
 
 def place(entry: ModelEntry) -> str:
@@ -54,11 +54,14 @@ def locate(entry: ModelEntry, loader: ModelLoader) -> WeightsFile:
 def _registered(entry: ModelEntry) -> WeightsFile | None:
     """The file that the entry itself names."""
     path = entry.weights_path
+    if path is None and entry.code_path is not None:
+        return WeightsFile(entry.code_path, how="put the file there, or correct the path")
     if path is None:
         return None
-    if entry.weights.cached is not None:
-        return WeightsFile(path, how=f"harness models import {ARCHIVE} -o {path.parent}")
-    return WeightsFile(path, how="put the file there, or correct weights.file")
+    if entry.weights.how is not None:
+        return WeightsFile(path, how=entry.weights.how.replace("{folder}", str(path.parent)))
+    field = "file" if entry.weights.cached is None else "cached"
+    return WeightsFile(path, how=f"put the file there, or correct weights.{field}")
 
 
 def _from_loader(entry: ModelEntry, loader: ModelLoader) -> WeightsFile:
@@ -96,22 +99,27 @@ def checked(entry: ModelEntry, loader: ModelLoader, found: WeightsFile) -> Check
             raise MissingError(
                 f"weights {found.path} are not a file", where=place(entry), hint=found.how
             )
-        paths = (found.path, *_others(entry, loader, found.path))
-        digest = _sha256(paths, tuple(path.stat().st_mtime_ns for path in paths))
+        others = _others(entry, loader, found.path)
+        code = () if entry.code_path is None else (entry.code_path, *others)
+        paths = tuple(dict.fromkeys((found.path, *code, *others)))
+        digest = _hash(paths)
     except OSError as error:
         name = error.filename or found.path
         raise MissingError(
             f"weights {name}: {error.strerror}", where=place(entry), hint=found.how
         ) from error
-    expected = entry.weights.sha256
-    if expected is not None and digest != expected:
+    expected, weights = entry.weights.sha256, paths
+    if entry.code_path is not None:  # which the user changes while the weights stay
+        weights = (found.path,)
+    found_hash = _hash(weights)
+    if expected is not None and found_hash != expected:
         raise MissingError(
-            f"weights {' and '.join(map(str, paths))} have SHA-256 {digest[:12]}…, not "
+            f"weights {' and '.join(map(str, weights))} have SHA-256 {found_hash[:12]}…, not "
             f"{expected[:12]}…",
             where=place(entry),
             hint="get the right file, or correct weights.sha256",
         )
-    return CheckedWeights(found.path, digest)
+    return CheckedWeights(found.path, digest, _hash(code) if code else None)
 
 
 def download(
@@ -140,7 +148,7 @@ def download(
 
 
 def _others(entry: ModelEntry, loader: ModelLoader, path: Path) -> tuple[Path, ...]:
-    """The files that ``path`` needs, by its loader."""
+    """The files that ``path`` and the code need, by the loader."""
     if not path.is_file():
         return ()
     try:
@@ -157,6 +165,10 @@ def _broken(entry: ModelEntry, error: Exception) -> PluginError:
         where=place(entry),
         hint="update or remove the plugin",
     )
+
+
+def _hash(paths: tuple[Path, ...]) -> str:
+    return _sha256(paths, tuple(path.stat().st_mtime_ns for path in paths))
 
 
 @cache

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import json
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from harness.errors import ConfigError, MissingError
+from harness.errors import MissingError
+from harness.store.replacing import replacing
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -28,6 +26,7 @@ VIEWS = MappingProxyType(
         "transfers": "transfer_samples",
         "pairs": "transfer_pairs",
         "leaderboard": "leaderboard_rows",
+        "classes": "class_names",
     }
 )
 """What can be exported, and the view that it is."""
@@ -36,15 +35,23 @@ BATCH = 10_000
 """How many rows are in memory at a time; a row group of a Parquet file."""
 
 _REAL = ("top1", "success", "distortion_mean")
-_TEXT = ("family", "numerics")
+_TEXT = ("family", "training", "numerics")
 
 
 def columns(db: Database, view: str) -> dict[str, str]:
     """The view's columns with their SQL types; the computed ones are whole numbers but for a few.
 
     The types do not depend on what is stored: files of several databases fit together.
+
+    Raises:
+        MissingError: the database is older than the view.
     """
     found = db.execute(f"PRAGMA table_info({view})").fetchall()
+    if not found:
+        raise MissingError(
+            f"the database has no view {view}",
+            hint="an earlier version wrote it; the next run adds it",
+        )
     return {name: declared or _computed(name) for _, name, declared, *_ in found}
 
 
@@ -64,7 +71,7 @@ def export(db: Database, what: str, format: str, path: Path) -> int:
     Raises:
         MissingError: Parquet without pyarrow. ConfigError: the file cannot be written.
     """
-    with _replacing(path) as partial:
+    with replacing(path) as partial:
         if format in BINARY:
             types = columns(db, VIEWS[what])
             return BINARY[format](types, _batches(db, VIEWS[what]), partial)
@@ -135,34 +142,3 @@ BINARY = MappingProxyType({"parquet": _parquet})
 TEXT = MappingProxyType({"csv": _csv, "jsonl": _jsonl})
 FORMATS = (*BINARY, *TEXT)
 """What a file can be, and what its name then ends with."""
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file to write beside ``path``, which takes its place once the block is through."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        _remove_leftovers(path)
-        with partial.open("wb") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)  # as long as this process lives
-            yield partial
-            os.fsync(held.fileno())
-            partial.replace(path)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be written ({error.strerror or error})",
-            where=str(path),
-            hint="make room, or name another file",
-        ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove what exports to ``path`` that were killed had written."""
-    name = re.compile(rf"\.{re.escape(path.name)}\.\d+\.partial")
-    for file in [file for file in path.parent.iterdir() if name.fullmatch(file.name)]:
-        with suppress(OSError), file.open("rb") as left:
-            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.unlink()

@@ -110,7 +110,7 @@ def driven(make: Make, devices: str = "cpu:1", program: ToyProgram | None = None
 
 
 def all_events_arrive_in_their_order(make: Make, folder: Path) -> None:
-    """Then the worker is done, and ready for the next shard."""
+    """All that a shard yields arrives in its order; then the worker is ready for the next one."""
     with driven(make) as work:
         assert work.workers == 1
         (worker,) = work.joined()
@@ -124,13 +124,13 @@ def all_events_arrive_in_their_order(make: Make, folder: Path) -> None:
 
 
 def workers_can_ask(make: Make, folder: Path) -> None:
-    """The run's source answers."""
+    """What a worker asks, the run's source answers."""
     with driven(make) as work:
         assert work.done(*work.joined(), "ask", ["image", 3]) == [("answer", ["image", 3])]
 
 
 def a_program_that_cannot_work_is_refused_in_one_line(make: Make, folder: Path) -> None:
-    """And then nobody is left to wait for."""
+    """A program that cannot work is refused in one line, and then nobody is left to wait for."""
     with driven(make, program=ToyProgram(refuses="no weights here")) as work:
         refused = work.wait(Refused)
         assert "no weights here" in refused.why
@@ -150,7 +150,7 @@ def a_defect_ends_the_run(make: Make, folder: Path) -> None:
 
 
 def several_work_at_a_time(make: Make, folder: Path) -> None:
-    """Two that wait for each other get on."""
+    """Workers on several devices work at a time: two that wait for each other get on."""
     with driven(make, "cpu:2") as work:
         assert work.workers == 2
         one, two = work.joined(2)
@@ -164,13 +164,13 @@ def several_work_at_a_time(make: Make, folder: Path) -> None:
 
 
 def no_more_workers_than_help(make: Make, folder: Path) -> None:
-    """Whatever the devices have room for."""
+    """No more workers begin than `Placement.most`, whatever the devices have room for."""
     with make(Placement(devices=Devices.parse("cpu:3"), most=2)) as executor:
         assert executor.start(ToyProgram(), answer).workers == 2
 
 
 def variables_are_set_for_the_workers_alone(make: Make, folder: Path) -> None:
-    """The program's."""
+    """The program's variables of the environment are set for the workers, and for nobody else."""
     name = "HARNESS_TOY_VARIABLE"
     with driven(make, program=ToyProgram(environment={name: "set"})) as work:
         assert work.done(*work.joined(), "variable", name) == ["set"]
@@ -178,14 +178,14 @@ def variables_are_set_for_the_workers_alone(make: Make, folder: Path) -> None:
 
 
 def what_cannot_travel_is_a_type_error(make: Make, folder: Path) -> None:
-    """Before anything has begun."""
+    """What cannot be pickled is a `TypeError` of `start`, before anything has begun."""
     with make(Placement(devices=Devices.parse("cpu:1"))) as executor:
         error = _raised(lambda: executor.start(unpicklable(), answer))
         assert isinstance(error, TypeError)
 
 
 def a_killed_worker_is_lost_alone(make: Make, folder: Path) -> None:
-    """Another one joins in its place; the rest goes on."""
+    """A worker that is killed is lost, another one joins in its place, and the rest continues."""
     with driven(make, "cpu:2") as work:
         one, two = work.joined(2)
         victim, file = work.process(one), folder / "go on"
@@ -204,7 +204,7 @@ def a_killed_worker_is_lost_alone(make: Make, folder: Path) -> None:
 
 
 def a_worker_that_ends_itself_is_lost(make: Make, folder: Path) -> None:
-    """Whichever way; what it had yielded before is not."""
+    """A worker that ends itself, whichever way, is lost; what it had yielded before is not."""
     with driven(make) as work:
         (worker,) = work.joined()
         for how in ("SystemExit", "os._exit", "a segmentation fault"):
@@ -216,7 +216,7 @@ def a_worker_that_ends_itself_is_lost(make: Make, folder: Path) -> None:
 
 
 def a_stopped_worker_can_be_dismissed(make: Make, folder: Path) -> None:
-    """Its heartbeat ceases; once it is dismissed it is reported as lost, with that reason."""
+    """A stopped worker has no heartbeat; dismissed, it is reported as lost, with that reason."""
     with driven(make, "cpu:2") as work:
         one, two = work.joined(2)
         file = folder / "go on"
@@ -238,7 +238,7 @@ def a_stopped_worker_can_be_dismissed(make: Make, folder: Path) -> None:
 
 
 def nobody_waits_for_a_stopped_worker(make: Make, folder: Path) -> None:
-    """Neither who gives it a large shard, nor who hears half a large event."""
+    """Nobody waits for a stopped worker: neither for a large shard nor for half a large event."""
     with driven(make, "cpu:2") as work:
         one, two = work.joined(2)
         pids = [work.process(one), work.process(two)]
@@ -256,7 +256,7 @@ def nobody_waits_for_a_stopped_worker(make: Make, folder: Path) -> None:
 
 
 def workers_wait_where_nobody_asks(make: Make, folder: Path) -> None:
-    """Else the memory of the run's process would have to hold what they find."""
+    """Workers wait where nobody asks for their events: memory does not have to hold them."""
     with driven(make) as work:
         (worker,) = work.joined()
         counter = folder / "counter"
@@ -272,7 +272,7 @@ def workers_wait_where_nobody_asks(make: Make, folder: Path) -> None:
 
 
 def workers_that_die_at_once_are_not_replaced_for_ever(make: Make, folder: Path) -> None:
-    """Those that never joined: after a few of them the place counts as one that cannot work."""
+    """Where workers die before they have joined, after a few the place is given up."""
     with driven(make, "cpu:2", ToyProgram(dies=True)) as work:
         for _ in range(2):
             assert "\n" not in work.wait(Refused).why
@@ -281,7 +281,7 @@ def workers_that_die_at_once_are_not_replaced_for_ever(make: Make, folder: Path)
 
 
 def no_worker_is_left(make: Make, folder: Path) -> None:
-    """Whatever it is at when the executor is closed: working, stopped or idle."""
+    """Once the executor is closed no worker is left: working, stopped or idle."""
     with driven(make, "cpu:3") as work:
         one, two, three = work.joined(3)
         pids = [work.process(each) for each in (one, two, three)]
@@ -294,7 +294,7 @@ def no_worker_is_left(make: Make, folder: Path) -> None:
 
 
 def no_worker_is_left_that_has_not_joined(make: Make, folder: Path) -> None:
-    """Closed before anybody is ready."""
+    """Closed before anybody is ready, it is closed at once, and no worker comes after."""
     with driven(make, "cpu:2"):
         began = time.monotonic()
     assert time.monotonic() - began < AT_ONCE

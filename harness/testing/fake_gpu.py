@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from unittest.mock import patch
 
 import torch
@@ -190,9 +190,11 @@ def _walked(starts: list[tuple[_Edge, Tensor]]) -> dict[_Edge, Tensor]:
         if not node.next_functions:  # a leaf
             continue
         many = max([at for own, at in coming if own is node], default=-1) + 1
-        run: Callable[..., Any] = cast(Any, node)
+        run: Any = getattr(node, "apply", node)  # a `torch.autograd.Function`'s, or torch's own
         found = run(*(coming.get((node, at)) for at in range(many)))
         parts = found if isinstance(found, tuple) else (found,)
+        if len(parts) > len(node.next_functions):  # arguments of a `Function` that are no tensors
+            parts = tuple(part for part in parts if part is not None)
         for (following, at), part in zip(node.next_functions, parts, strict=True):
             if following is not None and part is not None:
                 meant = following._input_metadata[

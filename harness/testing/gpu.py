@@ -13,6 +13,7 @@ from harness.api import Attack, AttackParameters, Goal
 from harness.engine.classifier import PixelClassifier
 from harness.engine.jobs import Job, Judged
 from harness.engine.slots import SlotEngine
+from harness.testing.conformance.rule import Broken
 from harness.testing.fake_gpu import Wait, fake_gpu
 from harness.testing.fakes import attack_all, jobs_for, pixel_model
 
@@ -74,9 +75,10 @@ def check_on_gpu(attack: AttackParameters, *, looks_per_round: int = 0) -> Attac
     stepped attack, or in each call of a whole-batch one.
 
     Raises:
-        AssertionError: it mixes devices; it reads values without `harness.api.look`, as ``item()``,
-            ``tolist()``, ``cpu()``, ``nonzero()``, ``bool(tensor)`` and masks as indices do; it
-            looks more often; or it copies to the GPU without ``non_blocking``. It says where.
+        Broken: (an AssertionError) it mixes devices; it reads values without `harness.api.look`,
+            as ``item()``, ``tolist()``, ``cpu()``, ``nonzero()``, ``bool(tensor)`` and masks as
+            indices do; it looks more often; or it copies to the GPU without ``non_blocking``. It
+            says where.
     """
     torch_state = torch.get_rng_state()
     torch.manual_seed(0)
@@ -93,18 +95,22 @@ def check_on_gpu(attack: AttackParameters, *, looks_per_round: int = 0) -> Attac
     ]
     found = attack_on_gpu(attack, model, jobs_for(model, images, targets))
     inner = type(attack).perturb.__qualname__ if isinstance(attack, Attack) else _ROUND
-    _assert_fine(found, inner, looks_per_round)
+    _refuse(found, inner, looks_per_round)
     return found
 
 
-def _assert_fine(found: AttackOnGPU, inner: str, allowed: int) -> None:
-    assert not found.hidden, f"{found.hidden[0].reason} at {found.hidden[0].where}"
-    errors = [each.outcome.error for each in found.judged if each.outcome.error is not None]
-    assert not errors, errors[0]
+def _refuse(found: AttackOnGPU, inner: str, allowed: int) -> None:
+    if found.hidden:
+        raise Broken(f"{found.hidden[0].reason} at {found.hidden[0].where}")
+    for each in found.judged:
+        if each.outcome.error is not None:
+            raise Broken(each.outcome.error)
     inside = [wait for wait in found.waits if inner in wait.within and wait.kind != "glance"]
-    uploads = [wait for wait in inside if wait.kind == "waiting upload"]
-    assert not uploads, f"waiting upload at {uploads[0].where}: copy with non_blocking=True"
+    for wait in inside:
+        if wait.kind == "waiting upload":
+            raise Broken(f"waiting upload at {wait.where}: copy with non_blocking=True")
     looks = [wait for wait in inside if wait.kind == "look"]
     most = max(found.looks_per_round, default=len(looks))
-    places = ", ".join(sorted({wait.where for wait in inside}))
-    assert most <= allowed, f"{most} looks within a round, at {places}; {allowed} are allowed"
+    if most > allowed:
+        places = ", ".join(sorted({wait.where for wait in inside}))
+        raise Broken(f"{most} looks within a round, at {places}; {allowed} are allowed")

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from harness.api import margin, reached, rivals
 
+TINY = 1e-30
+
 
 class Margin:
     """How far each row is from its goal.
@@ -40,3 +42,22 @@ class Margin:
         result = torch.zeros_like(self._logits)
         result.scatter_(1, self._rival[:, None], size)
         return result.scatter_(1, self._own[:, None], size.neg_())
+
+    def ascent(self) -> Tensor:
+        """The gradient of `value` on the logits, of their shape."""
+        size = torch.where(self._targeted, 1.0, -1.0).to(self._logits.dtype)[:, None]
+        result = torch.zeros_like(self._logits)
+        result.scatter_(1, self._rival[:, None], -size)
+        return result.scatter_(1, self._own[:, None], size)
+
+    def soft_ascent(self, softness: float) -> Tensor:
+        """`ascent`, but that untargeted rows raise a softmax of their rivals, not the largest one.
+
+        Its temperature is ``softness`` times the distance of the margin from 0: rivals far from the
+        leader count while the boundary is far, and the scale of logits does not matter.
+        """
+        rivals = self._logits.scatter(1, self._own[:, None], -torch.inf)
+        heat = (softness * self.value.abs()).clamp_(min=TINY)[:, None]
+        shares = rivals.sub_(rivals.gather(1, self._rival[:, None])).div_(heat).softmax(1)
+        soft = shares.scatter_(1, self._own[:, None], -1.0)
+        return torch.where(self._targeted[:, None], self.ascent(), soft)

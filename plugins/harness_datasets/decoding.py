@@ -125,9 +125,10 @@ CUTS: Mapping[str, Preset] = MappingProxyType(
         "paper": lambda image, size, cut: paper(image, size),
         "slim": lambda image, size, cut: slim(image, size),
         "timm": timm,
+        "model": lambda image, size, cut: timm(image, size, cut) if cut else slim(image, size),
     }
 )
-"""The presets of the readers' option ``resize``."""
+"""The presets of the readers' option ``resize``; ``model``: the model's cut, or else slim's way."""
 
 _HINT = "replace or remove the file"
 

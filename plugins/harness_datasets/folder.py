@@ -26,9 +26,10 @@ class FolderDataset(Dataset):
     kinds and deeper folders too, with a warning that counts them.
 
     Options:
-        classes: how class folders are numbered. ``imagenet`` (default): named by wnid and numbered
-            as in timm's list of the 1,000 synsets; ``sorted``: any names in their order, where it
-            is the same as text and by number; ``natural``: 0, 1, 2, 10; ``imagefolder``: 0, 1, 10,
+        classes: how class folders are numbered. ``imagenet`` (default where a folder is called
+            after a wnid): named by wnid and numbered as in timm's list of the 1,000 synsets;
+            ``sorted`` (default elsewhere): any names in their order, where it is the same as text
+            and by number; ``natural``: 0, 1, 2, 10; ``imagefolder``: 0, 1, 10,
             2, as torchvision's ``ImageFolder``; or the list of all names.
         resize: a preset of `decoding.CUTS`; ``paper`` by default.
     """
@@ -43,6 +44,8 @@ class FolderDataset(Dataset):
         folders = [path.name for path in found if path.is_dir()]
         numbers = numbered(spec, self._root, folders)
         self.classes = len(numbers)
+        ordered = [as_text(name) for name in sorted(numbers, key=lambda name: numbers[name])]
+        self.class_names = tree.class_names() if numbers is tree.class_numbers() else ordered
         passed, empty = Passed(), []
         self._names: dict[str, str] = {}
         samples = []

@@ -8,7 +8,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from harness.api import ConfigError, Cut, DataError, Dataset, DatasetSpec, MissingError, Sample
+from harness.api import (
+    ConfigError,
+    Cut,
+    DataError,
+    Dataset,
+    DatasetSpec,
+    ImageList,
+    MissingError,
+    Sample,
+)
 from harness_datasets import decoding, layouts, lists, tree
 from harness_datasets.names import CLASSES, IMAGES, number_of
 from harness_datasets.parquet import parquet
@@ -67,11 +76,16 @@ class ImagenetDataset(Dataset):
             raise MissingError("holds no images", where=where, hint=f"layout is {layout}")
         if chosen is not None:
             photos = _selected(photos, chosen, where)
+        self.class_names, self.class_ids = tree.class_names(), tuple(tree.class_numbers())
         self._sources = {photo.id: photo.source for photo in photos.values()}
         self._samples = tuple(Sample(photo.id, photo.label) for photo in photos.values())
 
     def samples(self) -> Sequence[Sample]:
         return self._samples
+
+    def lists(self) -> Mapping[str, ImageList]:
+        labels = {sample.id: sample.label for sample in self._samples}
+        return {name: found for name in lists.LISTS if (found := _listed(labels, name))}
 
     def digest(self, sample: Sample) -> str:
         return self._source(sample).digest()
@@ -123,6 +137,15 @@ def _selected(photos: Mapping[str, Photo], name: str, where: str) -> dict[str, P
     if name == lists.SURVEY:
         _check_drawing(photos, where)
     return {row.id: photos[row.id] for row in listed}
+
+
+def _listed(labels: Mapping[str, int], name: str) -> ImageList | None:
+    """List ``name`` with its targets, if all its images are here under the list's labels."""
+    rows = lists.load(name)
+    if not all(row.id in labels and row.agrees_with(labels[row.id]) for row in rows):
+        return None
+    targets = {row.id: row.target for row in rows if row.target is not None}
+    return ImageList(tuple(row.id for row in rows), targets)
 
 
 def _check_drawing(photos: Mapping[str, Photo], where: str) -> None:

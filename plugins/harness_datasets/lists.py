@@ -1,7 +1,10 @@
-"""The study's image lists: 1,000 validation images, and the 100 of its CLEVER scores.
+"""Lists of validation images: the study's 1,000, the 100 of its CLEVER scores, RobustBench's 5,000.
 
-Both are shipped as the study's code gives them: ``<label 1..1000>.<8-digit number>.jpg``, for
+The study's are shipped as its code gives them: ``<label 1..1000>.<8-digit number>.jpg``, for
 CLEVER with a target each. The 1,000 can be drawn anew from the labels of all 50,000 (`drawn`).
+RobustBench's holds the labels, 0-based, and numbers of the images that it evaluates ImageNet models
+on, in its order (RobustBench 1.1.1, `helper_files/imagenet_test_image_ids.txt`; MIT License,
+Copyright (c) 2020 Francesco Croce, Maksym Andriushchenko, Vikash Sehwag).
 """
 
 from __future__ import annotations
@@ -13,8 +16,8 @@ from importlib.resources import files
 
 from harness_datasets.names import official_id, survey_name
 
-SURVEY, CLEVER = "survey-1000", "clever-100"
-LISTS = (SURVEY, CLEVER)
+SURVEY, CLEVER, ROBUSTBENCH = "survey-1000", "clever-100", "robustbench-5000"
+LISTS = (SURVEY, CLEVER, ROBUSTBENCH)
 SEED = 1215
 
 BIRD, MACHINE = 134, 517
@@ -35,9 +38,12 @@ class Listed:
 
 
 def load(name: str) -> tuple[Listed, ...]:
-    """The list ``name``, one of `LISTS`, in the study's order."""
+    """The list ``name``, one of `LISTS`, in its own order."""
     if name == SURVEY:
         return tuple(_listed(file) for file in names())
+    if name == ROBUSTBENCH:
+        pairs = (map(int, line.split()) for line in _lines("robustbench-5000.txt"))
+        return tuple(Listed(official_id(number), label) for label, number in pairs)
     rows = [line.split("\t") for line in _lines("clever-100.tsv")[1:]]
     return tuple(_listed(file, int(target) - 1) for _, file, _, target, _ in rows)
 

@@ -22,12 +22,13 @@ def numbered(spec: DatasetSpec, root: Path, folders: Sequence[str]) -> Mapping[s
     """
     if isinstance(spec.options.get("classes"), list):
         return _listed(spec, root, folders)
-    order = tree.choice(spec, "classes", ORDERS, "imagenet")
+    wnids = tree.class_numbers()
+    usual = "imagenet" if not folders or any(name in wnids for name in folders) else "sorted"
+    order = tree.choice(spec, "classes", ORDERS, usual)
     if order == "imagenet":
         hint = "remove or rename them (n01440764, ...), or set the dataset's option classes: sorted"
-        numbers = tree.class_numbers()
-        tree.refuse_other_folders(root, folders, numbers, "ImageNet classes", hint=hint)
-        return numbers
+        tree.refuse_other_folders(root, folders, wnids, "ImageNet classes", hint=hint)
+        return wnids
     return _in_order(spec, root, folders, order)
 
 

@@ -21,15 +21,23 @@ def parquet(root: Path, spec: DatasetSpec) -> list[Photo]:
     Raises:
         MissingError: pyarrow is not installed.
     """
+    need_pyarrow(spec, root)
+    return gathered(root, ".parquet", _listed)
+
+
+def need_pyarrow(spec: DatasetSpec, root: Path) -> None:
+    """
+    Raises:
+        MissingError: it is not installed.
+    """
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         raise MissingError(
-            "Parquet shards need pyarrow, which is not installed",
+            "Parquet and Arrow files need pyarrow, which is not installed",
             where=f"dataset {spec.name}: {root}",
-            hint="pip install 'frontier-harness[imagenet]'",
+            hint="pip install 'frontier-harness[datasets]'",
         ) from error
-    return gathered(root, ".parquet", _listed)
 
 
 def _listed(path: Path) -> Iterator[Photo]:
@@ -38,7 +46,7 @@ def _listed(path: Path) -> Iterator[Photo]:
 
     try:
         with ParquetFile(path) as file:
-            shard, metadata = _Shard(path, file.metadata), file.metadata
+            shard, metadata = Shard(path, file.metadata), file.metadata
             table = file.read(columns=["image.path", "label"], use_threads=False)
         names = [(row or {}).get("path") for row in table.column("image").to_pylist()]
         labels = table.column("label").to_pylist()
@@ -51,15 +59,18 @@ def _listed(path: Path) -> Iterator[Photo]:
         for within in range(metadata.row_group(group).num_rows):
             label = checked_label(labels[row], f"{path}: row {row}")
             name = image_id(names[row] or "", f"{path.name}/{row}")
-            yield Photo(name, label, _RowSource(shard, group, within, row))
+            yield Photo(name, label, RowSource(shard, group, within, row))
             row += 1
 
 
-class _Shard:
-    """One file. It is read one row group at a time (100 images in the mirror's), by one thread."""
+class Shard:
+    """One file. It is read one row group at a time (100 images in the mirror's), by one thread.
 
-    def __init__(self, path: Path, metadata: Any) -> None:
-        self.path, self._metadata = path, metadata
+    ``column`` holds the images' bytes: by itself, or as a field of others.
+    """
+
+    def __init__(self, path: Path, metadata: Any, column: str = "image.bytes") -> None:
+        self.path, self._metadata, self._column = path, metadata, column
         self._lock = threading.Lock()
         self._digests: dict[int, list[str | None]] = {}
 
@@ -84,19 +95,21 @@ class _Shard:
 
         try:
             with ParquetFile(self.path, metadata=self._metadata) as file:
-                table = file.read_row_group(group, columns=["image.bytes"], use_threads=False)
-                return table.column("image").combine_chunks().field("bytes")
+                table = file.read_row_group(group, columns=[self._column], use_threads=False)
+                name, _, field = self._column.rpartition(".")
+                found = table.column(name or field).combine_chunks()
+                return found.field(field) if name else found
         except (OSError, ArrowException) as error:
             cause = f"row group {group} cannot be read: {error}"
             raise DataError(cause, where=str(self.path), hint="get the shard again") from error
 
 
-class _RowSource(Source):
+class RowSource(Source):
     """The image in one row."""
 
     __slots__ = ("_group", "_row", "_shard", "_within")
 
-    def __init__(self, shard: _Shard, group: int, within: int, row: int) -> None:
+    def __init__(self, shard: Shard, group: int, within: int, row: int) -> None:
         self._shard, self._group, self._within, self._row = shard, group, within, row
 
     @property

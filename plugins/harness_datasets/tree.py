@@ -51,6 +51,17 @@ def root_of(spec: DatasetSpec) -> Path:
     return spec.root
 
 
+def file_of(spec: DatasetSpec) -> Path:
+    """The dataset's file, which is there."""
+    hint = f"say where it is: --data {spec.name}=FILE"
+    if spec.root is None:
+        raise MissingError("has no file", where=f"dataset {spec.name}", hint=hint)
+    if not spec.root.is_file():  # a pipe would be waited for
+        what = "is not a file" if spec.root.exists() else "does not exist"
+        raise MissingError(what, where=f"dataset {spec.name}: {spec.root}", hint=hint)
+    return spec.root
+
+
 def visible(folder: Path) -> list[Path]:
     """What lies in ``folder``, sorted by name, hidden things left out."""
     try:
@@ -115,6 +126,21 @@ def class_numbers() -> Mapping[str, int]:
             wnids = file.read_text(encoding="utf-8").split()
             return MappingProxyType({wnid: number for number, wnid in enumerate(wnids)})
     raise MissingError("timm's list of the ImageNet synsets is not there", hint="reinstall timm")
+
+
+@cache
+def class_names() -> tuple[str, ...]:
+    """What the 1,000 classes are called, by the first words of timm's list of lemmas."""
+    numbers = class_numbers()
+    names = {}
+    timm = importlib.util.find_spec("timm")
+    for place in (timm and timm.submodule_search_locations) or ():
+        file = Path(place) / "data" / "_info" / "imagenet_synset_to_lemma.txt"
+        for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+            wnid, _, lemmas = line.partition("\t")
+            if wnid in numbers:
+                names[numbers[wnid]] = lemmas.partition(",")[0].strip()
+    return tuple(names[number] for number in range(len(numbers))) if len(names) == 1000 else ()
 
 
 def refuse_other_folders(

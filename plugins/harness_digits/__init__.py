@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.api import Register, hookimpl
 
-HARNESS_API = 0
+HARNESS_API = 1
+HARNESS_EXAMPLES = "harness_digits.examples:EXAMPLES"
 
 
 @hookimpl

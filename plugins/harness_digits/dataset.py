@@ -22,6 +22,8 @@ class DigitsDataset(Dataset):
     """
 
     classes = data.CLASSES
+    class_names = tuple(map(str, range(data.CLASSES)))
+    image_size = (data.SIDE * data.SCALE, data.SIDE * data.SCALE)
 
     def __init__(self, spec: DatasetSpec) -> None:
         super().__init__(spec)

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 
 
+def weights_path(architecture: str, seed: str | None) -> Path:
+    """Return where the package keeps the weights of a training seed; they may not be there."""
+    return (WEIGHTS if seed is None else WEIGHTS / seed) / f"{architecture}.safetensors"
+
+
 class DigitsLoader(ModelLoader):
     """The embedded architectures, with the package's weights by default. It takes no option."""
 
     def weights(self, spec: ModelSpec) -> WeightsFile:
-        path = WEIGHTS / f"{spec.architecture}.safetensors"
+        path = weights_path(spec.architecture, spec.seed)
         return WeightsFile(path if path.is_file() else None, how="reinstall the harness")
 
     def untrained(self, spec: ModelSpec, device: str) -> Classifier:
@@ -32,7 +37,7 @@ class DigitsLoader(ModelLoader):
 
     def load(self, spec: ModelSpec, device: str) -> Classifier:
         module = _build(spec)
-        path = spec.weights or WEIGHTS / f"{spec.architecture}.safetensors"
+        path = spec.weights or weights_path(spec.architecture, spec.seed)
         tensors.fill(module, tensors.read(path), path, spec.architecture)
         return _finished(module, spec, device)
 

@@ -1,8 +1,9 @@
-"""Train the embedded suite: `python -m harness_digits.train [--out DIR] [--only NAME,...]`.
+"""Train the embedded suite: `python -m harness_digits.train [--seed N] [--only NAME,...]`.
 
 Every model gets the same recipe and the same number of epochs; the test half is read once, after
 the last epoch. Each model has its own seed and its own single-threaded process, so the result
-depends neither on the other models nor on the number of cores.
+depends neither on the other models nor on the number of cores. Seed 0 gives the suite's models;
+every other one gives them anew, with other initial weights, shifts and orders of the images.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ def normalise(images: Tensor) -> Tensor:
     return (images - MEAN) / STD
 
 
-def fit(name: str, epochs: int) -> nn.Module:
+def fit(name: str, epochs: int, seed: int = 0) -> nn.Module:
     """Return the architecture `name`, trained from its own seed and ready for evaluation."""
-    torch.manual_seed(int.from_bytes(hashlib.sha256(f"{SEED} {name}".encode()).digest()[:4]))
+    drawn = hashlib.sha256(f"{SEED + seed} {name}".encode()).digest()
+    torch.manual_seed(int.from_bytes(drawn[:4]))
     images, labels = load_split("train")
     model = build(name)
     model.apply(initialise)
@@ -123,11 +125,16 @@ def count_layers(model: nn.Module) -> int:
     return sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.modules())
 
 
-def train(name: str, epochs: int, out: Path) -> Trained:
+def folder(seed: int) -> Path:
+    """Return where the package keeps the weights of a training seed; they may not be there."""
+    return WEIGHTS / f"s{seed}" if seed else WEIGHTS
+
+
+def train(name: str, epochs: int, out: Path, seed: int = 0) -> Trained:
     """Train one model and write its weights into `out`."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    model = fit(name, epochs)
+    model = fit(name, epochs, seed)
     data = save(weights(model))
     (out / f"{name}.safetensors").write_bytes(data)
     return Trained(
@@ -166,18 +173,21 @@ def fragment(rows: Sequence[Trained]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train the models that the command line names and print their part of the registry."""
     parser = argparse.ArgumentParser(prog="python -m harness_digits.train")
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder for the weights")
+    parser.add_argument("--out", type=Path, help="folder for the weights; default: the package's")
+    parser.add_argument("--seed", type=int, default=0, help="training seed; 0: the suite's models")
     parser.add_argument("--only", default=",".join(ARCHITECTURES), help="names, with commas")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args(arguments)
     names = options.only.split(",")
     if unknown := [name for name in names if name not in ARCHITECTURES]:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(ARCHITECTURES)}")
-    options.out.mkdir(parents=True, exist_ok=True)
+    out = options.out or folder(options.seed)
+    out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, context) as pool:
-        rows = list(pool.map(partial(train, epochs=options.epochs, out=options.out), names))
-    write_table(options.out, rows)
+        training = partial(train, epochs=options.epochs, out=out, seed=options.seed)
+        rows = list(pool.map(training, names))
+    write_table(out, rows)
     print(fragment(rows))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.api import Register, hookimpl
 
-HARNESS_API = 0
+HARNESS_API = 1
+HARNESS_EXAMPLES = "harness_metrics.examples:EXAMPLES"
 
 METRICS = (
     ("accuracy", "rates:Accuracy", "Top-1 over all images of the run, before exclusions"),
@@ -51,4 +52,24 @@ def register_measurements(register: Register) -> None:
         "harness_metrics.surface:Surface",
         version="1",
         summary="Loss and decision margin in a plane through an image (Yu et al. 2019)",
+    )
+
+
+@hookimpl
+def register_commands(register: Register) -> None:
+    register(
+        "show surface",
+        "harness_metrics.show_surface:surface",
+        version="1",
+        summary="Show loss and decision surfaces, models side by side.",
+    )
+
+
+@hookimpl
+def register_report_sections(register: Register) -> None:
+    register(
+        "surfaces",
+        "harness_metrics.surface_section:Surfaces",
+        version="1",
+        summary="Loss and decision surfaces",
     )

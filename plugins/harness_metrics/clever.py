@@ -11,6 +11,7 @@ from pydantic import Field
 from harness.api import (
     Goal,
     Later,
+    LeaderboardColumn,
     Measurement,
     MeasurementResult,
     Pair,
@@ -46,6 +47,10 @@ class Clever(Measurement):
 
     goals: ClassVar[frozenset[Goal]] = frozenset(Goal)
     stochastic: ClassVar[bool] = True
+    leaderboard_columns: ClassVar[Mapping[str, LeaderboardColumn]] = {
+        f"{norm}.score": LeaderboardColumn(higher_is_more_robust=True)
+        for norm in ("l1", "l2", "linf")
+    }
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "iclr": {},
         "survey-code": {

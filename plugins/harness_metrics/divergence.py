@@ -7,7 +7,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.api import Goal, Measurement, MeasurementResult, Passes, Probe, Subject
+from harness.api import (
+    Goal,
+    LeaderboardColumn,
+    Measurement,
+    MeasurementResult,
+    Passes,
+    Probe,
+    Subject,
+)
 from harness_metrics.bounds import FAR, MANY
 
 
@@ -43,6 +51,13 @@ class Divergence(Measurement):
     logits: Literal["raw", "unit"] = Field(
         "raw", description="unit: each image's logits over their l2 norm, against rescaling"
     )
+
+    leaderboard_columns: ClassVar[Mapping[str, LeaderboardColumn]] = {
+        "log10_psi": LeaderboardColumn(higher_is_more_robust=True),
+        # A score of earlier versions, whose results are shown as they were.
+        "psi": LeaderboardColumn(higher_is_more_robust=True),
+        "divergence": LeaderboardColumn(higher_is_more_robust=False, on=("leaderboard",)),
+    }
 
     @property
     def scores(self) -> Mapping[str, str]:

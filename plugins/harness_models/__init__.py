@@ -1,10 +1,11 @@
-"""Model loaders: ONNX graphs, timm, torchvision, the Hugging Face Hub, slim's MobileNets."""
+"""Model loaders: the user's own files, ONNX graphs, timm, torchvision, the Hugging Face Hub."""
 
 from __future__ import annotations
 
 from harness.api import Register, hookimpl
 
-HARNESS_API = 0
+HARNESS_API = 1
+HARNESS_EXAMPLES = "harness_models.examples:EXAMPLES"
 
 
 @hookimpl
@@ -38,4 +39,16 @@ def register_model_loaders(register: Register) -> None:
         "harness_models.mobilenet_v1_loader:MobileNetV1Loader",
         version="1",
         summary="slim's MobileNet v1 of four widths, weights from the Hugging Face Hub",
+    )
+    register(
+        "python",
+        "harness_models.python:PythonLoader",
+        version="1",
+        summary="A network of the user's own: a function in a file, and its weights",
+    )
+    register(
+        "torchscript",
+        "harness_models.python:TorchScriptLoader",
+        version="1",
+        summary="Programs of torch.jit.save, with their weights",
     )

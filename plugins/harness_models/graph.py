@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _KEEPS_PROBABILITIES = {
     "Cast", "Clip", "Dropout", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze",
 }  # fmt: skip
-_EXPORT = "export the graph with an image input (batch, 3, height, width)"
+_EXPORT = "export the graph with an image input (batch, channels, height, width)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def select(
 
 
 def check_input(graph: Graph, path: Path, preprocessing: Preprocessing) -> None:
-    """Refuse a graph whose input is not float32 (n, 3, height, width) at the registry's size.
+    """Refuse a graph whose input is not float32 (n, channels, height, width) as the registry says.
 
     Symbolic axes pass. Raises ModelError.
     """
@@ -134,15 +134,14 @@ def check_input(graph: Graph, path: Path, preprocessing: Preprocessing) -> None:
     dims = value.type.tensor_type.shape.dim
     axes = [axis.dim_value or axis.dim_param or "?" for axis in dims]
     shape, size = f"({', '.join(map(str, axes))})", list(preprocessing.size)
+    channels = preprocessing.shape[0]
     if len(axes) != 4:
         what, hint = f"shape {shape} has {len(axes)} axes, not 4", _EXPORT
-    elif axes[1] != 3 and axes[3] == 3:
+    elif axes[1] != channels and axes[3] == channels:
         what, hint = f"shape {shape} has its channels last", f"{_EXPORT}, channels second"
-    elif axes[1] == 1:
-        what = f"shape {shape} is of grey images, with one channel; the harness's have three (RGB)"
-        hint = "export a graph that takes (batch, 3, height, width) and makes them grey itself"
-    elif isinstance(axes[1], int) and axes[1] != 3:
-        what, hint = f"shape {shape} has {axes[1]} channels on its second axis, not 3", _EXPORT
+    elif isinstance(axes[1], int) and axes[1] != channels:
+        what = f"shape {shape} has {axes[1]} channels on its second axis, the registry {channels}"
+        hint = f"set preprocessing.channels: {'grey' if axes[1] == 1 else axes[1]}"
     elif any(
         isinstance(axis, int) and axis != side for axis, side in zip(axes[2:], size, strict=True)
     ):
@@ -160,6 +159,18 @@ def input_size(graph: Graph) -> tuple[int, int] | None:
     if len(axes) != 4 or not (axes[2].dim_value and axes[3].dim_value):
         return None
     return axes[2].dim_value, axes[3].dim_value
+
+
+def input_channels(graph: Graph) -> int:
+    """How many channels the input declares; 3 where that is symbolic or missing.
+
+    Of an input that has them last, as many as it has there: `check_input` refuses it.
+    """
+    axes = graph.model.graph.input[0].type.tensor_type.shape.dim
+    if len(axes) != 4:
+        return 3
+    second, last = axes[1].dim_value, axes[3].dim_value
+    return (last if last in (1, 3) and second > 4 else second) or 3
 
 
 def parameters(graph: Graph) -> int:

@@ -46,14 +46,17 @@ class HubFile:
     def weights(self, *, bytes: int | None = None, licence: str = "") -> WeightsFile:
         """The file as loaders report it."""
         from huggingface_hub import hf_hub_url
+        from huggingface_hub.constants import HF_HUB_CACHE
 
+        name = self._place["repo_id"]
         command = f"hf download {self.repository.replace('@', ' --revision ')} {self.names[0]}"
+        bring = f"bring the folder models--{name.replace('/', '--')} to {HF_HUB_CACHE}"
         path = self.cached()
         if offline():
-            how = f"unset HF_HUB_OFFLINE; or elsewhere: {command}, and bring the cache (HF_HOME)"
+            how = f"unset HF_HUB_OFFLINE; or elsewhere: {command}, and {bring}"
             return WeightsFile(path, None, bytes, licence, how)
         url = hf_hub_url(filename=self.names[0], **self._place)
-        return WeightsFile(path, url, bytes, licence, command)
+        return WeightsFile(path, url, bytes, licence, f"{command}; or so elsewhere, and {bring}")
 
     def fetch(self, progress: Progress) -> Path:
         """The file, from the cache or the hub; what a broken download left is used.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,10 +40,12 @@ TOLERANCE = 1e-3
 
 _WITH_BACKGROUND = 1001
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_ASSUMED = (
-    "normalisation assumed: ImageNet's mean and standard deviation, as torch's exports want them; "
-    "a registry entry (--registry) can set others"
-)
+_NOTES = {
+    True: "normalisation assumed: ImageNet's mean and standard deviation, as torch's exports want"
+    " them; a registry entry (--registry) can set others",
+    False: "no normalisation assumed; a registry entry (--registry) can set one",
+}
+"""What `_assumed` says, by whether the images are RGB."""
 
 _OPTIONS: dict[str, type] = {"input": str, "output": str, "gradients": bool}
 
@@ -97,7 +99,7 @@ class OnnxLoader(ModelLoader):
                 where=f"--models onnx:{reference}",
                 hint="write a registry entry with preprocessing.size",
             )
-        preprocessing = Preprocessing(size, _MEAN, _STD)
+        preprocessing = _assumed(size, graphs.input_channels(graph))
         graphs.check_input(graph, path, preprocessing)
         spec = ModelSpec(path.stem, path.stem, path, preprocessing, 2, {})
         outputs = _runner(graph, path, "cpu", _images(spec)).outputs
@@ -110,10 +112,16 @@ class OnnxLoader(ModelLoader):
             family="unknown",
             parameters=graphs.parameters(graph),
             classes=outputs - (background is not None),
-            preprocessing=Preprocessing(size, _MEAN, _STD, background=background),
+            preprocessing=replace(preprocessing, background=background),
             weights=path,
-            notes=_ASSUMED,
+            notes=_NOTES[preprocessing.channels == "rgb"],
         )
+
+
+def _assumed(size: tuple[int, int], channels: int) -> Preprocessing:
+    if channels == 3:
+        return Preprocessing(size, _MEAN, _STD)
+    return Preprocessing(size, channels="grey" if channels == 1 else channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +151,9 @@ def _options(spec: ModelSpec) -> dict[str, Any]:
 
 def _images(spec: ModelSpec) -> Tensor:
     """Two fixed pseudo-random images in the network's input space."""
-    height, width = spec.preprocessing.size
-    pixels = torch.rand((2, 3, height, width), generator=torch.Generator().manual_seed(0))
+    pixels = torch.rand((2, *spec.preprocessing.shape), generator=torch.Generator().manual_seed(0))
     mean, std = (
-        torch.tensor(value).view(3, 1, 1)
+        torch.tensor(value).view(-1, 1, 1)
         for value in (spec.preprocessing.mean, spec.preprocessing.std)
     )
     return (pixels - mean) / std

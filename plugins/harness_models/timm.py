@@ -12,6 +12,7 @@ from harness.api import (
     Described,
     ModelError,
     ModelLoader,
+    ModelReference,
     ModelSpec,
     Preprocessing,
     WeightsFile,
@@ -68,12 +69,21 @@ class TimmLoader(ModelLoader):
         )
 
     def describe(self, reference: str) -> Described:
-        config = _config(reference, "--models", ConfigError)
-        if _hub_file(config) is None:
+        return self.described(ModelReference(text=reference))
+
+    def described(self, reference: ModelReference) -> Described:
+        """With weights of the user's own it has as many classes as the data."""
+        text = reference.text
+        config = _config(text, "--models", ConfigError)
+        if reference.weights is not None:
+            config["num_classes"] = reference.classes or config.get("num_classes")
+        elif _hub_file(config) is None:
             raise ConfigError(
-                f"timm has no weights for {reference!r}",
+                f"timm has no weights for {text!r}",
                 where="--models",
-                hint=did_you_mean(reference, _pretrained(), "see timm.list_pretrained()"),
+                hint=did_you_mean(
+                    text, _pretrained(), "see timm.list_pretrained(), or give --weights"
+                ),
             )
         tag = f".{config['tag']}" if config.get("tag") else ""
         name = config["architecture"] + tag
@@ -130,6 +140,8 @@ def _classifier(
     refuse_options(spec)
     where = f"model {spec.name}"
     overlay: dict[str, Any] = {} if outputs is None else {"num_classes": outputs}
+    channels = spec.preprocessing.shape[0]
+    inputs = {} if channels == 3 else {"in_chans": channels}
     state = None if path is None else tensors.read(path)
     if state is not None:
         # timm renames and cuts what its checkpoints need; these go before its own sources.
@@ -137,7 +149,7 @@ def _classifier(
     try:
         with seeded():
             module: nn.Module = timm.create_model(
-                architecture, pretrained=state is not None, pretrained_cfg_overlay=overlay
+                architecture, pretrained=state is not None, pretrained_cfg_overlay=overlay, **inputs
             )
     except Exception as error:  # timm's filters take the tensors that they expect for granted
         raise ModelError(
@@ -238,11 +250,9 @@ def _described(name: str, architecture: str, config: Mapping[str, Any], where: s
     """A model evaluated as in its pretrained configuration."""
     channels, *size = config.get("input_size", (3, 224, 224))
     classes = int(config.get("num_classes") or 0)
-    if channels != 3 or classes < 2:
+    if classes < 2:
         raise ConfigError(
-            f"{architecture} is not a classifier of RGB images",
-            where=where,
-            hint="choose a model with 3 channels and a classifier",
+            f"{architecture} is not a classifier", where=where, hint="choose a model with classes"
         )
     crop, way = float(config.get("crop_pct", 0.875)), config.get("interpolation", "bicubic")
     notes = []
@@ -261,6 +271,7 @@ def _described(name: str, architecture: str, config: Mapping[str, Any], where: s
             (size[0], size[1]),
             tuple(config.get("mean", (0.485, 0.456, 0.406))),
             tuple(config.get("std", (0.229, 0.224, 0.225))),
+            channels={1: "grey", 3: "rgb"}.get(channels, channels),
             cut=Cut(min(crop, 1.0), way),
         ),
         notes="; ".join(notes),

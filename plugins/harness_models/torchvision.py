@@ -14,6 +14,7 @@ from harness.api import (
     MissingError,
     ModelError,
     ModelLoader,
+    ModelReference,
     ModelSpec,
     Preprocessing,
     WeightsFile,
@@ -76,8 +77,13 @@ class TorchvisionLoader(ModelLoader):
         return finished(module, spec, device)
 
     def describe(self, reference: str) -> Described:
-        weights = _enum(reference, "--models", ConfigError)
-        name = reference.partition(".")[0]
+        return self.described(ModelReference(text=reference))
+
+    def described(self, reference: ModelReference) -> Described:
+        """With weights of the user's own it has as many classes as the data."""
+        own = None if reference.weights is None else reference.classes
+        weights = _enum(reference.text, "--models", ConfigError)
+        name = reference.text.partition(".")[0]
         transform: Any = weights.transforms()
         (size,), (resized,) = transform.crop_size, transform.resize_size
         imagenet = name not in _TENSORFLOW
@@ -85,8 +91,8 @@ class TorchvisionLoader(ModelLoader):
             name=entry_name(f"{name}.{weights.name}"),
             architecture=f"{name}.{weights.name}",
             family=re.match(r"[a-z]+", name)[0],  # type: ignore[index]
-            parameters=weights.meta["num_params"],
-            classes=len(weights.meta["categories"]),
+            parameters=None if own else weights.meta["num_params"],
+            classes=own or len(weights.meta["categories"]),
             preprocessing=Preprocessing(
                 (size, size),
                 tuple(transform.mean) if imagenet else _HALF,

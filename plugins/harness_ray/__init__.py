@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from harness.api import Register, hookimpl
 
-HARNESS_API = 0
+HARNESS_API = 1
 
 
 @hookimpl

@@ -10,7 +10,8 @@ from harness.analysis.columns import Choice
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.results import Results, SuiteResults
 from harness.analysis.transfer import matrix
-from harness.analysis.transfer.matrix import Matrix, View
+from harness.analysis.transfer.matrix import View
+from harness.api.transfers import TransferMatrix
 from harness.plugins import Catalog
 
 
@@ -28,7 +29,7 @@ def joint(sql: Connection, suite: str | None = None, **choice: Any) -> Leaderboa
     return analysis.joint(results(sql, suite), Choice(**choice))
 
 
-def transfer_matrix(sql: Connection, suite: str | None = None, **asked: Any) -> Matrix:
+def transfer_matrix(sql: Connection, suite: str | None = None, **asked: Any) -> TransferMatrix:
     view = {name: asked.pop(name) for name in ("k", "denominator", "border") if name in asked}
     return matrix.transfer_matrix(results(sql, suite), View(**view), **asked)
 

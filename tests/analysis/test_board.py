@@ -97,7 +97,7 @@ def test_robust_accuracy_is_over_all_images_with_an_outcome_under_a_fixed_budget
     bench.run(define("a", [fixed, {**fixed, "name": "ifgsm", "label": "ifgsm", "budget": None}]), 6)
     bench.clean("a", [True] * 4 + [False, True])
     for attack, budget, robust, headings in (
-        ("fgsm", 0.3, 2 / 5, ["robust accuracy"]),
+        ("fgsm", 0.3, 2 / 5, ["robust accuracy (95% CI)"]),
         ("ifgsm", None, None, []),
     ):
         bench.attack("a", [0.3, "r", "r", "e", "w", None], attack=attack, budget=budget)
@@ -405,8 +405,8 @@ class TestChoice:
             board
         )
         assert "fgsm has no results for goal random: untargeted is shown" in notes(board)
-        assert "fgsm has a fixed budget" in notes(board)
-        assert entry(board, "a").distance is None
+        assert "fgsm (fixed budget 0.3)" in notes(board)
+        assert (entry(board, "a").robustness, entry(board, "a").distance) == (0, 0)
 
     def test_a_name_that_fits_several_lists_them(self, two: Any) -> None:
         with pytest.raises(ConfigError, match=r"'ifgsm\(steps=10\)', 'ifgsm\(steps=50\)'"):

@@ -11,10 +11,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from harness.analysis.bootstrap import Sample, intervals
-from harness.analysis.frontier import Fit, Point, frontier
+from harness.analysis.bootstrap import intervals
+from harness.api.frontier import Fit, Point, frontier
+from harness.api.paired import Sample
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "interval_coverage.py"
 
 
 @pytest.fixture(scope="module")

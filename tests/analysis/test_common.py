@@ -225,7 +225,7 @@ def test_the_command_line(bench: Any, define: Any) -> None:
     before = bench.sql.execute("SELECT count(*) FROM attempts").fetchone()
     done = command(bench, "--images", "common", "--format", "json")
     assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout)
+    rows = json.loads(done.stdout)["rows"]
     assert {row["common_images"] for row in rows} == {4}
     assert "common images: 4 of 10" in done.stderr
     table = command(bench, "--images", "common").stdout

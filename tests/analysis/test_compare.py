@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.analysis import compare as analysis
-from harness.analysis.compare import EXACT, Compared, Comparison, difference, mcnemar
+from harness.analysis.compare import Compared, Comparison, difference
+from harness.analysis.mcnemar import EXACT, mcnemar
 from harness.errors import ConfigError
 
 FGSM = {"name": "fgsm", "label": "fgsm", "norm": "linf", "budget": 0.3, "goals": ["random"]}
@@ -95,6 +96,7 @@ def test_only_images_of_both_count(two: Any) -> None:
     assert [(each.kind, each.title) for each in found.rows] == [
         ("accuracy", ""),
         ("success", "fgsm"),
+        ("robust accuracy", "fgsm"),
         ("success", "ifgsm"),
         ("distortion", "ifgsm"),
     ]
@@ -182,7 +184,9 @@ def test_the_command_prints_all_formats(two: Any, harness: Any) -> None:
     assert done.code == 0, done.err
     for text in ("toy: a and b", "top-1", "ifgsm linf", "3 / 1", "McNemar", "difference (95% CI)"):
         assert text in done.out
-    rows = json.loads(harness("compare", "a", "b", "--db", two.path, "--format", "json").out)
+    rows = json.loads(harness("compare", "a", "b", "--db", two.path, "--format", "json").out)[
+        "rows"
+    ]
     assert (rows[0]["kind"], rows[0]["only_first"], rows[0]["only_second"]) == ("accuracy", 3, 1)
     flat = harness("compare", "a", "b", "--db", two.path, "--format", "csv")
     assert [each["kind"] for each in csv.DictReader(io.StringIO(flat.out))] == [

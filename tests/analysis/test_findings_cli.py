@@ -14,8 +14,11 @@ from board_toy import Bench
 from boards import results
 from transfer_toy import Toy, attack, clean_cells, panel
 
-from harness.analysis.findings import findings, gather
+from harness.analysis.evidence import gather
+from harness.analysis.findings import Found, check
+from harness.analysis.results import SuiteResults
 from harness.errors import ConfigError
+from harness.plugins import installed
 
 FAMILIES = {
     "vgg0": "VGG", "vgg1": "VGG", "res0": "ResNet", "res1": "ResNet",
@@ -23,7 +26,11 @@ FAMILIES = {
     "alex": "AlexNet",
 }  # fmt: skip
 IMAGES = 20
-FORBIDDEN = ("torch", "onnxruntime", "timm", "scipy", "altair", "matplotlib")
+FORBIDDEN = ("torch", "onnxruntime", "timm", "scipy.stats", "altair", "matplotlib")
+
+
+def findings(suite: SuiteResults) -> tuple[Found, ...]:
+    return check(gather(suite), installed())
 
 
 @pytest.fixture
@@ -94,7 +101,7 @@ def test_rows_become_evidence(filled: Bench) -> None:
 
 
 def test_planted_claims(filled: Bench) -> None:
-    verdicts = {each.about.name: each.verdict for each in findings(results(filled.sql))}
+    verdicts = {each.name: each.verdict for each in findings(results(filled.sql))}
     assert verdicts["transfer-epsilon"] == "holds"
     assert verdicts["transfer-within-family"] == "holds"
     assert verdicts["vgg-stripes"] == "holds"
@@ -104,7 +111,7 @@ def test_planted_claims(filled: Bench) -> None:
 
 def test_cells_that_no_run_reached_are_named(filled: Bench, define: Any) -> None:
     filled.run(define([*FAMILIES, "late"], [attack("cw", "random")]), IMAGES)
-    found = {each.about.name: each for each in findings(results(filled.sql))}
+    found = {each.name: each for each in findings(results(filled.sql))}
     assert "cw, random: without results: late" in found["cw-ead-strong"].details
 
 
@@ -122,8 +129,8 @@ def test_people_see_every_claim_and_the_rules(filled: Bench, format: str) -> Non
     done = verb(filled, "--format", format)
     assert (done.returncode, done.stderr) == (0, "")
     for found in findings(results(filled.sql)):
-        claim = found.about
-        for text in (claim.title, found.figure, claim.claim, claim.source, *found.details):
+        texts = (found.title, found.figure, found.claim, found.source, found.plugin)
+        for text in (*texts, *found.details):
             assert text in done.stdout
     assert "✓ holds" in done.stdout
     assert "\x1b" not in done.stdout
@@ -131,9 +138,9 @@ def test_people_see_every_claim_and_the_rules(filled: Bench, format: str) -> Non
 
 def test_json_and_csv(filled: Bench) -> None:
     done = verb(filled, "--format", "json")
-    rows = json.loads(done.stdout, parse_constant=pytest.fail)
+    rows = json.loads(done.stdout, parse_constant=pytest.fail)["rows"]
     expected = findings(results(filled.sql))
-    assert [row["name"] for row in rows] == [each.about.name for each in expected]
+    assert [row["name"] for row in rows] == [each.name for each in expected]
     for row, each in zip(rows, expected, strict=True):
         assert (row["verdict"], row["details"]) == (each.verdict, list(each.details))
         assert (row["low"], row["high"]) == (each.interval or (None, None))

@@ -162,7 +162,9 @@ def test_the_verb_ranks_families_and_prints_the_accuracy(filled: Any, harness: A
     done = harness("fingerprint", "c2", "--db", filled.path)
     assert (done.code, done.err) == (0, "")
     assert "leave-one-out accuracy over the suite: 7 of 8; ceiling 7 of 8" in done.out
-    records = json.loads(harness("fingerprint", "c2", "--db", filled.path, "--format", "json").out)
+    records = json.loads(harness("fingerprint", "c2", "--db", filled.path, "--format", "json").out)[
+        "rows"
+    ]
     assert [row["rank"] for row in records] == [1, 2, 3, 4]
     assert (records[0]["family"], records[0]["members"]) == ("C", 2)
     assert sum(row["probability"] for row in records) == pytest.approx(1)

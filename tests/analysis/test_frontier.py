@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.frontier import Point, frontier, pareto
+from harness.api.frontier import Point, frontier, pareto
 
 IMAGES = 200
 

@@ -15,10 +15,12 @@ from boards import joint
 from scipy import stats
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.reference import PAPER
+from harness.analysis.reference import references
 from harness.analysis.scores import rank_correlation
 from harness.errors import ConfigError
+from harness.plugins import installed
 from harness.report.joint import footnotes, presentation
+from harness.report.text import render
 
 MODELS = "abcdefgh"
 IMAGES = 30
@@ -243,14 +245,14 @@ def test_intervals_come_with_every_metric(filled: Any) -> None:
 
 
 def test_references_leave_out_what_they_lack(filled: Any) -> None:
-    board = joint(filled.sql, references=PAPER)
+    board = joint(filled.sql, references=references("paper", installed()))
     assert [metric.title for metric in board.columns] == ["ifgsm", "cw", "clever l2.score"]
     assert "left out, because --frontier paper has no fit: ead" in board.notes
     place = title(board, "clever l2.score").places["a"]
     fitted = (12.5 + 4.6 * np.log(12 / 30)) * 1e-6
     assert place.placing.distance == pytest.approx(place.robustness / 64 - fitted)
     with pytest.raises(ConfigError, match="no fit for 'ifgsm linf untargeted, cw l2 untargeted"):
-        joint(filled.sql, goal="untargeted", references=PAPER)
+        joint(filled.sql, goal="untargeted", references=references("paper", installed()))
 
 
 def test_common_images_leave_the_scores_out(filled: Any) -> None:
@@ -273,7 +275,6 @@ def test_wrong_names(filled: Any, asked: dict[str, str], message: str) -> None:
 def test_a_suite_without_any_metric_of_the_goal(bench: Any, define: Any) -> None:
     bench.run(define("a", [SUITE[0]]), 2)
     bench.clean("a", [True, False])
-    bench.attack("a", [0.1, "w"], attack="fgsm", budget=0.1)
     with pytest.raises(ConfigError, match="no metric of robustness for goal random"):
         joint(bench.sql)
     bench.run(define("a", []), 2, name="bare")
@@ -281,9 +282,27 @@ def test_a_suite_without_any_metric_of_the_goal(bench: Any, define: Any) -> None
         joint(bench.sql, suite="bare")
 
 
+def test_fixed_budgets_alone_are_ranked_by_robust_accuracy(bench: Any, define: Any) -> None:
+    budgets = [attack("fgsm", "linf", "fgsm epsilon=0.1", 0.1), attack("cw", "l2", "", 0.5)]
+    bench.run(define("ab", budgets), 4)
+    for model, fgsm, cw in (("a", ["r", 0.1, 0.1, "w"], ["r", "r", "r", "w"]),
+                            ("b", ["r", "r", "r", 0.1], ["r", "r", 0.5, "r"])):  # fmt: skip
+        bench.clean(model, [row != "w" for row in fgsm])
+        bench.attack(model, fgsm, attack="fgsm", label="fgsm epsilon=0.1", budget=0.1)
+        bench.attack(model, cw, attack="cw", norm="l2", budget=0.5)
+    board = joint(bench.sql)
+    assert [metric.title for metric in board.columns] == ["fgsm epsilon=0.1", "cw"]
+    assert [(each.model, each.mean_rank) for each in board.entries] == [("b", 1), ("a", 1.5)]
+    found = presentation(board)
+    headings = [column.heading for column in found.columns]
+    assert headings[-2:] == ["robust accuracy, fgsm epsilon=0.1", "robust accuracy, cw"]
+    assert found.records[1]["robust_accuracy fgsm epsilon=0.1"] == 1 / 4
+    assert found.records[1]["robust_accuracy cw"] == 3 / 4
+
+
 def test_json_holds_fits_correlations_and_every_place(filled: Any) -> None:
     board = joint(filled.sql, replicates=50)
-    whole = json.loads(json.dumps(presentation(board).document, allow_nan=False))
+    whole = json.loads(render(presentation(board), "json"))
     assert [metric["title"] for metric in whole["metrics"]] == [m.title for m in board.columns]
     assert {"a", "b", "r2", "members", "a_interval"} <= set(whole["metrics"][0])
     assert len(whole["rank_correlations"]) == 6
@@ -329,7 +348,7 @@ class TestCommand:
             assert text in done.stdout
         row = json.loads(
             self.leaderboard(filled, "--attack", "cw", "--intervals", "--format", "json").stdout
-        )[0]
+        )["rows"][0]
         assert row["frontier_distance_low"] <= row["frontier_distance_high"]
         assert 0 <= row["on_frontier_share"] <= 1
         assert set(row["rank_correlations"]) >= {"clever l2.score", "divergence psi"}

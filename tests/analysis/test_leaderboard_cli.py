@@ -55,7 +55,7 @@ def refuse(constant: str) -> float:
 def parsed(bench: Any, *arguments: str) -> list[dict[str, Any]]:
     done = leaderboard(bench, "--format", "json", *arguments)
     assert done.returncode == 0, done.stderr
-    rows: list[dict[str, Any]] = json.loads(done.stdout, parse_constant=refuse)
+    rows: list[dict[str, Any]] = json.loads(done.stdout, parse_constant=refuse)["rows"]
     return rows
 
 
@@ -178,7 +178,16 @@ def test_heavy_packages_stay_unloaded(filled: Any) -> None:
             check=True,
         )
         assert done.stderr.splitlines()[-1] == "[]"
-    rows = json.loads(done.stdout)
+    rows = json.loads(done.stdout)["rows"]
     assert any(row["metrics"] for row in rows)
     for row in rows:
         assert row["metrics"] in ({}, {"success": row["success"]})
+
+
+def test_ranks_and_seeds_are_tables_without_a_frontier(filled: Any) -> None:
+    refused = leaderboard(filled, "--ranks", "holm", "--sort", "accuracy")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--sort: --ranks tests the models' robustness, without a frontier" in refused.stderr
+    done = leaderboard(filled, "--seeds")
+    assert done.returncode == 2
+    assert "has results from several training seeds" in done.stderr

@@ -47,7 +47,7 @@ def test_a_board_shows_scores_in_its_norm_beside_the_smallest_distortions(harnes
     (tmp_path / "bounded.yaml").write_text(OVERLAY)
     done = harness("run", "--registry", "bounded.yaml", "--suite", "bounded")
     assert done.code == 0, done.err
-    (row,) = json.loads(harness("leaderboard", "--attack", "cw*", "--format", "json").out)
+    (row,) = json.loads(harness("leaderboard", "--attack", "cw*", "--format", "json").out)["rows"]
     assert set(row["measurements"]) == {
         "clever l2.score", "divergence log10_psi", "divergence divergence"
     }  # fmt: skip
@@ -72,10 +72,12 @@ def test_a_board_shows_scores_in_its_norm_beside_the_smallest_distortions(harnes
     assert score["smallest_known_distortion"] == pytest.approx(expected.smallest)
     text = harness("leaderboard", "--attack", "cw*").out
     assert f"/ {expected.exceeding} of {expected.images}" in text
-    (linf,) = json.loads(harness("leaderboard", "--attack", "ifgsm*", "--format", "json").out)
+    (linf,) = json.loads(harness("leaderboard", "--attack", "ifgsm*", "--format", "json").out)[
+        "rows"
+    ]
     assert "clever linf.score" in linf["measurements"]
     assert "clever" not in harness("leaderboard", "--format", "csv").out.splitlines()[1]
     (common,) = json.loads(
         harness("leaderboard", "--attack", "cw*", "--images", "common", "--format", "json").out
-    )
+    )["rows"]
     assert common["measurements"] == {}  # they are those of all images

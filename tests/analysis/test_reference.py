@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from boards import Shown, leaderboard
 
-from harness.analysis.frontier import Point
-from harness.analysis.reference import PAPER, Metric, from_file, references
-from harness.errors import ConfigError
+from harness.analysis.reference import Metric, from_file, references
+from harness.api import FittedLine, ReferenceFit
+from harness.api.frontier import Point
+from harness.errors import ConfigError, PluginError
+from harness.plugins import Catalog, Kind, PluginReport, Registration, installed
 from harness.report.leaderboard import footnotes
+
+PAPER: Any = references("paper", installed())
 
 CW = {"name": "cw", "label": "cw", "norm": "l2", "budget": None, "goals": ["random", "untargeted"]}
 FGSM = {"name": "fgsm", "label": "fgsm", "norm": "linf", "budget": 0.3, "goals": ["random"]}
@@ -22,47 +27,6 @@ FGSM = {"name": "fgsm", "label": "fgsm", "norm": "linf", "budget": 0.3, "goals":
 def metric(name: str = "ifgsm", norm: str | None = "linf", **changes: Any) -> Metric:
     fields = {"title": f"{name} steps=9", "goal": "random", "attack": True, "common": False}
     return Metric(name=name, norm=norm, **{**fields, **changes})
-
-
-@pytest.mark.parametrize(
-    ("asked", "zero"),
-    [
-        (metric(), 0.882),
-        (metric("cw", "l2"), 0.852),
-        (metric("clever", "l2", title="clever l2.score", attack=False), 0.934),
-        (metric("cw", "l2", goal="least-likely"), 0.835),
-    ],
-)
-def test_the_published_fits_reach_zero_where_the_study_does(asked: Metric, zero: float) -> None:
-    fit = PAPER.get(asked).fit
-    assert 1 - math.exp(-fit.a / fit.b) == pytest.approx(zero, abs=6e-4)
-
-
-def test_common_images_have_fits_of_their_own() -> None:
-    mine, common = PAPER.get(metric()), PAPER.get(metric(common=True))
-    assert (mine.fit.a, mine.fit.b) == (pytest.approx(0.062), pytest.approx(0.029))
-    assert (common.fit.a, common.fit.b) == (pytest.approx(0.085), pytest.approx(0.043))
-    assert PAPER.get(metric(goal="least-likely")).caveat
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "extrapolated"),
-    [(0.5, True), (0.569, False), (0.7, False), (0.827, False), (0.83, True), (0.95, True)],
-)
-def test_outside_the_papers_models_it_is_extrapolated(accuracy: float, extrapolated: bool) -> None:
-    point = Point("a", 1000 * accuracy, 1000, 0.1)
-    assert PAPER.get(metric()).extrapolated(point) is extrapolated
-
-
-def test_what_nobody_published_is_one_line_that_lists_what_there_is() -> None:
-    with pytest.raises(ConfigError) as error:
-        PAPER.get(metric("ead", "l1"))
-    line = str(error.value)
-    assert line.startswith("--frontier paper: no fit for 'ead l1 random'; there are: ")
-    assert "cw l2 least-likely" in line
-    assert "\n" not in line
-    with pytest.raises(ConfigError):
-        PAPER.get(metric(goal="untargeted"))
 
 
 def test_a_file_names_labels_attacks_norms_and_scores(tmp_path: Path) -> None:
@@ -74,7 +38,7 @@ def test_a_file_names_labels_attacks_norms_and_scores(tmp_path: Path) -> None:
         "cw l2 random: {a: 9, b: 1}\n"
         "divergence psi: {a: 7, b: 8}\n"
     )
-    found = references(str(path))
+    found = references(str(path), installed())
     assert found is not None
 
     def a(asked: Metric) -> float | None:
@@ -139,7 +103,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, bad: str) -> None:
     elif bad == "bytes":
         path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read"):
-        references(str(path))
+        references(str(path), installed())
 
 
 @pytest.fixture
@@ -190,3 +154,84 @@ def test_where_the_fit_is_zero_or_less_it_is_extrapolated(tmp_path: Path) -> Non
     reference = from_file(path).get(metric())
     assert not reference.extrapolated(Point("a", 88, 100, 0.1))
     assert reference.extrapolated(Point("a", 89, 100, 0.1))
+
+
+class Handbook(ReferenceFit):
+    source = "published in the Acme handbook"
+    fits: ClassVar[Any] = {"l2": FittedLine(1, 0.5, low=0.1, caveat="of 1990")}
+
+
+class Unreadable(ReferenceFit):
+    source = "x"
+
+    @property
+    def fits(self) -> Any:
+        raise OSError("no\ndisk")
+
+
+def fit(**changes: Any) -> type[ReferenceFit]:
+    return type("Changed", (Handbook,), changes)
+
+
+OFFERS: dict[str, Any] = {
+    "handbook": Handbook,
+    "unreadable": Unreadable,
+    "bare": fit(fits={}),
+    "anonymous": fit(source=3),
+    "numbers": fit(fits={"l2": (1, 2)}),
+    "text": fit(fits={"l2": FittedLine("x", 2)}),  # type: ignore[arg-type]
+    "infinite": fit(fits={"l2": FittedLine(1, math.inf)}),
+    "percent": fit(fits={"l2": FittedLine(1, 2, high=85.0)}),
+    "nothing": object,
+}
+
+
+def offer(name: str) -> Registration:
+    target = f"{__name__}:OFFERED_{name}"
+    setattr(sys.modules[__name__], f"OFFERED_{name}", OFFERS[name])
+    return Registration(Kind.REFERENCE_FIT, name, target, "1", "", "acme", "acme-fits")
+
+
+class Acme(Catalog):
+    """The installed plugins, and one with the fits of `OFFERS`."""
+
+    def __init__(self) -> None:
+        report = PluginReport("acme", "acme-fits", "1", [offer(name) for name in OFFERS])
+        super().__init__([*installed().reports, report])
+
+
+def test_a_third_party_brings_fits_by_name(two: Any) -> None:
+    board = leaderboard(two.sql, references=references("handbook", Acme()))
+    assert Shown(board, "a").distance == pytest.approx(0.8 - (1 + 0.5 * math.log(0.4)))
+    text = "\n".join(footnotes(board))
+    assert "published in the Acme handbook" in text
+    assert "of 1990" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("unreadable", "it raised OSError: no disk"),
+        ("bare", "it has no source, or no fits"),
+        ("anonymous", "it has no source, or no fits"),
+        ("numbers", "l2: tuple is not a FittedLine"),
+        ("text", "l2.a: is not a finite number"),
+        ("infinite", "l2.b: is not a finite number"),
+        ("percent", "l2.high: must lie in [0, 1]"),
+        ("nothing", "it is not a ReferenceFit"),
+    ],
+)
+def test_wrong_fits_are_the_plugins_error(name: str, reason: str) -> None:
+    with pytest.raises(PluginError) as error:
+        references(name, Acme())
+    assert str(error.value).startswith("plugin acme (acme-fits): the reference fit")
+    assert reason in str(error.value)
+    assert "\n" not in str(error.value)
+    assert references("paper", Acme())
+
+
+def test_a_wrong_name_suggests(harness: Any, two: Any) -> None:
+    for asked, hint in (("papr", "did you mean 'paper'?"), ("zzz", "there are: fitted, paper")):
+        done = harness("leaderboard", "--db", two.path, "--frontier", asked)
+        assert (done.code, done.out) == (2, "")
+        assert f"--frontier: unknown fit '{asked}'; {hint}" in done.err

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transfer_toy import Toy, attack, by_loops, clean_cells, panel, suite_of
 
-from harness.analysis.transfer.matrix import Matrix, side_by_side
+from harness.analysis.transfer.matrix import side_by_side
 from harness.analysis.transfer.summary import mean_rate, summary
+from harness.api.transfers import TransferMatrix
 from harness.errors import ConfigError
 
 IMAGES = 5
@@ -233,7 +234,7 @@ def test_families_stand_side_by_side() -> None:
     assert side_by_side(models) == ("a", "d", "b", "c", "e", "f")
 
 
-def planted(bench: Any) -> Matrix:
+def planted(bench: Any) -> TransferMatrix:
     """Rates 1/4 .. 4/4 that differ by pair, in families of two and one."""
     toy = full({"a": "F", "b": "F", "c": "G"})
     rates = {("a", "b"): 4, ("b", "a"): 3, ("a", "c"): 3, ("b", "c"): 1, ("c", "a"): 0,

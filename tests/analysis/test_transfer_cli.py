@@ -57,7 +57,7 @@ def test_json_is_one_record_a_pair_equal_to_plain_loops(
     chosen = ("--attack", "ifgsm", "--goal", goal, "--epsilon", 0.1, "--k", k, "--border", "white")
     done = transfer(filled, harness, *chosen, "--denominator", denominator, "--format", "json")
     assert done.code == 0, done.err
-    records = json.loads(done.out)
+    records = json.loads(done.out)["rows"]
     assert [(row["source"], row["target"]) for row in records] == [
         (source, target)
         for source in ("alpha", "gamma", "beta", "delta")
@@ -78,7 +78,7 @@ def test_json_is_one_record_a_pair_equal_to_plain_loops(
 
 def test_csv_is_the_json(filled: Any, harness: Any) -> None:
     rows = list(csv.DictReader(io.StringIO(transfer(filled, harness, "--format", "csv").out)))
-    records = json.loads(transfer(filled, harness, "--format", "json").out)
+    records = json.loads(transfer(filled, harness, "--format", "json").out)["rows"]
     assert [{key: "" if value is None else str(value) for key, value in record.items()}
             for record in records] == rows  # fmt: skip
 

@@ -19,7 +19,7 @@ from harness.api import (
 from harness_digits.architectures import ARCHITECTURES
 from harness_digits.loader import DigitsLoader
 
-HARNESS_API = 0
+HARNESS_API = 1
 CHUNK = 10_000
 
 

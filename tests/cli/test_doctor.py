@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.identity import file_sha256
+from harness.registry.entries import models_folder
 
 WEIGHTS = Path(__import__("harness_digits").__file__).parent / "weights"
 
@@ -40,6 +41,8 @@ MODELS = {
     "odd": f"  odd: {{loader: cloud, {DIGITS}}}\n",
     "gone": f"  gone: {{loader: digits, {DIGITS}, weights: {{file: nowhere/x.onnx}}}}\n",
     "kept": f"  kept: {{loader: digits, {DIGITS}, weights: {{cached: paper/x.onnx}}}}\n",
+    "told": f"  told: {{loader: digits, {DIGITS}, weights: {{cached: paper/y.onnx,"
+    " how: 'unpack it into {folder}'}}\n",
     "other": f"  other: {{loader: digits, architecture: {NAMES[0]}, {DIGITS},\n"
     f"          weights: {{sha256: '{'0' * 64}'}}}}\n",
 }
@@ -99,7 +102,8 @@ def test_every_way_to_be_missing_has_its_row_and_its_remedy(harness, mixed, clou
         "far": ("", "from the cloud"),
         "odd": ("no such thing", "look it up"),
         "gone": ("x.onnx", "weights.file"),
-        "kept": ("x.onnx", "harness models import frozen_imagenet_models_v1.1.tar.gz -o "),
+        "kept": ("x.onnx", "weights.cached"),
+        "told": ("y.onnx", f"unpack it into {models_folder() / 'paper'}"),
         "other": ("SHA-256", "weights.sha256"),
         "photos": ("has no folder", "--data photos=PATH"),
     }
@@ -110,9 +114,51 @@ def test_every_way_to_be_missing_has_its_row_and_its_remedy(harness, mixed, clou
     assert rows["photos"]["licence"] == "ask"
     said = harness("doctor", *options).out
     assert "to download: 2 files, 0.0 MB" in said
-    assert "5 of 8 requirements are missing" in said
+    assert "6 of 9 requirements are missing" in said
     assert cloud.asked == []
     assert files(tmp_path) == before
+
+
+TWO = """\
+models:
+  two:
+    family: F
+    classes: 10
+    preprocessing: {size: [32, 32]}
+    sources:
+      graph:
+        loader: onnx
+        weights: {cached: two.onnx, how: "fetch http://there.org/two.tar.gz into {folder}"}
+        fidelity: same_weights
+        bytes: 4000000
+      own: {loader: digits, architecture: digits-alexnet, fidelity: nearest}
+"""
+
+
+def test_every_source_of_a_model_is_shown(harness, tmp_path):
+    suite = SUITE.format(dataset="digits", models="two")
+    (tmp_path / "two.yaml").write_text(TWO + suite)
+    options = ("--registry", "two.yaml", "--suite", "mixed")
+    code, rows = doctor(harness, *options)
+    assert code == 3
+    how = f"fetch http://there.org/two.tar.gz into {models_folder()}"
+    found = [
+        (row["source"], row["fidelity"], row["state"], row["bytes"], row["how"])
+        for row in rows["two"]["sources"]
+    ]
+    size = (WEIGHTS / f"{NAMES[0]}.safetensors").stat().st_size
+    assert found == [
+        ("graph", "same_weights", "missing", 4_000_000, how),
+        ("own", "nearest", "present", size, None),
+    ]
+    assert rows["digits"]["sources"] == []
+    said = harness("doctor", *options).out.splitlines()
+    assert f"two (graph): {how}" in said
+    table = said[said.index("All sources of the models' weights") :]
+    assert [line.split() for line in table if line.startswith(" two")] == [
+        ["two", "graph", "same_weights", "missing", "4.0"],
+        ["two", "own", "nearest", "present", f"{size / 1e6:.1f}"],
+    ]
 
 
 def test_offline_nothing_can_be_downloaded(harness, mixed, cloud, monkeypatch):
@@ -147,7 +193,7 @@ def test_available_goes_on_with_what_is_there(harness, mixed, tmp_path):
     done = harness("run", *options, "--available")
     assert done.code == 0, done.err
     assert "skipped because their weights are missing: gone" in done.err
-    board = json.loads(harness("leaderboard", "--format", "json").out)
+    board = json.loads(harness("leaderboard", "--format", "json").out)["rows"]
     assert {row["model"]: row["status"] for row in board} == {
         "here": "complete",
         "gone": "not run",
@@ -266,8 +312,5 @@ def test_what_no_plugin_offers_is_said_and_strict_makes_it_an_error(mixed, harne
     assert harness("doctor", *where, "--strict").code == 0
 
 
-def test_an_attack_that_is_installed_and_not_in_the_suite_is_said_to_be_so(mixed, harness):
-    done = harness("run", *mixed("here"), "--attacks", "ifgsm")
-    assert done.code == 2
-    assert "'ifgsm' is installed, but not part of suite 'mixed'; it has fgsm" in done.err
+def test_an_attack_that_is_not_installed_is_answered_with_the_nearest(mixed, harness):
     assert "did you mean 'fgsm'" in harness("run", *mixed("here"), "--attacks", "fgms").err

@@ -18,7 +18,7 @@ PLUGIN = """
 import os, time
 from harness.api import Later, Measurement, MeasurementResult, hookimpl
 
-HARNESS_API = 0
+HARNESS_API = 1
 
 @hookimpl
 def register_measurements(register):

@@ -54,7 +54,7 @@ def boards(harness, db: str) -> list[object]:
     for goal in ("untargeted", "random"):
         shown = harness("leaderboard", "--goal", goal, "--db", db, "--format", "json")
         assert shown.code == 0, shown.err
-        found.append(json.loads(shown.out))
+        found.append(json.loads(shown.out)["rows"])
     return found
 
 

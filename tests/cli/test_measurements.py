@@ -58,7 +58,7 @@ def test_a_suite_with_measurements_end_to_end(harness, measured):
     # Outcomes and boards are the attacks' alone.
     assert query("harness.db", "SELECT count(*) FROM samples") == [(12,)]
     assert query("harness.db", "SELECT DISTINCT attack FROM leaderboard_rows") == [("fgsm",)]
-    board = json.loads(harness("leaderboard", "--format", "json").out)
+    board = json.loads(harness("leaderboard", "--format", "json").out)["rows"]
     assert {row["attack"] for row in board} == {"fgsm epsilon=0.1"}
     # A score is the mean over the measured images.
     for metric, value, images in query(

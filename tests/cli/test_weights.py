@@ -184,7 +184,7 @@ def test_any_model_of_a_loader_is_boarded_with_its_distance(harness, cloud, tmp_
     assert harness(*run).code == 0
     again = harness(*asked)
     assert "nothing to do" in again.err
-    board = json.loads(harness("leaderboard", "--suite", "search", "--format", "json").out)
+    board = json.loads(harness("leaderboard", "--suite", "search", "--format", "json").out)["rows"]
     row = next(row for row in board if row["model"] == "cloud:digits-inception_v4")
     assert (row["family"], row["parameters"], row["complete"]) == ("Cloud", 7, True)
     said = placement(again.err)

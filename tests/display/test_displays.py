@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.api import ModelRow
 from harness.display import Display, DisplayKind, make_display
 from harness.display.jsonlines import JsonDisplay
 from harness.display.live import LiveDisplay
 from harness.display.plain import PlainDisplay
-from harness.execute.progress import ModelRow
 
 HOSTILE = "[red]loud[/red] [/] [link=x]\x1b[31m\x07two\nlines {images}"
 TAME = r"[red]loud[/red] [/] [link=x]\u001b[31m\u0007two lines {images}"
@@ -118,6 +118,7 @@ def test_rows_of_models_are_columns() -> None:
         display.completed(ROW)
         display.completed(replace(ROW, model="digits-resnet_v2_101", success=1.0, median=math.inf))
         display.completed(replace(fixed, top1=None, success=None, attacked=0))
+        display.completed(replace(fixed, robust_accuracy=0.25))
     assert stream.getvalue().splitlines() == [
         "digits-vgg16                  top-1  98.4%  success  94.4%  median linf  0.520"
         "  35/36 images  ifgsm epsilon=search random",
@@ -125,6 +126,8 @@ def test_rows_of_models_are_columns() -> None:
         "  35/36 images  ifgsm epsilon=search random",
         "m                             top-1      -  success      -"
         "  0/36 images  fgsm random  incomplete",
+        "m                             top-1  98.4%  robust accuracy  25.0%  success  94.4%"
+        "  35/36 images  fgsm random  incomplete",
     ]
 
 

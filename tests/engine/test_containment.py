@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from typing import ClassVar
 
@@ -115,6 +117,60 @@ def test_an_image_on_which_an_attack_raises_costs_itself_alone(attack, poisoned)
     }
     assert all("too much" in judged[number].outcome.error for number in poisoned)
     assert most_ahead <= 16, "pictures wait in memory"
+
+
+class Keeps(Attack):
+    """Keeps what it got and returned, and writes into it at its next call."""
+
+    norm: ClassVar[Norm] = Norm.LINF
+    kept: ClassVar[list[torch.Tensor]] = []
+
+    def perturb(self, target, batch):
+        for each in self.kept:
+            each.zero_()
+        found = batch.images * 0.5
+        numbers = batch.images[:, 0, 0, 0].clone()
+        self.kept.extend((batch.images, batch.labels, batch.classes, found, numbers))
+        return Candidates(found, {"first": numbers})
+
+
+def test_what_a_plugin_keeps_is_nobody_elses():
+    network = model()
+    todo = jobs(network, 8)
+    before = [job.image.clone() for job in todo]
+    attack = Keeps()
+    found = attack_images(attack, network, iter(todo), batch_size=4, on_halving=lambda size: None)
+    judged = [row for rows in found for row in rows]
+    for each in attack.kept:
+        each.zero_()
+    for row, image in zip(judged, before, strict=True):
+        assert torch.equal(row.job.image, image)
+        assert torch.equal(row.candidate, image * 0.5)
+        assert row.outcome.numbers == {"first": float(image[0, 0, 0])}
+
+
+class Lying(torch.Tensor):
+    """Whatever is asked of it, the answer is zero."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, arguments=(), named=None):
+        found = super().__torch_function__(function, types, arguments, named or {})
+        return found * 0 if isinstance(found, torch.Tensor) else found
+
+
+class Subclassed(Attack):
+    norm: ClassVar[Norm] = Norm.LINF
+
+    def perturb(self, target, batch):
+        return (batch.images * 0.5).as_subclass(Lying)
+
+
+def test_candidates_are_tensors_of_torchs_own_class():
+    network = model()
+    todo = jobs(network, 4)
+    for row in attack_all(Subclassed(), network, todo):
+        assert type(row.candidate) is torch.Tensor
+        assert row.outcome.norms.linf == float(row.job.image.max() * 0.5)
 
 
 def to_training(network: PixelClassifier) -> None:
@@ -299,3 +355,32 @@ def test_a_plugins_own_interrupt_is_its_error(error):
         contained("the attack"),
     ):
         raise error
+
+
+def test_what_torch_itself_replaces_is_no_attack_s_doing():
+    """The first optimiser of a process loads torch's compiler, which wraps `torch.manual_seed`."""
+    program = """
+import sys, torch
+from harness.api import Attack, Norm
+from harness.testing.fakes import attack_all, jobs_for, pixel_model
+
+class Optimised(Attack):
+    norm = Norm.L2
+    most_images = 1
+
+    def perturb(self, target, batch):
+        point = batch.images.clone().requires_grad_(True)
+        optimiser = torch.optim.Adam([point])
+        target.model()(point).sum().backward()
+        optimiser.step()
+        return point.detach().clamp(0, 1)
+
+model = pixel_model(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3)),
+                    classes=3, size=(2, 2))
+assert "torch._dynamo" not in sys.modules
+(row,) = attack_all(Optimised(), model, jobs_for(model, torch.rand(1, 3, 2, 2), [None]))
+assert "torch._dynamo" in sys.modules
+sys.exit(row.outcome.error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -12,7 +12,14 @@ import torch
 import harness
 from harness.api import ConfigError, ModelError
 from harness.engine import device
-from harness.engine.device import is_out_of_memory, release, resolve_device, rounds_between_looks
+from harness.engine.device import (
+    is_out_of_memory,
+    layout,
+    release,
+    resolve_device,
+    rounds_between_looks,
+    rows_of_pass,
+)
 from harness.engine.halving import BatchSize
 
 CPU = torch.device("cpu")
@@ -190,7 +197,8 @@ def test_one_file_of_the_core_tells_a_gpu_from_a_cpu():
         for file in core.rglob("*.py")
         if _says_cuda(ast.parse(file.read_text(encoding="utf-8")))
     }
-    names = {"api/devices.py", "cli/workers.py", "execute/executors/places.py"}  # and no more
+    names = {"api/devices.py", "cli/workers.py", "execute/executors/places.py"}
+    names |= {"testing/conformance/attacks.py"}  # and no more
     assert found == {"engine/device.py", "testing/fake_gpu.py"} | names
 
 
@@ -204,3 +212,29 @@ def test_torch_gets_no_more_threads_than_there_are_cores(monkeypatch):
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_passes_on_a_gpu_have_few_numbers_of_rows():
+    gpu = torch.device("cuda")
+    rows = {count: rows_of_pass(count, gpu) for count in range(1, 1025)}
+    assert all(count <= made < 1.25 * count or made <= 8 for count, made in rows.items())
+    assert all(made == rows_of_pass(made, gpu) for made in rows.values())
+    assert len(set(rows.values())) == 32
+    assert rows[256] == 256
+    assert [rows_of_pass(count, CPU) for count in (1, 65)] == [1, 65]
+
+
+@pytest.mark.parametrize(
+    ("groups", "kind", "layout_of_it"),
+    [
+        (1, "cpu", torch.channels_last),
+        (8, "cpu", torch.channels_last),
+        (1, "cuda", torch.channels_last),
+        (2, "cuda", torch.channels_last),
+        (8, "cuda", torch.contiguous_format),
+    ],
+)
+def test_depthwise_convolutions_are_not_channels_last_on_a_gpu(groups, kind, layout_of_it):
+    network = torch.nn.Sequential(torch.nn.Conv2d(8, 8, 3, groups=groups))
+    assert layout(network, torch.device(kind)) is layout_of_it
+    assert layout(torch.nn.Linear(8, 8), torch.device(kind)) is torch.contiguous_format

@@ -15,9 +15,9 @@ from harness.engine import exact
 from harness.engine.classifier import PixelClassifier
 from harness.engine.clean import predict_clean
 from harness.testing.fakes import attack_all, jobs_for
-from harness_attacks.cw import CW
-from harness_attacks.ead import EAD
-from harness_attacks.fgsm import IFGSM
+from harness_attacks.penalty.cw import CW
+from harness_attacks.penalty.ead import EAD
+from harness_attacks.sign.fgsm import IFGSM
 
 SIZE, CLASSES = (7, 7), 5
 """3 x 7 x 7 is no multiple of a vector's width."""
@@ -56,16 +56,21 @@ class Whole(Attack):
         return point
 
 
+class Alone(Whole):
+    most_images: ClassVar[int | None] = 1
+
+
 ATTACKS = [
     CW(iterations=30, search_steps=4, learning_rate=2e-2, initial_const=0.5, warm_start=True),
     CW(iterations=30, search_steps=4, learning_rate=2e-2, initial_const=0.5),
     EAD(iterations=20, search_steps=3, learning_rate=2e-2, initial_const=0.5),
     IFGSM(steps=4, attempts=5),
     Whole(),
+    Alone(),
 ]
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=["cw warm", "cw", "ead", "ifgsm", "whole"])
+@pytest.mark.parametrize("attack", ATTACKS, ids=["cw warm", "cw", "ead", "ifgsm", "whole", "alone"])
 def test_number_order_and_mates_change_no_bit(attack):
     network = model(32)
     exact.check(network)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -17,9 +19,9 @@ from harness.engine.workers import Workers
 from harness.testing.fake_gpu import FakeGPU, HiddenLook, fake_gpu
 from harness.testing.fakes import attack_all, jobs_for, measure_all, pixel_model
 from harness.testing.gpu import AttackOnGPU, attack_on_gpu, check_on_gpu
-from harness_attacks.cw import CW
-from harness_attacks.ead import EAD
-from harness_attacks.fgsm import FGSM, IFGSM
+from harness_attacks.penalty.cw import CW
+from harness_attacks.penalty.ead import EAD
+from harness_attacks.sign.fgsm import FGSM, IFGSM
 from harness_metrics.clever import Clever
 from harness_metrics.divergence import Divergence
 from harness_metrics.surface import Surface
@@ -127,6 +129,15 @@ def test_a_search_without_known_end_is_only_glanced_at():
     assert not [wait for wait in found.waits if "_finished_rows" in wait.where]
 
 
+def test_passes_have_few_numbers_of_rows():
+    """Each new one costs a GPU the planning of every layer."""
+    model, seen = small_model(), set()
+    jobs = some_jobs(model, 27)
+    model.differentiable.register_forward_hook(lambda _, inputs, output: seen.add(len(output)))
+    attack_on_gpu(ATTACKS["ead"], model, jobs, batch_size=11)
+    assert {8, 12} <= seen <= {1, 2, 4, 8, 10, 12}
+
+
 class Whole(Attack):
     """A whole-batch attack that goes all ways through its target."""
 
@@ -160,6 +171,24 @@ def test_whole_batch_attacks_too():
     assert found.hidden == []
     perturbing = [wait for wait in found.waits if "Whole.perturb" in wait.within]
     assert perturbing == []
+
+
+@pytest.mark.parametrize("attack", [ATTACKS["cw abort"], ATTACKS["ead"], Whole()])
+def test_budgets_and_best_queries_on_a_gpu(attack):
+    """The GPU is asked about passes only where the next ones may be too many."""
+    model, moved = small_model(), small_model()
+    jobs = [replace(job, budget=5) for job in some_jobs(model)]
+    here = attack_all(attack, model, jobs, batch_size=3)
+    found = attack_on_gpu(attack, moved, jobs, batch_size=3)
+    assert_same(here, found.judged)
+    for one, other in zip(here, found.judged, strict=True):
+        mine, its = one.outcome.best_query, other.outcome.best_query
+        assert (mine.status, mine.passes) == (its.status, its.passes)
+        assert mine.distance == (its.distance and pytest.approx(its.distance))
+    assert found.hidden == []
+    assert [wait for wait in found.waits if wait.kind == "waiting upload"] == []
+    asked = [w for w in found.waits if w.where.split()[-1] in ("ended", "_allowed")]
+    assert 0 < len(asked) <= 2 * len(jobs)
 
 
 @pytest.fixture(scope="module")
@@ -308,13 +337,13 @@ def test_an_attack_that_does_neither_passes():
 
 def test_a_round_that_waits_is_found_in_the_engine_too(monkeypatch):
     """The counters are looked at in each round, as a change might do."""
-    count = SlotEngine._count
+    see = SlotEngine._see
 
-    def wrong(self, point):
-        count(self, point)
+    def wrong(self, point, logits):
+        see(self, point, logits)
         self._passes.sum().item()
 
-    monkeypatch.setattr(SlotEngine, "_count", wrong)
+    monkeypatch.setattr(SlotEngine, "_see", wrong)
     model = small_model()
     found = attack_on_gpu(FGSM(), model, some_jobs(model), batch_size=3)
     assert "wrong" in found.hidden[0].where

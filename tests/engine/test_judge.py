@@ -17,7 +17,7 @@ from harness.api import Access, Attack, Norm, Passes, Status
 from harness.engine.classifier import PixelClassifier
 from harness.engine.judge import to_8_bits
 from harness.testing.fakes import attack_all, jobs_for, linear_model, pixel_model
-from harness_attacks.fgsm import IFGSM
+from harness_attacks.sign.fgsm import IFGSM
 
 SIZE, VALUES = (3, 3), 27
 
@@ -186,6 +186,23 @@ def test_passes_are_counted_by_row(model):
     jobs = jobs_for(model, torch.rand(3, 3, *SIZE), [None] * 3)
     rows = attack_all(Partial(), model, jobs)
     assert [row.outcome.passes for row in rows] == [Passes(1, 0), Passes(2, 1), Passes(2, 1)]
+
+
+def test_an_attack_gets_no_more_images_than_it_takes(model):
+    seen = []
+
+    class Pairs(Shift):
+        most_images: ClassVar[int | None] = 2
+
+        def perturb(self, target, batch):
+            seen.append(len(batch.images))
+            return batch.images
+
+    jobs = jobs_for(model, torch.rand(5, 3, *SIZE), [None] * 5)
+    assert len(attack_all(Pairs(), model, jobs)) == 5
+    assert seen == [2, 2, 1]
+    attack_all(Pairs(), model, jobs, batch_size=1)
+    assert seen[3:] == [1] * 5
 
 
 def test_wrong_shapes_are_named(model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import pytest
@@ -30,9 +31,9 @@ from harness.engine.device import must_compute_in
 from harness.engine.numerics import computing_in
 from harness.engine.workers import Workers
 from harness.testing.fakes import attack_all, jobs_for, measure_all
-from harness_attacks.cw import CW
-from harness_attacks.ead import EAD
-from harness_attacks.fgsm import IFGSM
+from harness_attacks.penalty.cw import CW
+from harness_attacks.penalty.ead import EAD
+from harness_attacks.sign.fgsm import IFGSM
 
 CPU = torch.device("cpu")
 SIZE = (4, 4)
@@ -98,6 +99,18 @@ def test_a_bf16_gradient_runs_under_autocast_and_its_backward_outside():
     off = (gradient - wanted.gradient(torch.ones_like(made.logits))).abs().max()
     assert 0 < off < 0.02 * gradient.abs().max()
     assert network.seen[-1] == EXACT
+
+
+def test_who_looks_at_the_precision_beside_a_pass_sees_what_it_is_outside(tf32_here):
+    """A loader at work in another thread is not blamed for the passes' TF32."""
+    before = device.tf32_settings(), device.precisions()
+    with ThreadPoolExecutor(1) as other:
+        with device.tf32_allowed():
+            assert (device.tf32_settings(), device.precisions()) != before
+            seen = other.submit(lambda: (device.tf32_settings(), device.precisions()))
+            with pytest.raises(TimeoutError):
+                seen.result(timeout=0.2)
+        assert seen.result() == before
 
 
 def test_tf32_is_allowed_forwards_and_backwards_alone(tf32_here):

@@ -15,6 +15,7 @@ from torch import nn
 
 from harness.api import (
     ZERO_GRADIENT,
+    Again,
     Attack,
     Candidates,
     Goal,
@@ -28,9 +29,9 @@ from harness.api import (
 from harness.engine.batches import attack_images
 from harness.engine.jobs import Job
 from harness.testing.fakes import attack_all, jobs_for, pixel_model
-from harness_attacks.cw import CW
-from harness_attacks.ead import EAD
-from harness_attacks.fgsm import FGSM, IFGSM
+from harness_attacks.penalty.cw import CW
+from harness_attacks.penalty.ead import EAD
+from harness_attacks.sign.fgsm import FGSM, IFGSM
 
 SIZE, CLASSES = (2, 2), 3
 
@@ -126,6 +127,129 @@ def test_a_finished_image_does_not_wait_for_long_rounds(monkeypatch):
     assert len(judged) == 2
 
 
+class _Jacobian(_Countdown):
+    """Takes the gradient of every logit in every round, of the last one for marked rows alone."""
+
+    def __init__(self, slots) -> None:
+        super().__init__(slots)
+        self.found = torch.zeros(slots.count, slots.classes, *slots.shape)
+        self.logits = torch.zeros(slots.count, slots.classes)
+
+    def point(self):
+        self.at = 0
+        return Point(self.images, again=True)
+
+    def observe(self, logits):
+        self.logits = logits.clone()
+        return self._cotangent()
+
+    def step(self, gradient):
+        self.found[:, self.at] = gradient
+        self.at += 1
+        if self.at == CLASSES:
+            return super().step(gradient)
+        marked = self.images[:, 1, 0, 0] > 0.015
+        return Again(self._cotangent(), marked if self.at == CLASSES - 1 else None)
+
+    def _cotangent(self):
+        return torch.eye(CLASSES)[self.at].expand(len(self.images), -1)
+
+    def result(self, rows):
+        found = self.found[rows].flatten(1).double()
+        numbers = {f"sum {at}": part.sum(1) for at, part in enumerate(found.chunk(CLASSES, 1))}
+        return Candidates(self.images[rows], numbers)
+
+
+class Jacobian(Countdown):
+    def stepper(self, slots):
+        return _Jacobian(slots)
+
+
+@pytest.mark.parametrize("numerics", ["fp32", "bf16"])
+@pytest.mark.parametrize("slots", [1, 2, 8])
+def test_a_step_may_ask_for_further_gradients_of_its_forward(slots, numerics):
+    asked, todo, rounds = model(), jobs([3, 1, 4, 1, 5]), [3, 1, 4, 1, 5]
+    asked.numerics = numerics
+    forwards = []
+    asked.differentiable.register_forward_hook(lambda *_: forwards.append(1))
+    found = attack_all(Jacobian(), asked, todo, batch_size=slots)
+    weights = asked.differentiable.network[1].weight.sum(1).tolist()
+    for row, own in zip(found, rounds, strict=True):
+        marked = int(row.job.image_id) > 1
+        assert row.outcome.passes == Passes(own, (CLASSES if marked else CLASSES - 1) * own)
+        for at, weight in enumerate(weights):
+            assert row.outcome.numbers[f"sum {at}"] == pytest.approx(weight, abs=1e-2)
+    if slots == 1:
+        assert len(forwards) == sum(rounds) + len(rounds)  # and a verdict each
+
+
+class _Lonely(_Countdown):
+    """New images get a round of their own first, with two gradients; the others wait meanwhile."""
+
+    def __init__(self, slots) -> None:
+        super().__init__(slots)
+        self.fresh = torch.zeros(slots.count, dtype=torch.bool)
+        self.alone = False
+
+    def load(self, rows, batch):
+        super().load(rows, batch)
+        self.fresh[rows] = True
+
+    def point(self):
+        self.alone = bool(self.fresh.any())
+        if not self.alone:
+            return Point(self.images)
+        self.asked = 0
+        rows = self.fresh.nonzero().squeeze(1)
+        marked = self.images[rows, 1, 0, 0] > 0.015
+        return Point(self.images[rows], asking=marked, rows=rows, again=True)
+
+    def observe(self, logits):
+        assert len(logits) == (int(self.fresh.sum()) if self.alone else len(self.images))
+        return torch.ones_like(logits)
+
+    def step(self, gradient):
+        if not self.alone:
+            return super().step(gradient)
+        assert len(gradient) == int(self.fresh.sum())
+        self.asked += 1
+        if self.asked == 1:
+            return Again(torch.ones(len(gradient), CLASSES))
+        self.fresh[:] = False
+        return None
+
+
+class Lonely(Countdown):
+    def stepper(self, slots):
+        return _Lonely(slots)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 8])
+def test_a_gradient_for_some_slots_is_counted_for_them_alone(slots):
+    todo, rounds = jobs([3, 1, 4, 1, 5]), [3, 1, 4, 1, 5]
+    for row, own in zip(attack_all(Lonely(), model(), todo, batch_size=slots), rounds, strict=True):
+        marked = int(row.job.image_id) > 1
+        assert row.outcome.passes == Passes(own + 1, own + 1 + marked)
+        assert ZERO_GRADIENT not in row.outcome.numbers
+
+
+class _Undeclared(_Jacobian):
+    def point(self):
+        self.at = 0
+        return Point(self.images)
+
+
+class Undeclared(Countdown):
+    def stepper(self, slots):
+        return _Undeclared(slots)
+
+
+def test_further_gradients_have_to_be_announced():
+    (row,) = attack_all(Undeclared(), model(), jobs([2]))
+    assert row.outcome.status is Status.ERROR
+    assert "Point(..., again=True)" in row.outcome.error
+
+
 class _Starved(nn.Module):
     """A device with memory for a few images: cannot be made real on a CPU."""
 
@@ -150,7 +274,7 @@ class Uphill(Attack):
         return (batch.images - 0.1 * gradient.sign()).clamp(0, 1)
 
 
-@pytest.mark.parametrize("attack", [Countdown(), Uphill()])
+@pytest.mark.parametrize("attack", [Countdown(), Jacobian(), Uphill()])
 def test_lack_of_memory_halves_the_batch_and_changes_no_result(attack):
     todo = jobs([3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
     expected = attack_all(attack, model(), todo, batch_size=10)

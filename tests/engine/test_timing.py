@@ -21,9 +21,9 @@ from harness.engine.timing import (
     seconds_an_image,
 )
 from harness.testing.fakes import pixel_model
-from harness_attacks.cw import CW
-from harness_attacks.ead import EAD
-from harness_attacks.fgsm import FGSM, IFGSM
+from harness_attacks.penalty.cw import CW
+from harness_attacks.penalty.ead import EAD
+from harness_attacks.sign.fgsm import FGSM, IFGSM
 
 CPU = torch.device("cpu")
 

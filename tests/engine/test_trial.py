@@ -149,3 +149,91 @@ def test_little_memory_makes_the_trial_smaller():
     found = tried(pixel_model(Hungry(), classes=5, size=(4, 4)), REAL, halvings.append)
     assert found.images == 2
     assert halvings == [2]
+
+
+class Kinked(Linear):
+    """Logits that look right, with a gradient or a neighbourhood that is not theirs."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def forward(self, images):
+        return self.how(self, images.flatten(1))
+
+
+def pixels(network, flat):
+    return flat @ network.weight.T
+
+
+def halved(network, flat):
+    """Every second pixel is kept from the gradient."""
+    odd = torch.arange(flat.shape[1]) % 2 == 0
+    return pixels(network, torch.where(odd, flat, flat.detach()))
+
+
+def reversed_(network, flat):
+    return pixels(network, 2 * flat.detach() - flat)
+
+
+def rounded(network, flat):
+    """Steps of a fifth, and the gradient of the identity."""
+    return pixels(network, flat + ((5 * flat).round() / 5 - flat).detach())
+
+
+@pytest.mark.parametrize(
+    ("how", "low", "high"),
+    [
+        (pixels, 0, 1e-3),
+        (lambda network, flat: 1e6 * pixels(network, flat), 0, 1e-3),
+        (lambda network, flat: pixels(network, flat).tanh(), 0, 0.02),
+        (halved, 0.5, 2),  # 1 is exact
+        (reversed_, 1, 4),  # 2 is exact
+        (rounded, 0.5, 9),
+    ],
+)
+def test_a_gradient_is_the_functions_own_or_the_trial_says_so(how, low, high):
+    found = trial_of(Kinked(how))
+    assert low <= found.gradient_error < high
+    assert found.outputs == "logits"
+
+
+def flat_steps(network, flat):
+    return pixels(network, (5 * flat).round() / 5)
+
+
+def no_graph(network, flat):
+    return pixels(network, flat.detach())
+
+
+@pytest.mark.parametrize("how", [flat_steps, no_graph])
+def test_without_a_gradient_there_is_no_error(how):
+    assert trial_of(Kinked(how)).gradient_error is None
+
+
+def test_a_model_of_one_image_in_a_million_is_unstable_nearby():
+    """It knows the images to the last bit, and answers others at random."""
+
+    class Memory(Linear):
+        def forward(self, images):
+            known = (images[:, None] == REAL).flatten(2).all(2).any(1)
+            logits = images.flatten(1) @ self.weight.T
+            return torch.where(known[:, None], logits, -logits)
+
+    assert trial_of(Linear()).nearby < 1e-3
+    assert trial_of(Memory()).nearby > 1
+    assert trial_of(NaNForOne()).nearby == 1  # finite nearby, not on the image itself
+
+
+def test_a_forward_pass_with_gradients_of_its_own_is_dynamic():
+    class Purified(Linear):
+        def forward(self, images):
+            with torch.inference_mode(False), torch.enable_grad():
+                moved = images.clone().requires_grad_()
+                energy = (moved.flatten(1) @ self.weight.T).square().sum()
+                (slope,) = torch.autograd.grad(energy, moved)
+            return (images - 0.01 * slope).flatten(1) @ self.weight.T
+
+    assert not trial_of(Linear()).dynamic
+    assert trial_of(Purified()).dynamic
+    assert trial_of(Linear(), forward=Purified()).dynamic

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from harness.api import Candidates, CellRows, Metric, PluginError, Score
+from harness.api import Again, Candidates, CellRows, Metric, PluginError, Point, Score
 from harness.contained import scored
-from harness.engine.values import checked_candidates
+from harness.engine.values import checked_again, checked_candidates
 
 ROWS, SHAPE = 5, (3, 2, 2)
 
@@ -87,3 +87,24 @@ def test_a_score_of_numpys_types_is_taken():
     found = scored(Numpys(), CellRows("model", "attack", "random", (3, 2, 2), (), ()))
     assert found == Score(0.5, 3)
     assert type(found.images) is int
+
+
+LOGITS = torch.zeros(ROWS, 4)
+
+
+@pytest.mark.parametrize(
+    ("again", "said"),
+    [
+        (LOGITS, "not Again or None"),
+        (Again([0.0] * 4), "cotangent list of 4"),
+        (Again(LOGITS[:, :3]), "(5, 3)"),
+        (Again(LOGITS.double()), "float64"),
+        (Again(LOGITS, torch.ones(ROWS)), "asking a tensor float32"),
+        (Again(LOGITS, torch.ones(ROWS + 1, dtype=torch.bool)), "(6,)"),
+    ],
+)
+def test_a_wrong_wish_for_another_gradient_is_one_line(again, said):
+    with pytest.raises(PluginError) as caught:
+        checked_again(again, Point(images(), again=True), LOGITS)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -28,6 +28,8 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     shutil.copy(Path(__file__).parent / "sizes.py", site)
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("XDG_CACHE_HOME", str(site / "cache"))
+    # As if it were bundled: in this process unless a test asks for others.
+    monkeypatch.setattr("harness.execute.driver.hiring.is_bundled", lambda origin: True)
     importlib.invalidate_caches()
     installed.cache_clear()
     yield

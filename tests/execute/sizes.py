@@ -21,7 +21,7 @@ from harness.api import (
     hookimpl,
 )
 
-HARNESS_API = 0
+HARNESS_API = 1
 CLASSES = 6
 
 

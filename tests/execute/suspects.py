@@ -19,7 +19,7 @@ from harness.api import (
     hookimpl,
 )
 
-HARNESS_API = 0
+HARNESS_API = 1
 CLASSES, IMAGES = 4, 40
 
 

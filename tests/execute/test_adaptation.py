@@ -41,7 +41,7 @@ def source_of(at: int, source: int, target: int) -> int | None:
 )
 def test_each_pixel_comes_from_where_the_rule_says(source, target, border):
     images = pictures(*source)
-    result = adapted(images, target, border)
+    result = adapted(images, (3, *target), border)
     assert result.shape == (2, 3, *target)
     rows = [source_of(y, source[0], target[0]) for y in range(target[0])]
     columns = [source_of(x, source[1], target[1]) for x in range(target[1])]
@@ -55,12 +55,12 @@ def test_each_pixel_comes_from_where_the_rule_says(source, target, border):
 
 def test_the_known_offsets():
     wide = pictures(299, 299)
-    assert torch.equal(adapted(wide, (224, 224), 1.0), wide[:, :, 37:261, 37:261])
-    framed = adapted(pictures(224, 224), (299, 299), 1.0)
+    assert torch.equal(adapted(wide, (3, 224, 224), 1.0), wide[:, :, 37:261, 37:261])
+    framed = adapted(pictures(224, 224), (3, 299, 299), 1.0)
     assert torch.equal(framed[:, :, 37:261, 37:261], pictures(224, 224))
     assert (framed[:, :, 36] == 1).all()
     assert (framed[:, :, 261:] == 1).all()
     nasnet = pictures(331, 331)
-    assert torch.equal(adapted(nasnet, (299, 299), 1.0), nasnet[:, :, 16:315, 16:315])
+    assert torch.equal(adapted(nasnet, (3, 299, 299), 1.0), nasnet[:, :, 16:315, 16:315])
     alexnet = pictures(227, 227)
-    assert torch.equal(adapted(alexnet, (224, 224), 1.0), alexnet[:, :, 1:225, 1:225])
+    assert torch.equal(adapted(alexnet, (3, 224, 224), 1.0), alexnet[:, :, 1:225, 1:225])

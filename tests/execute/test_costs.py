@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.api import Goal, Norm, Passes
+from harness.api import Access, Goal, Norm, Passes
 from harness.estimate.passes import PassCosts
 from harness.execute.driver.costs import CHUNK, FORWARD, GRADIENT, PASS, UNDECLARED, estimated_costs
 from harness.execute.driver.scheduler import LOADING
@@ -57,7 +57,7 @@ def resolved(*models: Component) -> SimpleNamespace:
     cells = tuple(cell for each in models for cell in cells_of(each))
     return SimpleNamespace(
         plan=Plan("suite", {}, 0, cells),
-        attacks={"a": SimpleNamespace(passes=Passes(9, 7))},
+        attacks={"a": SimpleNamespace(passes=Passes(9, 7), access=Access.WHITE_BOX)},
         measurements={"s": measurement(Passes(5, 0), 2), "t": measurement(None, None)},
     )
 

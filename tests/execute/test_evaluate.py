@@ -12,8 +12,8 @@ from harness.engine.transfer import Pictures, evaluate, read_ahead
 CPU = torch.device("cpu")
 
 
-def forward_of(run, size=(1, 1)) -> Forward:
-    return Forward(run, CPU, size, torch.contiguous_format)
+def forward_of(run, shape=(3, 1, 1)) -> Forward:
+    return Forward(run, CPU, shape, torch.contiguous_format)
 
 
 def batch_of(logits, goals, verdicts=None) -> Pictures:
@@ -84,7 +84,7 @@ def test_pictures_are_adapted():
         return images.flatten(1)[:, :2]
 
     batch = Pictures(torch.zeros(2, 3, 4, 6), torch.zeros(2).long())
-    (found,) = evaluate(forward_of(run, (5, 3)), [batch], border=1.0, on_halving=print)
+    (found,) = evaluate(forward_of(run, (3, 5, 3)), [batch], border=1.0, on_halving=print)
     assert shapes == [(2, 3, 5, 3)]
     assert found.predicted == [0, 0]
 

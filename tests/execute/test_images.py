@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -26,6 +26,8 @@ from harness.execute import images as images_module
 from harness.execute.images import Images, look_ahead
 from harness.planning import PlannedImage
 from harness.testing.fakes import linear_model
+
+Threads = Callable[[str], list[threading.Thread]]
 
 PATIENCE = 30.0  # seconds until a hanging test fails; no result depends on it
 
@@ -69,24 +71,31 @@ def value(dataset: Plain, image_id: str) -> float:
     return float(np.float32(int(image_id) / dataset.count))
 
 
-def decoders() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+@pytest.fixture
+def threads() -> Threads:
+    """Those of the test, by how their names begin; where a dataset hung, others are about."""
+    before = set(threading.enumerate())
+    return lambda name: [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith(name) and thread not in before
+    ]
 
 
 @pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def narrow(monkeypatch: pytest.MonkeyPatch, threads: Threads) -> Iterator[int]:
     """A look-ahead of 12 images by 3 threads."""
     monkeypatch.setattr(images_module, "THREADS", 3)
     monkeypatch.setattr(images_module, "AHEAD_MOST", 12)
-    assert look_ahead((8, 8)) == 12
+    assert look_ahead((3, 8, 8)) == 12
     yield 12
-    assert decoders() == []
+    assert threads("decode") == []
 
 
 def test_order_values_and_errors(narrow: int) -> None:
     dataset = Plain(60, broken=["0", "17", "59"])
     ids = [str(i) for i in reversed(range(60))]
-    found = list(Images(dataset).stream(ids, (8, 8)))
+    found = list(Images(dataset).stream(ids, (3, 8, 8)))
     assert len(found) == 60
     for image_id, picture in zip(ids, found, strict=True):
         if image_id in dataset.broken:
@@ -101,7 +110,7 @@ def test_order_values_and_errors(narrow: int) -> None:
 def test_it_decodes_ahead_and_never_more_than_allowed(narrow: int) -> None:
     dataset = Plain(60)
     ids = [sample.id for sample in dataset.samples()]
-    with closing(Images(dataset).stream(ids, (8, 8))) as stream:
+    with closing(Images(dataset).stream(ids, (3, 8, 8))) as stream:
         for taken, _ in enumerate(stream):
             allowed = min(60, taken + narrow)
             dataset.wait_for(allowed)  # without anyone asking for the next one
@@ -109,19 +118,19 @@ def test_it_decodes_ahead_and_never_more_than_allowed(narrow: int) -> None:
     assert sorted(dataset.read_ids) == sorted(ids)
 
 
-def test_leaving_early_ends_the_threads(narrow: int) -> None:
+def test_leaving_early_ends_the_threads(narrow: int, threads: Threads) -> None:
     dataset = Plain(60)
-    stream = Images(dataset).stream([str(i) for i in range(60)], (8, 8))
+    stream = Images(dataset).stream([str(i) for i in range(60)], (3, 8, 8))
     next(stream)
-    assert 1 <= len(decoders()) <= 3
+    assert 1 <= len(threads("decode")) <= 3
     stream.close()
-    assert decoders() == []
+    assert threads("decode") == []
     assert len(dataset.read_ids) <= 1 + narrow
 
 
-def test_an_error_in_the_caller_ends_the_threads(narrow: int) -> None:
+def test_an_error_in_the_caller_ends_the_threads(narrow: int, threads: Threads) -> None:
     dataset = Plain(60)
-    stream = Images(dataset).stream([str(i) for i in range(60)], (8, 8))
+    stream = Images(dataset).stream([str(i) for i in range(60)], (3, 8, 8))
 
     def interrupted() -> None:
         with closing(stream):
@@ -130,11 +139,11 @@ def test_an_error_in_the_caller_ends_the_threads(narrow: int) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert decoders() == []
+    assert threads("decode") == []
 
 
 def test_nothing_to_read() -> None:
-    assert list(Images(Plain(3)).stream([], (8, 8))) == []
+    assert list(Images(Plain(3)).stream([], (3, 8, 8))) == []
 
 
 def test_an_image_asked_for_twice_is_read_once(narrow: int) -> None:
@@ -143,17 +152,17 @@ def test_an_image_asked_for_twice_is_read_once(narrow: int) -> None:
     images = Images(dataset)
     ids = ["0", "1", "0", "2", "0", "1"]
     for _ in range(2):
-        found = list(images.stream(ids, (8, 8)))
+        found = list(images.stream(ids, (3, 8, 8)))
         assert [float(picture[0, 0, 0]) for picture in found] == [
             value(dataset, image_id) for image_id in ids
         ]
     assert sorted(dataset.read_ids) == ["0", "1", "2"]
-    images.read("1", (8, 8))
+    images.read("1", (3, 8, 8))
     assert sorted(dataset.read_ids) == ["0", "1", "2"]
 
 
 def test_a_damaged_image_asked_for_twice_fails_twice(narrow: int) -> None:
-    stream = Images(Plain(3, broken=["1"])).stream(["1", "0", "1"], (8, 8))
+    stream = Images(Plain(3, broken=["1"])).stream(["1", "0", "1"], (3, 8, 8))
     assert [isinstance(picture, DataError) for picture in stream] == [True, False, True]
 
 
@@ -162,10 +171,10 @@ def test_the_cut_reaches_the_reader_and_keeps_pictures_apart(narrow: int) -> Non
     images = Images(dataset)
     cuts = (None, Cut(0.875, "bicubic"), Cut(0.9, "bicubic"))
     for cut in (*cuts, *cuts):
-        list(images.stream(["1"], (8, 8), cut))
+        list(images.stream(["1"], (3, 8, 8), cut))
     assert dataset.cuts == set(cuts)
     for cut in cuts:
-        images.read("1", (8, 8), cut)
+        images.read("1", (3, 8, 8), cut)
     assert dataset.read_ids == ["1"] * 3
 
 
@@ -177,13 +186,13 @@ def test_the_cache_stays_within_its_bytes(narrow: int, monkeypatch: pytest.Monke
     ids = [str(i) for i in range(20)]
     read = []
     for _ in range(3):
-        list(images.stream(ids, (8, 8)))
+        list(images.stream(ids, (3, 8, 8)))
         read.append(len(dataset.read_ids))
     assert read[0] == 20
     assert read[1] - read[0] == read[2] - read[1] <= 15
     assert dataset.read_ids.count("4") == 1
-    list(images.stream(ids[:2], (9, 9)))  # another model's: those of the earlier size go
-    list(images.stream(ids[:2], (9, 9)))
+    list(images.stream(ids[:2], (3, 9, 9)))  # another model's: those of the earlier size go
+    list(images.stream(ids[:2], (3, 9, 9)))
     assert dataset.read_ids.count("0") == 2
 
 
@@ -205,7 +214,7 @@ def test_eight_bits_are_kept_in_a_quarter_of_the_bytes(
     dataset = EightBit(20)
     images = Images(dataset)
     ids = [str(i) for i in range(20)]
-    found = [list(images.stream(ids, (16, 16))) for _ in range(3)]
+    found = [list(images.stream(ids, (3, 16, 16))) for _ in range(3)]
     assert sorted(dataset.read_ids) == sorted(ids)
     for image_id, *pictures in zip(ids, *found, strict=True):
         pixels = torch.from_numpy(dataset.read(Sample(image_id, 0), (16, 16)))
@@ -220,12 +229,12 @@ def test_who_writes_into_a_picture_changes_no_other(
 ) -> None:
     monkeypatch.setattr(images_module, "CACHE_BYTES", room)
     images = Images(kind(3))
-    expected = images.read("2", (8, 8)).clone()
-    for picture in images.stream(["2", "1", "2", "2"], (8, 8)):
+    expected = images.read("2", (3, 8, 8)).clone()
+    for picture in images.stream(["2", "1", "2", "2"], (3, 8, 8)):
         assert isinstance(picture, torch.Tensor)
         picture.fill_(9)
-    images.read("2", (8, 8)).fill_(9)
-    assert torch.equal(images.read("2", (8, 8)), expected)
+    images.read("2", (3, 8, 8)).fill_(9)
+    assert torch.equal(images.read("2", (3, 8, 8)), expected)
 
 
 class Hashed(Plain):
@@ -235,14 +244,14 @@ class Hashed(Plain):
         return super().digest(sample)
 
 
-def test_digests_come_in_order_and_end_their_threads() -> None:
+def test_digests_come_in_order_and_end_their_threads(threads: Threads) -> None:
     images = Images(Hashed(50, broken=["7"]))
     ids = [str(i) for i in reversed(range(50))]
     found = list(images.digests(ids))
     assert found == ["" if i == "7" else f"{int(i):064d}" for i in ids]
     with closing(images.digests(ids)) as digests:
         next(digests)
-    assert not [each for each in threading.enumerate() if each.name.startswith("hash")]
+    assert threads("hash") == []
 
 
 def test_hashing_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +266,7 @@ def test_hashing_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("size", [(8, 8), (224, 224), (331, 331), (2000, 2000), (9000, 9000)])
 def test_what_lies_ready_takes_bounded_memory(size: tuple[int, int]) -> None:
-    count = look_ahead(size)
+    count = look_ahead((3, *size))
     assert images_module.THREADS <= count <= images_module.AHEAD_MOST
     if count > images_module.THREADS:
         assert count * 3 * size[0] * size[1] * 4 <= images_module.AHEAD_BYTES
@@ -280,7 +289,7 @@ def test_a_consumer_that_halves_its_batch_loses_nothing(narrow: int) -> None:
     weights = torch.randn(2, 192, generator=torch.Generator().manual_seed(0))
     model = linear_model(weights, torch.zeros(2), size=(8, 8))
     halved: list[int] = []
-    stream = Images(dataset).stream(ids, (8, 8))
+    stream = Images(dataset).stream(ids, (3, 8, 8))
     jobs = (
         Job("cell", image_id, picture, 0, None, seed=0)
         for image_id, picture in zip(ids, stream, strict=True)

@@ -59,7 +59,7 @@ def test_a_model_that_cannot_be_loaded_ahead_costs_only_itself(harness, loads):
     assert done.code == 1
     assert "damaged.safetensors: is text: only safetensors" in done.err
     assert loads == [("digits-mobilenet_v1_025", False), ("damaged", True), ("last", False)]
-    board = json.loads(harness("leaderboard", "--format", "json").out)
+    board = json.loads(harness("leaderboard", "--format", "json").out)["rows"]
     assert {row["model"]: row["status"] for row in board} == {
         "digits-mobilenet_v1_025": "complete", "last": "complete", "damaged": "not run"
     }  # fmt: skip

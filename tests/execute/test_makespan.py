@@ -35,7 +35,7 @@ def prepared(suite: str, **options: list[str]) -> Resolved:
 
 @pytest.fixture(scope="module")
 def imagenet18(tmp_path_factory: pytest.TempPathFactory) -> Suite:
-    """All of it: 18 models, 24 attacks with their goals, two measurements, all transfers."""
+    """All of it: 18 models, 26 attacks with their goals, CLEVER and divergence, all transfers."""
     photos = tmp_path_factory.mktemp("photos")
     for name in lists.names():
         (photos / name).touch()

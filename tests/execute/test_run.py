@@ -56,7 +56,7 @@ def test_a_model_outside_the_suite_can_be_named(harness, overlay):
     done = harness("run", "--registry", overlay, "--suite", "small", "--models",
                    "digits-vgg16,digits-alex*", "--attacks", "fgsm", "--limit", 2)  # fmt: skip
     assert done.code == 0, done.err
-    board = json.loads(harness("leaderboard", "--attack", "fgsm*", "--format", "json").out)
+    board = json.loads(harness("leaderboard", "--attack", "fgsm*", "--format", "json").out)["rows"]
     assert {row["model"]: row["complete"] for row in board} == {
         "digits-alexnet": True, "digits-vgg16": True, "digits-mobilenet_v1_025": False
     }  # fmt: skip
@@ -264,7 +264,7 @@ def test_leaderboard_rows_while_it_goes(harness, overlay, workers):
 
     events = run()
     rows = {event["model"]: event for event in events if event["event"] == "model"}
-    board = json.loads(harness("leaderboard", "--format", "json").out)
+    board = json.loads(harness("leaderboard", "--format", "json").out)["rows"]
     assert len(rows) == len(board) == 2
     for final in board:
         row = rows[final["model"]]

@@ -142,5 +142,6 @@ def test_a_queue_that_is_given_up_stays_empty():
     work.clear()
     assert made.lost(0) is None
     assert made.lost(1, suspects=[0]) is None
+    work.open([1000, 1001])
     assert not made.is_ready
     assert not work.left

@@ -32,7 +32,7 @@ def forwards_of_targets(monkeypatch) -> dict[str, int]:
 
     def counting(forward, batches, **options):
         for found in evaluate(forward, batches, **options):
-            key = f"{forward.size[0]} x {forward.size[1]}"
+            key = f"{forward.shape[1]} x {forward.shape[2]}"
             counts[key] = counts.get(key, 0) + len(found.predicted)
             yield found
 

@@ -57,12 +57,16 @@ def test_the_same_cells_and_numbers_as_the_command_line(run, harness):
     for options in ([], ["--attack", "ifgsm", "--goal", "least-likely"]):
         printed = json.loads(
             harness("leaderboard", "--db", "cli.db", "--format", "json", *options).out
-        )
+        )["rows"]
         given = dict(zip(("attack", "goal"), options[1::2], strict=False))
         table = library.results(db).suite("small").leaderboard(**given)
         assert json.loads(json.dumps(list(table))) == printed
-    printed = json.loads(harness("compare", *MODELS, "--db", "cli.db", "--format", "json").out)
+    printed = json.loads(harness("compare", *MODELS, "--db", "cli.db", "--format", "json").out)[
+        "rows"
+    ]
     assert json.loads(json.dumps(list(library.results(db).suite().compare(*MODELS)))) == printed
+    printed = json.loads(harness("findings", "--db", "cli.db", "--format", "json").out)["rows"]
+    assert json.loads(json.dumps(list(library.results(db).suite().findings()))) == printed
 
 
 def test_outcomes_are_the_samples(run):

@@ -6,14 +6,19 @@ else is small and exact: six images of 4 x 4, a linear model of three classes.
 
 from __future__ import annotations
 
+import atexit
+import builtins
 import ctypes
 import hashlib
 import os
 import random
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -40,7 +45,7 @@ from harness.api import (
     hookimpl,
 )
 
-HARNESS_API = 0
+HARNESS_API = 1
 IMAGES, SIZE, CLASSES = 6, (4, 4), 3
 
 
@@ -110,6 +115,10 @@ def spoil(given: Any) -> None:
         given.zero_()
     elif isinstance(given, list | dict):
         given.clear()
+    elif isinstance(given, tuple):
+        for each in given:
+            with suppress(AttributeError):  # none of them can be written into
+                each.numbers.clear()
 
 
 def print_() -> None:
@@ -150,8 +159,114 @@ def crash() -> None:
 
 def hang() -> None:
     while True:
+        sum(range(1000))
+
+
+def swallow() -> None:
+    """Hang, whatever is raised into it."""
+    while True:
         with suppress(BaseException):
             sum(range(1000))
+
+
+def wait() -> None:
+    """Hang in C, where nothing can be raised."""
+    threading.Lock().acquire() and threading.Event().wait()
+
+
+def print_in_c() -> None:
+    libc = ctypes.CDLL(None)
+    libc.puts(b"a plugin's noise")
+    libc.fflush(None)
+    os.write(1, b"more of it\n")
+
+
+def print_elsewhere() -> None:
+    thread = threading.Thread(target=print_)
+    thread.start()
+    thread.join()
+    subprocess.run(["echo", "a child's noise"], check=True)
+
+
+def patch_torch() -> None:
+    import torch
+
+    torch.argmax = lambda images, *_: torch.zeros(len(images), dtype=torch.int64)
+
+
+def patch_tensors() -> None:
+    """`argmax` and `sub` are a base class's: these hide them."""
+    import torch
+
+    torch.Tensor.argmax = lambda self, *_: torch.zeros(len(self), dtype=torch.int64)
+    torch.Tensor.__sub__ = lambda self, other: self * 0
+
+
+def patch_layers() -> None:
+    import torch
+
+    torch.nn.Linear.forward = lambda self, images: torch.zeros(len(images), CLASSES)
+    torch.nn.functional.linear = lambda images, *_: torch.zeros(len(images), CLASSES)
+
+
+def patch_python() -> None:
+    builtins.zip = lambda *parts, strict=False: iter(())
+
+
+def patch_numpy() -> None:
+    np.asarray = lambda value, *_: np.zeros(3)
+
+
+def patch_the_judge() -> None:
+    import harness.engine.judge
+
+    harness.engine.judge.BUDGET_TOLERANCE = 1000.0
+    harness.engine.judge.succeeded = lambda logits, classes, targeted: classes > -1
+    harness.engine.judge.float = str
+
+
+def replace_a_module() -> None:
+    sys.modules["harness.engine.judge"] = ModuleType("harness.engine.judge")
+
+
+def leave_a_mode() -> None:
+    import torch
+
+    class Zeros(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, arguments=(), named=None):
+            return function(*arguments, **(named or {})) * 0
+
+    Zeros().__enter__()
+
+
+def leave_inference_mode() -> None:
+    import torch
+
+    global _left
+    _left = torch.inference_mode()
+    _left.__enter__()
+
+
+def hook_all_modules() -> None:
+    import torch
+
+    torch.nn.modules.module.register_module_forward_hook(lambda module, images, logits: logits * 0)
+
+
+def raise_at_nothing() -> None:
+    np.seterr(all="raise")
+
+
+def more_threads() -> None:
+    import torch
+
+    torch.set_num_threads(torch.get_num_threads() + 1)
+
+
+def be_deterministic() -> None:
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 AFTER = {
@@ -159,13 +274,37 @@ AFTER = {
     "crashes": crash,
     "is killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "hangs": hang,
+    "swallows": swallow,
+    "waits": wait,
     "prints": print_,
+    "prints in C": print_in_c,
+    "prints elsewhere": print_elsewhere,
+    "patches torch": patch_torch,
+    "patches tensors": patch_tensors,
+    "patches layers": patch_layers,
+    "patches Python": patch_python,
+    "patches numpy": patch_numpy,
+    "patches the judge": patch_the_judge,
+    "replaces a module": replace_a_module,
+    "leaves a mode": leave_a_mode,
+    "leaves inference mode": leave_inference_mode,
+    "hooks all modules": hook_all_modules,
+    "sets numpy's errors": raise_at_nothing,
+    "sets the threads": more_threads,
+    "sets determinism": be_deterministic,
     "sets the dtype": set_dtype,
     "stops gradients": stop_gradients,
     "seeds": draw,
     "moves": move,
     "silences": silence,
 }
+
+
+if os.environ.get("RUDE", "").startswith("import"):
+    print_()
+    print_in_c()
+    print_elsewhere()
+    atexit.register(print_)
 
 
 class Whole(Attack):
@@ -302,7 +441,9 @@ class Loader(ModelLoader):
     def weights(self, spec):
         from pathlib import Path
 
-        return act("weights", lambda: WeightsFile(Path(__file__)))
+        # Any file but this one, which may be edited.
+        other = Path(__file__).with_name("acme_rude-1.0.dist-info") / "METADATA"
+        return act("weights", lambda: WeightsFile(other))
 
     def load(self, spec, device):
         import torch
@@ -356,4 +497,4 @@ class Data(Dataset):
             image[sample.label] += 0.5
             return image
 
-        return act("read", good, wrong=lambda value: value[1:])
+        return act("read", good, wrong=lambda value: value[:, 1:])

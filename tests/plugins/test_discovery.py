@@ -6,13 +6,17 @@ import importlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import distributions
+from importlib.metadata import PathDistribution, distributions
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from harness import hookspecs
+from harness.api import API_VERSION, Register
 from harness.errors import ConfigError, PluginError
-from harness.plugins import Catalog, Kind, PluginReport, discover, installed
+from harness.kinds import OLDEST_API
+from harness.plugins import Catalog, Kind, PluginReport, discover, installed, plugins_of
 
 HEALTHY = """
 from harness.api import hookimpl
@@ -42,8 +46,15 @@ BROKEN = {
     "import error": ("import nowhere_to_be_found", "import", "ModuleNotFoundError"),
     "syntax": ("def (", "import", "SyntaxError"),
     "exit": ("import sys\nsys.exit(3)", "import", "SystemExit: 3"),
-    "wrong API": ("HARNESS_API = 7", "API check", "HARNESS_API is 7, this harness needs 0"),
-    "no API": ("", "API check", "HARNESS_API is None, this harness needs 0"),
+    "newer API": (
+        "HARNESS_API = 7",
+        "API check",
+        f"HARNESS_API is 7, this harness has {API_VERSION}: update the harness",
+    ),
+    "no API": ("", "API check", "HARNESS_API is None, this harness has 1 and loads plugins from 0"),
+    "an older API": ("HARNESS_API = -1", "API check", "update the plugin"),
+    "API in words": ("HARNESS_API = '1'", "API check", "HARNESS_API is '1'"),
+    "API as truth": ("HARNESS_API = True", "API check", "HARNESS_API is True"),
     "unknown hook": (
         "from harness.api import hookimpl\nHARNESS_API = 0\n"
         "@hookimpl\ndef register_atacks(register): ...\n",
@@ -57,6 +68,17 @@ BROKEN = {
         "registrar",
     ),
     "midway": (MIDWAY, "hooks", "RuntimeError: no licence file"),
+    "no text": (
+        HEALTHY.replace("{name}", "a").replace('"3"', "3"),
+        "hooks",
+        "the version of attack 'a' is 3, not a text",
+    ),
+    "no name": (HEALTHY.replace("{name}", "a\\nb"), "hooks", "is not one"),
+    "no target": (
+        HEALTHY.replace("{name}", "a").replace(":Thing", ""),
+        "hooks",
+        "not 'module:Object'",
+    ),
     "bad call": (
         "from harness.api import hookimpl\nHARNESS_API = 0\n"
         "@hookimpl\ndef register_attacks(register): register('a')\n",
@@ -105,10 +127,7 @@ def healthy(name: str, module: str = "nowhere") -> str:
 
 
 def found_in(site: Path) -> Catalog:
-    dists = sorted(distributions(path=[str(site)]), key=lambda dist: dist.metadata["Name"])
-    return discover(
-        (point, dist) for dist in dists for point in dist.entry_points.select(group="harness")
-    )
+    return discover(plugins_of(distributions(path=[str(site)])))
 
 
 def report_of(catalog: Catalog, distribution: str) -> PluginReport:
@@ -132,6 +151,73 @@ def test_a_broken_plugin_takes_down_only_itself(case: str, site: Path, install: 
     assert broken.status.startswith(f"broken at {stage}: ")
     assert [item.name for item in catalog.all(Kind.ATTACK)] == ["first", "last"]
     assert all(not catalog.all(kind) for kind in Kind if kind is not Kind.ATTACK)
+
+
+def test_every_kind_has_its_hook_and_every_hook_its_kind() -> None:
+    hooks = {name for name in vars(hookspecs) if name.startswith("register_")}
+    assert hooks == {kind.hook for kind in Kind}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_hook_offers_its_kind(kind: Kind, site: Path, install: Install) -> None:
+    install("aa-one", healthy("some").replace("register_attacks", kind.hook))
+
+    catalog = found_in(site)
+
+    assert not catalog.broken
+    assert [item.name for item in catalog.all(kind)] == ["some"]
+    assert not any(catalog.all(other) for other in Kind if other is not kind)
+
+
+@pytest.mark.parametrize("version", range(OLDEST_API, API_VERSION + 1))
+def test_plugins_of_earlier_versions_of_the_api_load(
+    version: int, site: Path, install: Install
+) -> None:
+    code = healthy("some").replace("HARNESS_API = 0", f"HARNESS_API = {version}")
+    install("aa-one", code)
+
+    assert found_in(site).get(Kind.ATTACK, "some").distribution == "aa-one"
+
+
+DEPRECATED = SimpleNamespace(**vars(hookspecs))
+"""How a hook and an argument are announced to go: they work, and who uses them is told."""
+
+
+@hookspecs.hookspec(warn_on_impl=DeprecationWarning("register_attacks goes with API 2"))
+def register_attacks(register: Register) -> None: ...
+
+
+@hookspecs.hookspec(
+    warn_on_impl_args={"register": DeprecationWarning("register_metrics gives `offer` instead")}
+)
+def register_metrics(register: Register) -> None: ...
+
+
+DEPRECATED.register_attacks, DEPRECATED.register_metrics = register_attacks, register_metrics
+
+
+@pytest.mark.parametrize(
+    ("hook", "notice"),
+    [
+        ("register_attacks", "register_attacks goes with API 2"),
+        ("register_metrics", "register_metrics gives `offer` instead"),
+    ],
+)
+def test_what_will_go_works_and_is_said(
+    hook: str, notice: str, site: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.plugins.hookspecs", DEPRECATED)
+    install("aa-old", healthy("old").replace("register_attacks", hook))
+    install("bb-new", healthy("new").replace("register_attacks", "register_datasets"))
+
+    with pytest.warns(DeprecationWarning, match=notice):
+        catalog = found_in(site)
+
+    assert not catalog.broken
+    old, new = (report_of(catalog, name) for name in ("aa-old", "bb-new"))
+    assert [each.name for each in old.registered] == ["old"]
+    assert old.status == f"ok; deprecated: {notice}"
+    assert new.status == "ok"
 
 
 def test_a_hook_that_raises_midway_leaves_its_names_free(site: Path, install: Install) -> None:
@@ -213,6 +299,27 @@ def test_a_distribution_seen_twice_counts_once(
 
     assert [r.distribution for r in catalog.reports].count("aa-twice") == 1
     assert report_of(catalog, "aa-twice").ok
+
+
+def test_metadata_are_read_once_and_of_plugins_alone(site: Path, install: Install) -> None:
+    """They are whole readmes, and an environment has hundreds."""
+    for number in range(3):
+        install(f"aa-plugin{number}", healthy(f"attack{number}"))
+    other = site / "other-1.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    read: list[str] = []
+
+    class Counted(PathDistribution):
+        def read_text(self, filename: str) -> str | None:
+            if filename == "METADATA":
+                read.append(self._path.name)
+            return super().read_text(filename)
+
+    catalog = discover(plugins_of(Counted(path) for path in site.glob("*.dist-info")))
+
+    assert len(catalog.all(Kind.ATTACK)) == 3
+    assert sorted(read) == [f"aa_plugin{number}-2.1.dist-info" for number in range(3)]
 
 
 def test_the_target_is_imported_on_use_only(site: Path, install: Install) -> None:

@@ -15,10 +15,32 @@ import pytest
 
 from harness.errors import ExitCode
 
-pytestmark = pytest.mark.usefixtures("rude")
+pytestmark = pytest.mark.usefixtures("rude", "inline")
 SETTINGS = ("sets the dtype", "stops gradients", "seeds", "moves", "silences")
+PATCHES = (
+    "patches torch",
+    "patches tensors",
+    "patches layers",
+    "patches Python",
+    "patches numpy",
+    "patches the judge",
+    "replaces a module",
+    "leaves a mode",
+    "leaves inference mode",
+    "hooks all modules",
+    "sets numpy's errors",
+    "sets the threads",
+    "sets determinism",
+)
 RAISES = ("raises", "interrupts", "exits", "closes")
 RETURNS = ("returns None", "returns a string", "wrong shape")
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it in this process, where it does the most harm."""
+    monkeypatch.setenv("HARNESS_EXECUTOR", "inline")
+
 
 WHERE = {
     "attack": "rude-whole",
@@ -39,6 +61,7 @@ SWEEP = [
     *((place, what) for place in ("load", "step") for what in FEW),
     *((place, what) for place in ("point", "observe", "result") for what in (*FEW, *RETURNS)),
     ("metric", "returns a huge int"),
+    *((place, what) for place in ("attack", "measurement") for what in PATCHES),
 ]
 """Misbehaviour that costs the component's own results alone, and is exit code 1."""
 MODEL = [
@@ -141,6 +164,46 @@ def test_what_a_plugin_does_to_its_own_copies_is_nobodys_affair(
         assert done.out == ""
         found.append(rows_of_others(tmp_path / f"{number}.db"))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("place", ["attack", "observe", "measurement", "metric", "read"])
+def test_debug_shows_once_where_a_plugin_raised(place, harness, tmp_path, monkeypatch, registry):
+    path = registry(tmp_path / "toy.yaml", (WHERE | STEPS).get(place))
+    monkeypatch.setenv("RUDE", f"{place} raises")
+    given = ("run", "--registry", path, "--suite", "toy", "--db", "toy.db")
+    done = harness("--debug", *given)
+    assert done.code == ExitCode.CELLS_FAILED, done.err
+    assert done.err.count("Traceback") == 1
+    assert 'rude.py", line' in done.err
+    assert done.out == ""
+    again = harness(*given, "--retry-errors")
+    assert "Traceback" not in again.err
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "said"),
+    [
+        ("constructor", ExitCode.PLUGIN, "plugin acme-rude:rude: the constructor made no progress"),
+        ("samples", ExitCode.PLUGIN, "plugin acme-rude:rude: samples() made no progress"),
+        ("digest", ExitCode.PLUGIN, "plugin acme-rude:rude: digest() made no progress"),
+        ("loader", ExitCode.CELLS_FAILED, "(plugin acme-rude:rude)"),
+        ("network", ExitCode.CELLS_FAILED, "(plugin acme-rude:rude)"),
+        ("metric", ExitCode.CELLS_FAILED, "(plugin acme-rude:rude)"),
+    ],
+)
+def test_what_hangs_is_stopped_and_named(
+    place, code, said, harness, tmp_path, monkeypatch, registry
+):
+    path = registry(tmp_path / "toy.yaml", WHERE.get(place))
+    how = "waits" if place == "digest" else "hangs"  # its thread stays behind
+    monkeypatch.setenv("RUDE", f"{place} {how}")
+    monkeypatch.setattr("harness.overdue.PATIENCE", 0.1)
+    given = ("--registry", path, "--suite", "toy", "--db", "toy.db", "--image-timeout", "0.4")
+    done = harness("run", *given, "--images", "image 0")
+    assert done.code == code, done.err
+    assert "no progress for " in done.err
+    assert said in done.err
+    assert "Traceback" not in done.err
 
 
 DATA = [

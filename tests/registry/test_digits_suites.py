@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from harness.api import Goal
 from harness.plugins import installed
 from harness.registry import load
-from harness.registry.entries import SuiteEntry
+from harness.registry.suites import SuiteEntry
 from harness.resolve.prepare import prepare
 from harness.resolve.request import Request
 
@@ -25,6 +26,15 @@ def test_the_short_suite_differs_in_effort_alone() -> None:
     registry = load([])
     short, full = (without_effort(registry.get_suite(f"digits18{end}")) for end in ("", "-full"))
     assert short == full
+
+
+def test_the_robust_suite_is_autoattack_and_smallest_distances() -> None:
+    plan = prepare(Request(suite="digits-robust"), load([]), installed()).plan
+    attacks = {cell.task.label: cell.task for cell in plan.cells if cell.goal is not None}
+    assert list(attacks) == ["autoattack-linf epsilon=0.02 queries=1000", "fmn-linf"]
+    assert [each.budget for each in attacks.values()] == [0.02, None]
+    assert {cell.goal for cell in plan.cells if cell.goal is not None} == {Goal.UNTARGETED}
+    assert len({cell.model.name for cell in plan.cells}) == 8
 
 
 def without_effort(suite: SuiteEntry) -> dict[str, Any]:

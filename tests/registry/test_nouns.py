@@ -76,7 +76,7 @@ def site(tmp_path: Path) -> Path:
     """Two plugins on disk: one that breaks, one whose targets are odd."""
     code = {
         "broken": "raise OSError('no [/red] licence')",
-        "odd": "from harness.api import hookimpl\nHARNESS_API = 0\n"
+        "odd": "from harness.api import hookimpl\nHARNESS_API = 1\n"
         "@hookimpl\ndef register_attacks(register):\n"
         "    register('needy', 'odd_impl:Needy', version='1', summary='')\n"
         "    register('wrong', 'json:JSONDecoder', version='1', summary='')\n"
@@ -115,10 +115,13 @@ def test_lists_load_nothing_heavy(noun: str) -> None:
 def test_models(overlay: Path) -> None:
     rows = data("models", "list", "--registry", str(overlay))
     registry = load([overlay])
-    assert [row["name"] for row in rows] == list(registry.models)
+    assert [row["name"] for row in rows] == [
+        name for name, model in registry.models.items() if model.seed is None
+    ]
     assert rows[-1] == {
         "name": "mine",
         "family": "Own",
+        "training": "standard",
         "year": None,
         "layers": None,
         "parameters": 1234567,
@@ -126,6 +129,7 @@ def test_models(overlay: Path) -> None:
         "classes": 3,
         "loader": "onnx",
         "sources": [],
+        "seeds": [],
     }
 
 
@@ -148,7 +152,11 @@ def test_the_environment_names_overlays_too(overlay: Path, monkeypatch: pytest.M
 def test_suites_as_csv() -> None:
     done = command("suites", "list", "--format", "csv")
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
-    assert list(rows) == ["digits18", "digits18-full", "imagenet18", "imagenet18-quick"]
+    assert list(rows) == [
+        "digits18", "digits18-full", "digits18-seeds", "digits-robust", "imagenet-modern",
+        "imagenet-robust", "photos", "imagenet18", "imagenet18-quick", "imagenet-linf4", "truth",
+        "truth-full",
+    ]  # fmt: skip
     assert rows["digits18"]["models"] == rows["imagenet18"]["models"] == "18"
     assert rows["digits18"]["attacks"] == "fgsm, ifgsm, cw, ead"
 
@@ -200,12 +208,34 @@ def test_plugins_and_their_health(site: Path) -> None:
         "version": "1.5",
         "status": "broken at import: OSError: no [/red] licence",
         "registers": [],
+        "offers": {},
     }
     assert rows["zz-odd"]["registers"] == ["attack: needy, wrong, gone"]
+    assert rows["zz-odd"]["offers"] == {"attack": ["needy", "wrong", "gone"]}
     assert rows["zz-odd"]["status"] == "ok"
     table = command("plugins", "list", path=site)
     assert table.returncode == 0
     assert "broken at import: OSError: no [/red] licence" in table.stdout
+
+
+def test_a_plugin_that_registers_much_stays_readable(tmp_path: Path) -> None:
+    """Two hundred attacks are a line: the first names and how many there are."""
+    (tmp_path / "many.py").write_text(
+        "from harness.api import hookimpl\nHARNESS_API = 1\n"
+        "@hookimpl\ndef register_attacks(register):\n"
+        "    for n in range(200): register(f'many-{n}', 'many:X', version='1', summary='')\n"
+        "@hookimpl\ndef register_registries(register):\n"
+        "    register('zoo', 'many:zoo.yaml', version='1', summary='')\n"
+    )
+    info = tmp_path / "zz_many-1.5.dist-info"
+    info.mkdir()
+    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: zz-many\nVersion: 1.5\n")
+    info.joinpath("entry_points.txt").write_text("[harness]\nmany = many\n")
+    table = command("plugins", "list", path=tmp_path).stdout
+    assert "many-0, many-1, many-2, many-3, many-4, ... (200 in all);" in table
+    assert "registry: zoo" in table
+    assert "many-5" not in table
+    assert "many-199" in command("plugins", "show", "many", path=tmp_path).stdout
 
 
 def test_a_plugin_in_full(site: Path) -> None:
@@ -288,6 +318,8 @@ def test_targets_that_are_no_attacks(name: str, cause: str, site: Path) -> None:
 )
 def test_wrong_names(noun: str, wrong: str, line: str) -> None:
     done = command(noun, "show", wrong)
+    if noun in ("models", "datasets", "suites"):
+        line += " (--registry FILE knows those of an overlay)"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {line}\n")
 
 
@@ -297,7 +329,7 @@ def test_a_wrong_registry(overlay: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         f"error: {overlay}:5: models.mine.familly: unknown field 'familly'; "
-        "did you mean 'family'? (and 1 more)\n"
+        "did you mean 'family'?\n"
     )
     done = command("suites", "list", "--registry", str(overlay.parent / "none.yaml"))
     assert done.returncode == 2

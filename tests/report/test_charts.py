@@ -13,14 +13,19 @@ import numpy as np
 import pytest
 from report_toy import ATTACKS, MODELS, Toy
 
+from harness.analysis.columns import Choice
+from harness.analysis.leaderboard import leaderboard
+from harness.analysis.results import Results
+from harness.library.results import results
 from harness.report.html import charts, export
 from harness.report.html.charts import needs
 from harness.report.html.content import content
-from harness.report.html.figures import axes, frontier_chart, labels, surface
+from harness.report.html.figures import axes, frontier_chart, labels
 from harness.report.html.page import VEGA_LITE
-from harness.report.html.shown import Labels
+from harness.report.html.shown import Labels, Names
 from harness.report.html.theme import DASHES, themes
 from harness.store.database import snapshot
+from harness_metrics.surface_section import boundary
 
 ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -83,13 +88,13 @@ def crowded(tmp_path_factory):
     toy.fill(measure=False, transfer=False, pictures=False)
     toy.close()
     with snapshot(file) as db:
-        return content(db, suite=None, images=0, reader=None).figures
+        return content(db, results(file), suite=None, images=0, reader=None).figures
 
 
 @pytest.fixture(scope="module")
 def figures(whole):
     with snapshot(whole) as db:
-        return content(db, suite=None, images=0, reader=None).figures
+        return content(db, results(whole), suite=None, images=0, reader=None).figures
 
 
 @pytest.mark.parametrize("axis", [axes.ACCURACY, axes.LN_ERROR])
@@ -169,6 +174,25 @@ def test_a_lone_name_is_to_the_right_unless_there_is_an_edge():
 def test_the_better_axis_comes_first(figures, crowded):
     assert figures["frontier"].variants[0].choice[2] == axes.ACCURACY
     assert crowded["frontier"].variants[0].choice[2] == axes.LN_ERROR
+
+
+def test_a_fixed_budget_has_a_chart_of_robust_accuracy_and_no_law(figures, whole):
+    label = "fgsm epsilon=0.1"
+    (variant,) = (v for v in figures["frontier"].variants if v.choice[:2] == (label, "random"))
+    assert variant.choice[2] == axes.ACCURACY
+    with snapshot(whole) as db:
+        board = leaderboard(Results(db.conn).suite(), Choice(attack=label, goal="random"))
+    heights = {entry.model: place.attack.robust_accuracy for entry, place in board.rows}
+    names = Names.of(list(heights))
+    assert {row["model"]: row["y"] for row in variant.data["models"]} == {
+        names.short(model): pytest.approx(share, rel=1e-3) for model, share in heights.items()
+    }
+    assert {row["kind"] for row in variant.data["lines"]} == {frontier_chart.STAIRCASE}
+    ringed = {row["model"] for row in variant.data["models"] if row["member"]}
+    assert ringed == {names.short(point.name) for point in board.column.frontier.members}
+    for row in variant.data["models"]:
+        assert row["y1"] <= row["y"] <= row["y2"]
+    assert "robust accuracy" in variant.table.headings
 
 
 def test_the_law_is_a_straight_line_over_ln_error_and_both_axes_show_the_same(figures):
@@ -265,7 +289,7 @@ def test_lines_of_a_family_differ_in_their_dashes():
 def test_the_decision_boundary_of_a_disc_is_a_circle():
     axis = np.linspace(-1, 1, 41, dtype=np.float32)
     margin = 0.5 - np.hypot(axis[:, None], axis[None, :])
-    edges = list(surface.boundary(axis, axis, margin))
+    edges = list(boundary(axis, axis, margin))
     assert sum(math.hypot(e["a"] - e["a2"], e["b"] - e["b2"]) for e in edges) == pytest.approx(
         2 * math.pi * 0.5, rel=0.01
     )

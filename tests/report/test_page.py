@@ -16,6 +16,8 @@ from page_toy import no_clean, render
 from PIL import Image
 from report_toy import ATTACKS, HOSTILE, MODELS, SUITE, Toy
 
+from harness.cli.report import FORMATS
+from harness.library.results import results
 from harness.report.html import export
 from harness.report.html.content import content
 from harness.report.html.figure import packed
@@ -148,6 +150,26 @@ def test_figures_are_chosen_by_name_and_dark_on_request(harness, tmp_path):
     assert "frontier-ifgsm-random-accuracy" in done.err
 
 
+def test_figures_in_some_formats(harness, tmp_path):
+    assert set(FORMATS) == set(export.FORMATS)
+    toy = Toy(tmp_path / "harness.db", models=MODELS[:4], attacks=[ATTACKS[9]], images=12,
+              clean_images=30)  # fmt: skip
+    toy.fill(measure=False, transfer=False, pictures=False)
+    toy.close()
+    asked = ("report", "--images", "0", "--figures", "frontier*-random-ln-error")
+    assert harness(*asked, "-o", "one", "--figure-formats", "PDF").code == 0
+    (file,) = (tmp_path / "one" / "figures").iterdir()
+    assert file.suffix == ".pdf"
+    assert file.read_bytes().startswith(b"%PDF-")
+    assert harness(*asked, "-o", "two", "--figure-formats", "png,svg").code == 0
+    assert {file.suffix for file in (tmp_path / "two" / "figures").iterdir()} == {".png", ".svg"}
+    for wrong in ("", "eps", "svg,jpg"):
+        done = harness(*asked, "-o", "no", "--figure-formats", wrong)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert "svg, pdf, png" in done.err
+    assert not (tmp_path / "no").exists()
+
+
 def test_without_the_extra_it_says_how_to_get_it(harness, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "altair", None)
     done = harness("report", "-o", "out", "--db", tmp_path / "none.db")
@@ -234,7 +256,8 @@ def test_every_chart_is_vega_lite(tmp_path):
     toy.fill()
     toy.close()
     with snapshot(tmp_path / "harness.db") as db:
-        found = content(db, suite=None, images=0, reader=None)
+        stored = results(tmp_path / "harness.db")
+        found = content(db, stored, suite=None, images=0, reader=None)
     assert {"frontier", "success", "security", "transfer"} <= set(found.figures)
     schema, seen = altair.load_schema(), []
     for figure in found.figures.values():

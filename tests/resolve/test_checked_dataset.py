@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 
 from harness import signals
-from harness.api import Cut, DataError, Dataset, DatasetSpec, MissingError, PluginError, Sample
+from harness.api import (
+    ConfigError,
+    Cut,
+    DataError,
+    Dataset,
+    DatasetSpec,
+    ImageList,
+    MissingError,
+    ModelSpec,
+    PluginError,
+    Preprocessing,
+    Sample,
+)
 from harness.resolve.checked_dataset import CheckedDataset
 
 SPEC = DatasetSpec("toys", None, {}, 3)
@@ -38,6 +50,9 @@ class Toys(Dataset):
 
     def samples(self) -> Any:
         return self._say("samples", [Sample(str(i), i) for i in range(3)])
+
+    def lists(self) -> Any:
+        return self._say("lists", {})
 
     def digest(self, sample: Sample) -> Any:
         return self._say("digest", "ab" * 32)
@@ -148,13 +163,46 @@ def test_what_a_digest_raises(error: BaseException) -> None:
         made.digest(sample)
 
 
+LISTS: dict[str, tuple[object, str]] = {
+    "None": (None, "lists() raised TypeError"),
+    "no list": ({"a": ("0",)}, "list 'a' is ('0',)"),
+    "number": ({3: ImageList(("0",))}, "list 3 (int) is ImageList("),
+    "no ids": ({"a": ImageList(None)}, "list a raised TypeError"),  # type: ignore[arg-type]
+    "empty": ({"a": ImageList(())}, "list a has images ()"),
+    "stranger": ({"a": ImageList(("0", "9"))}, "list a has images ('0', '9')"),
+    "twice": ({"a": ImageList(("0", "0"))}, "list a has images ('0', '0')"),
+    "some targets": ({"a": ImageList(("0", "1"), {"0": 2})}, "targets for other images"),
+    "text target": ({"a": ImageList(("0",), {"0": "2"})}, "targets for other images"),  # type: ignore[dict-item]
+    "its label": ({"a": ImageList(("0",), {"0": 0})}, "target of image 0 in list a is 0"),
+    "no class": ({"a": ImageList(("0",), {"0": 3})}, "target of image 0 in list a is 3"),
+    "raises": (ValueError("no"), "lists() raised ValueError: no"),
+}
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_lists_that_are_none(case: str) -> None:
+    given, part = LISTS[case]
+    refused(toys(lists=given).lists, PluginError, part)
+
+
+def test_a_list_is_taken_as_it_is() -> None:
+    given = {"a": ImageList(("2", "0"), {"0": np.int64(1), "2": 1})}
+    assert toys(lists=given).lists() == {"a": ImageList(("2", "0"), {"0": 1, "2": 1})}
+    assert toys().lists() == {}
+
+
+def model(channels: str | int = "rgb") -> ModelSpec:
+    how = Preprocessing(SIZE, channels=channels)
+    return ModelSpec("m", "m", None, how, 3, {})
+
+
 GOOD = np.full((3, *SIZE), 0.5, np.float32)
-EXPECTED = "expected of read(): a NumPy array, float32, of shape (3, 4, 5), RGB in [0, 1]"
+EXPECTED = "expected of read(): a NumPy array, float32, of shape (channels, 4, 5), in [0, 1]"
 CONTRACT = {
     "float64": (GOOD.astype(np.float64), "read() returned float64 of shape (3, 4, 5)"),
     "bytes": (np.zeros((3, *SIZE), np.uint8), "read() returned uint8 of shape (3, 4, 5)"),
     "channels last": (GOOD.transpose(1, 2, 0), "read() returned float32 of shape (4, 5, 3)"),
-    "grey": (GOOD[:1], "read() returned float32 of shape (1, 4, 5)"),
+    "no channels": (GOOD[0], "read() returned float32 of shape (4, 5)"),
     "another size": (GOOD[:, :3], "read() returned float32 of shape (3, 3, 5)"),
     "None": (None, "read() returned None (NoneType)"),
     "a list": (GOOD.tolist(), "read() returned [[["),
@@ -180,12 +228,24 @@ def test_a_wrong_picture_is_its_own_error(case: str) -> None:
 def test_what_all_pictures_must_be_is_tried_out_before_a_run(case: str) -> None:
     given, part = CONTRACT[case]
     made = toys(read=given)
-    refused(lambda: made.try_out(SIZE, None), PluginError, part, EXPECTED)
+    refused(lambda: made.try_out(model()), PluginError, part, EXPECTED)
 
 
 @pytest.mark.parametrize("case", ALONE)
 def test_what_may_be_one_pictures_fault_ends_no_run(case: str) -> None:
-    toys(read=ALONE[case][0]).try_out(SIZE, None)
+    toys(read=ALONE[case][0]).try_out(model())
+
+
+def test_channels_are_those_of_the_model_or_become_them() -> None:
+    for found in (GOOD, GOOD[:1]):
+        for channels in ("rgb", "bgr", "grey"):
+            toys(read=found).try_out(model(channels))
+    many = np.zeros((4, *SIZE), np.float32)
+    toys(read=many).try_out(model(4))
+    with pytest.raises(
+        ConfigError, match="dataset toys: its images have 4 channels, model m takes"
+    ):
+        toys(read=many).try_out(model())
 
 
 def test_pixels_are_the_callers_own() -> None:

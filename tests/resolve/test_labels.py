@@ -61,7 +61,7 @@ def test_stored_labels_follow_the_suite_and_boards_do_not_depend_on_them(harness
     def board(*arguments):
         done = harness("leaderboard", "--format", "json", *arguments)
         assert done.code == 0, done.err
-        (row,) = json.loads(done.out)
+        (row,) = json.loads(done.out)["rows"]
         return row
 
     run(DEFAULT)

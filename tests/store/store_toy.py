@@ -43,7 +43,16 @@ def toy_plan(images=6, models=(MODEL,), goals=(Goal.RANDOM,), attacked=None, pol
         seed=0,
         policy=policy or NumericPolicy(),
     )
-    return Plan("toy", {"name": "toy", "attacks": []}, 0, cells, ("success",))
+    definition = {
+        "name": "toy",
+        "dataset": "dots",
+        "models": [model.name for model in models],
+        "attacks": [],
+        "images": None,
+        "accuracy_images": None,
+        "seed": 0,
+    }
+    return Plan("toy", definition, 0, cells, ("success",))
 
 
 def name(i):

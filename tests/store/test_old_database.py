@@ -51,12 +51,22 @@ def numbers(value: Any, place: str = "") -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", SHOWN)
 def test_boards_of_an_older_version(harness, old, migrated, command):
-    before = old.read_bytes()
+    content = old.read_bytes()
     for path in (old, migrated):
         shown = harness(*command.split(), "--db", path, "--format", "json")
         assert shown.code == 0, shown.err
-        assert numbers(SHOWN[command]).items() <= numbers(json.loads(shown.out)).items()
-    assert old.read_bytes() == before
+        before, now = SHOWN[command], json.loads(shown.out)
+        if isinstance(before, list) and isinstance(now, dict):
+            now = now["rows"]  # boards were arrays before they had an envelope
+        if isinstance(before, list) and "kind" in before[0]:  # new kinds stand among the old ones
+            kinds = {row["kind"] for row in before}
+            now = [row for row in now if row["kind"] in kinds]
+        if command == "findings":  # new claims stand among the old ones
+            names = {row["name"] for row in before}
+            now = [row for row in now if row["name"] in names]
+        known = {place: value for place, value in numbers(before).items() if value is not None}
+        assert known.items() <= numbers(now).items()
+    assert old.read_bytes() == content
     assert [file.name for file in old.parent.glob("old.db*")] == ["old.db"]
 
 

@@ -36,7 +36,7 @@ def test_a_new_database_has_them_all(path):
     assert stored(path) == views()
     assert set(views()) == {
         "samples", "clean_predictions", "leaderboard_rows", "readings", "transfer_samples",
-        "transfer_pairs", "cells_named",
+        "transfer_pairs", "cells_named", "class_names",
     }  # fmt: skip
     with reading(path) as db:
         for name in views():

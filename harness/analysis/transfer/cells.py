@@ -5,51 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from harness.analysis.results import Predictions, Results, Trial
-from harness.analysis.statistics import Range, wilson
 from harness.api import Status
+from harness.api.transfers import Denominator, Rate, TransferCell
 from harness.store.read import transfers as transferred
 from harness.store.read.transfers import SAME, StoredPair
-
-Denominator = Literal["paper", "code"]
-"""Paper: all attacked images, failed ones too. Code: those whose adapted clean original the target
-classifies correctly."""
-
-Border = Literal["white", "grey"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """``hits`` of ``images``; ``missing`` more have no usable prediction, or none yet."""
-
-    hits: int
-    images: int
-    missing: int = 0
-
-    @property
-    def value(self) -> float | None:
-        return self.hits / self.images if self.images else None
-
-    @property
-    def interval(self) -> Range | None:
-        return wilson(self.hits, self.images)
-
-
-@dataclass(frozen=True, slots=True)
-class TransferCell:
-    """One source on one target.
-
-    Attributes:
-        rate: untargeted: wrong predictions; targeted: the target class among the first k.
-        clean_error: wrong predictions on the adapted clean originals of the attacked images.
-    """
-
-    source: str
-    target: str
-    rate: Rate
-    clean_error: Rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.analysis.results import SuiteResults
-from harness.analysis.transfer.cells import Border
-from harness.analysis.transfer.matrix import Matrix, View, matrices
+from harness.analysis.transfer.matrix import View, matrices
 from harness.analysis.transfer.panels import no_transfers
+from harness.api.transfers import Border, TransferMatrix
 from harness.errors import ConfigError
 from harness.plugins import unknown
 
@@ -117,7 +117,7 @@ def fingerprint(suite: SuiteResults, model: str, *, border: Border | None = None
     )
 
 
-def profiles(found: Iterable[Matrix]) -> Profiles:
+def profiles(found: Iterable[TransferMatrix]) -> Profiles:
     """Each model's profile; the diagonal is no transfer, and a pair without images no entry."""
     seen: dict[str, dict[tuple[int, str], tuple[int, int]]] = {}
     for panel, matrix in enumerate(found):

@@ -9,48 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.analysis.attacks import SuiteAttack
 from harness.analysis.results import SuiteResults, Trial
-from harness.analysis.transfer.cells import (
-    Border,
-    Denominator,
-    Source,
-    TransferCell,
-    sources_of,
-    transfer_cells,
-)
+from harness.analysis.transfer.cells import Source, sources_of, transfer_cells
 from harness.analysis.transfer.panels import chosen_panel
 from harness.api import Goal
+from harness.api.transfers import Border, Denominator, Pairs, TransferMatrix
 from harness.store.read import transfers as transferred
 from harness.store.read.transfers import SAME, StoredPair
 
 TOP_K = 5
-"""The k of the study's heat maps of targeted goals."""
-
-Pairs = Mapping[tuple[str, str], TransferCell]
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """The transfer matrix of a panel.
-
-    Attributes:
-        models: rows and columns, members of a family side by side.
-        families: of each model; None where unknown.
-        cells: by (source, target); pairs without any transfer are absent.
-        notes: what was chosen by default, or is missing.
-    """
-
-    suite: str
-    attack: SuiteAttack
-    goal: str
-    k: int
-    denominator: Denominator
-    border: Border
-    models: tuple[str, ...]
-    families: Mapping[str, str | None]
-    cells: Pairs
-    notes: tuple[str, ...]
+"""The k of the top-k matching rate of targeted goals, where none is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +35,17 @@ class View:
     border: Border | None = None
 
 
-PAPER = View()
-"""As the study counts them."""
+DEFAULT = View()
 
 
 def transfer_matrix(
     suite: SuiteResults,
-    view: View = PAPER,
+    view: View = DEFAULT,
     *,
     attack: str | None = None,
     goal: str | None = None,
     epsilon: float | None = None,
-) -> Matrix:
+) -> TransferMatrix:
     """The matrix of a panel; by default the suite's first.
 
     Args:
@@ -92,12 +59,14 @@ def transfer_matrix(
     return matrix_of(panel, view, chosen=chosen)
 
 
-def matrices(suite: SuiteResults, view: View = PAPER) -> tuple[Matrix, ...]:
+def matrices(suite: SuiteResults, view: View = DEFAULT) -> tuple[TransferMatrix, ...]:
     """The matrices of all panels of a suite."""
     return tuple(matrix_of(panel, view) for panel in suite.panels())
 
 
-def matrix_of(panel: Trial, view: View = PAPER, *, chosen: tuple[str, ...] = ()) -> Matrix:
+def matrix_of(
+    panel: Trial, view: View = DEFAULT, *, chosen: tuple[str, ...] = ()
+) -> TransferMatrix:
     """The matrix of one of a suite's panels; ``chosen`` notes what was chosen by default."""
     db = panel.results.db
     untargeted = panel.goal == Goal.UNTARGETED
@@ -122,7 +91,7 @@ def matrix_of(panel: Trial, view: View = PAPER, *, chosen: tuple[str, ...] = ())
         *_border_notes(panel, stored, pairs, border),
         *_missing_notes(models, cells),
     ]
-    return Matrix(
+    return TransferMatrix(
         suite=panel.suite,
         attack=panel.attack,
         goal=panel.goal,

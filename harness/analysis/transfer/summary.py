@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
-from harness.analysis.statistics import wilson
-from harness.analysis.transfer.cells import TransferCell
-from harness.analysis.transfer.matrix import Matrix
+from harness.api.statistics import wilson
+from harness.api.transfers import TransferCell, TransferMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Summary:
     asymmetries: tuple[Asymmetry, ...]
 
 
-def summary(matrix: Matrix) -> Summary:
+def summary(matrix: TransferMatrix) -> Summary:
     """The matrix in short."""
     pairs = [
         matrix.cells[source, target]
@@ -112,7 +111,7 @@ def mean_rate(pairs: Iterable[TransferCell]) -> Mean | None:
     return Mean(fmean(values), len(values), min(rate.images for rate in rates if rate.images))
 
 
-def _strongest(matrix: Matrix, pairs: Iterable[TransferCell]) -> tuple[SourceMean, ...]:
+def _strongest(matrix: TransferMatrix, pairs: Iterable[TransferCell]) -> tuple[SourceMean, ...]:
     rows: dict[str, list[TransferCell]] = {model: [] for model in matrix.models}
     for pair in pairs:
         rows[pair.source].append(pair)
@@ -120,7 +119,7 @@ def _strongest(matrix: Matrix, pairs: Iterable[TransferCell]) -> tuple[SourceMea
     return tuple(sorted(means, key=lambda each: -each.mean.value))
 
 
-def _asymmetries(matrix: Matrix, pairs: Iterable[TransferCell]) -> tuple[Asymmetry, ...]:
+def _asymmetries(matrix: TransferMatrix, pairs: Iterable[TransferCell]) -> tuple[Asymmetry, ...]:
     found = []
     for forth in pairs:
         back = matrix.cells.get((forth.target, forth.source))

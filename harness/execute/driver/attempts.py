@@ -32,7 +32,11 @@ class Attempts:
         self._errors: dict[str, str] = {}
         self._numbers = {
             cell.key: self._writer.begin_attempt(
-                cell.key, session.run, device=device, batch_size=batch_size
+                cell.key,
+                session.run,
+                device=device,
+                batch_size=batch_size,
+                code=session.codes.get(cell.key),
             )
             for cell in cells
         }

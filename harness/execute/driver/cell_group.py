@@ -13,6 +13,7 @@ from harness.execute.driver.task_group import TaskGroup
 from harness.execute.events import Attacked, Event, MeasuredRows, Predicted
 from harness.execute.session import Session
 from harness.execute.shards import CellImage, Shard, cut, speaker
+from harness.overdue import MARK
 from harness.planning import Cell
 from harness.sealed import SavedRow
 from harness.store.artifacts import KeptRow
@@ -90,7 +91,7 @@ class CellGroup(TaskGroup):
         wanted -= suspects
         items = [image for image in images if image in wanted]
         self.queue.open(items, settled=len(images) - len(items))
-        self.queue.isolated.extend((image,) for image in images if image in suspects)
+        self.queue.put_back((), [(image,) for image in images if image in suspects])
 
     def give_up(self, error: str) -> None:
         self._owner.give_up(f"{error} (plugin {self._clean_cell.model.plugin})")
@@ -114,7 +115,7 @@ class CellGroup(TaskGroup):
     def blame(self, item: Item, why: str) -> Sequence[Item]:
         image, journal = str(item), self._session.journal
         keys = [cell.key for cell in self.pending if image in self._left[cell.key]]
-        journal.died([(key, image) for key in keys], why)
+        journal.died([(key, image) for key in keys], why, certain=MARK in why)
         deadly = journal.deadly((keys[0], image))
         if deadly is None:
             return [item]

@@ -9,12 +9,13 @@ from harness.api import ConfigError, Placement, Program, Source, Watch
 from harness.cores import usable_cores
 from harness.engine.device import count_gpus
 from harness.execute.driver.crew import Crew
+from harness.execute.driver.provision import plugins_of
 from harness.execute.executors.choice import choose, executor_of, helpful
 from harness.execute.executors.names import AUTO
 from harness.execute.pending import Pending
 from harness.execute.session import Settings
 from harness.planning import Plan
-from harness.plugins import Catalog
+from harness.plugins import Catalog, is_bundled
 
 
 class Hiring:
@@ -49,6 +50,7 @@ class Hiring:
             helpful=helpful(plan, left.cells, usable_cores()),
             pending=left.images + sum(count for _, count in left.transfers),
             gpus=count_gpus(),
+            guests=not all(map(is_bundled, plugins_of(plan))),
         )
         with executor_of(name, placement, self._catalog, self._watch) as executor:
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from harness.analysis import doubts
+from harness.analysis import indicators
 from harness.api import CleanPrediction, ImageKey
 from harness.execute.driver.cell_group import CellGroup
 from harness.execute.driver.scheduler import Queue
@@ -153,5 +153,5 @@ class ModelWork:
         published = clean.model.about["published"]["top1"]
         share = None if published is None else published / 100
         classes = clean.model.identity["classes"]
-        for line in doubts.of_accuracy(sum(right), len(right), classes, share):
-            self._session.progress.say(f"{self.model}: {line}")
+        for each in indicators.of_accuracy(self.model, sum(right), len(right), classes, share):
+            self._session.progress.say(f"{self.model}: {each.says}")

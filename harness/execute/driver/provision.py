@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.engine.workers import SILENCE
 from harness.execute.images import Images
 from harness.execute.worker.model_cache import Loadable
 from harness.execute.worker.passport import Passport
@@ -12,7 +13,9 @@ from harness.execute.worker.program import Program
 from harness.execute.worker.supplies.manifest import Manifest, Reader, weights_of
 from harness.execute.worker.supplies.source import ManifestSource
 from harness.execute.worker.worker import WorkerSettings
+from harness.planning import Plan
 from harness.plugins import Catalog
+from harness.resolve.composites import offered_by
 from harness.resolve.prepare import Resolved
 
 
@@ -30,6 +33,8 @@ def provided(
     artifacts: Path,
     *,
     batch_size: int | None,
+    image_timeout: float | None = None,
+    silence: float = SILENCE,
 ) -> Provision:
     """What the workers of a run need.
 
@@ -37,14 +42,20 @@ def provided(
         images: those of the plan, identified; a worker in this process reads them with it.
         artifacts: the folder of saved adversarial examples.
         batch_size: None: a default for each device and image size.
+        image_timeout: see `harness.execute.patience.patience`.
+        silence: see `harness.api.Placement`.
     """
-    cells = resolved.plan.cells
-    parts = [part for cell in cells for part in (cell.model, cell.dataset)]
-    parts += [cell.task.component for cell in cells if cell.task is not None]
-    passport = Passport.of(catalog, {part.plugin for part in parts})
+    passport = Passport.of(catalog, plugins_of(resolved.plan))
     manifest = manifest_of(resolved, images, artifacts)
-    program = Program(settings_of(resolved, manifest, batch_size), passport, images)
-    return Provision(program, ManifestSource(manifest))
+    settings = settings_of(resolved, manifest, batch_size, image_timeout, silence)
+    return Provision(Program(settings, passport, images), ManifestSource(manifest))
+
+
+def plugins_of(plan: Plan) -> set[str]:
+    """Who offers what the cells need: ``distribution:plugin``."""
+    parts = [part for cell in plan.cells for part in (cell.model, cell.dataset)]
+    parts += [cell.task.component for cell in plan.cells if cell.task is not None]
+    return {plugin for part in parts for plugin in offered_by(part)}
 
 
 def manifest_of(resolved: Resolved, images: Images, artifacts: Path) -> Manifest:
@@ -62,7 +73,13 @@ def manifest_of(resolved: Resolved, images: Images, artifacts: Path) -> Manifest
     )
 
 
-def settings_of(resolved: Resolved, manifest: Manifest, batch_size: int | None) -> WorkerSettings:
+def settings_of(
+    resolved: Resolved,
+    manifest: Manifest,
+    batch_size: int | None,
+    image_timeout: float | None = None,
+    silence: float = SILENCE,
+) -> WorkerSettings:
     """What all shards of the run have in common."""
     return WorkerSettings(
         manifest=manifest,
@@ -74,4 +91,6 @@ def settings_of(resolved: Resolved, manifest: Manifest, batch_size: int | None) 
         measurements=resolved.measurements,
         policy=resolved.plan.policy,
         batch_size=batch_size,
+        image_timeout=image_timeout,
+        silence=silence,
     )

@@ -79,6 +79,8 @@ class Queue:
 
     def open(self, items: Iterable[Item], *, settled: int = 0) -> None:
         """Some of the expected items can be done now; ``settled`` others need not be."""
+        if self.is_cleared:
+            return
         before = len(self.waiting)
         self.waiting.update(dict.fromkeys(items))
         self.expected = max(0, self.expected - settled - len(self.waiting) + before)

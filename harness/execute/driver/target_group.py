@@ -16,6 +16,7 @@ from harness.execute.journal import DEATHS
 from harness.execute.pending import AdaptedClean, Forwards
 from harness.execute.session import Session
 from harness.execute.shards import Shard, Shown, ShownClean, ShownSet, TransferTask
+from harness.overdue import MARK
 from harness.planning import Adaptation, Cell, Pair
 from harness.store.read.candidates import Candidate
 
@@ -104,7 +105,7 @@ class TargetGroup(TaskGroup):
         if len(rows) > 1:
             middle = len(rows) // 2
             return [Chunk(item.of, dict(half)) for half in (rows[:middle], rows[middle:])]
-        item.deaths += 1
+        item.deaths += DEATHS if MARK in why else 1
         if item.deaths < DEATHS:
             return [item]
         self.failed = True

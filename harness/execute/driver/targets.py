@@ -64,5 +64,7 @@ def assign_targets(
 def _target(cell: Cell, clean: CleanPrediction) -> int | None:
     assert cell.goal is not None
     assert cell.seed is not None
+    if cell.task is not None and clean.image_id in cell.task.targets:
+        return cell.task.targets[clean.image_id]
     classes = cell.model.identity["classes"]
     return cell.goal.target(clean, seed=cell.seed, dataset=cell.dataset.name, classes=classes)

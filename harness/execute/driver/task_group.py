@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
-from harness.analysis import doubts
+from harness.analysis import indicators
 from harness.api import Call
 from harness.api.trial import ModelTrial
 from harness.engine.trial import IMAGES
@@ -187,7 +187,7 @@ class TaskGroup(ABC):
         if self.model not in self._session.tried:
             self._session.tried.add(self.model)
             self._session.writer.record_trial(self._clean_cell.key, trial)
-            self._doubt(doubts.of_trial(trial))
+            self._doubt(each.says for each in indicators.of_trial(self.model, trial))
 
     @property
     def _trial(self) -> tuple[str, ...]:

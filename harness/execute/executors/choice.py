@@ -39,7 +39,7 @@ def helpful(plan: Plan, todo: Mapping[str, Sequence[str]], cores: int) -> int:
 
 
 def choose(
-    asked: str, placement: Placement, *, helpful: int, pending: int, gpus: int
+    asked: str, placement: Placement, *, helpful: int, pending: int, gpus: int, guests: bool = False
 ) -> tuple[str, Placement]:
     """The name of the executor, and where it is to work.
 
@@ -49,6 +49,7 @@ def choose(
         helpful: how many processes on CPUs help.
         pending: images that are left: there is no work for more workers.
         gpus: of this machine.
+        guests: plugins of third parties are at work, which may take down the process they are in.
     """
     devices, most = placement.devices, max(1, pending)
     if asked not in (AUTO, *BUILT_IN):
@@ -60,7 +61,7 @@ def choose(
     else:
         workers = most = helpful
     shared = placement.gpus_per_worker is not None or placement.cpus_per_worker is not None
-    several = "processes" if min(workers, most) > 1 or shared else "inline"
+    several = "processes" if min(workers, most) > 1 or shared or guests else "inline"
     return (several if asked == AUTO else asked), replace(placement, most=most)
 
 

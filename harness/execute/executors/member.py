@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -29,11 +28,8 @@ from harness.api import (
     Yielded,
 )
 from harness.contained import cause
-from harness.execute.executors.channel import read, write
+from harness.engine.channel import Line, read
 from harness.execute.journal import Journal
-
-HEARTBEAT = 1.0
-"""Seconds between signs of life."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,27 +85,19 @@ def _opened(packed: bytes, orders: Orders, line: _Line, journal: Journal) -> Wor
 
 
 class _Line:
-    """The way to the driver, for one message at a time; a thread tells that the process lives."""
+    """The way to the driver, which hears in each heartbeat which call the worker is in."""
 
     def __init__(self, descriptor: int, worker: int) -> None:
-        self._descriptor, self._worker = descriptor, worker
-        self._lock = threading.Lock()
+        self._worker = worker
         self.call: Call | None = None
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        self._line = Line(descriptor, self._alive)
 
     def send(self, message: Report | Exception) -> None:
         """Returns when the driver, or the pipe to it, has the message."""
-        packed = pickle.dumps(message)
-        with self._lock:
-            write(self._descriptor, packed)
+        self._line.send(pickle.dumps(message))
 
-    def _beat(self) -> None:
-        pause = threading.Event()
-        try:
-            while not pause.wait(HEARTBEAT):
-                self.send(Alive(self._worker, self.call))
-        except OSError:
-            return  # the driver is gone
+    def _alive(self) -> bytes:
+        return pickle.dumps(Alive(self._worker, self.call))
 
 
 class _Watch:

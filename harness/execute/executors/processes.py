@@ -31,8 +31,8 @@ from harness.api import (
     Started,
 )
 from harness.cores import usable_cores
+from harness.engine.channel import Channel
 from harness.engine.child import Child
-from harness.execute.executors.channel import Channel
 from harness.execute.executors.member import Orders, work
 from harness.execute.executors.places import Place, places
 from harness.execute.journal import last_words

@@ -18,7 +18,6 @@ from harness.api import (
     Outcome,
     Status,
     Verdict,
-    Watch,
 )
 from harness.engine import exact
 from harness.engine.batches import attack_images
@@ -39,6 +38,7 @@ from harness.execute.events import (
 )
 from harness.execute.failure import failure
 from harness.execute.images import Images
+from harness.execute.patience import PatientWatch
 from harness.execute.shards import Assigned, AttackTask, CleanTask, MeasurementTask, Shard
 from harness.execute.worker.model_cache import Loaded
 from harness.execute.worker.supplies.saved import SavedExamples
@@ -54,6 +54,7 @@ class Present:
 
     Attributes:
         saved: adversarial examples of this run and earlier ones.
+        beat: called after each pass of a measurement.
         rows: how many images every pass has; None: as many as there are.
         size: images in a batch; halved for good when the device runs out of memory.
         checked: whether it was found to be exact, where that is needed.
@@ -63,7 +64,8 @@ class Present:
     loaded: Loaded
     images: Images
     saved: SavedExamples
-    watch: Watch
+    watch: PatientWatch
+    beat: Callable[[], None]
     rows: int | None
     evict_others: Callable[[], None]
     size: int
@@ -112,7 +114,7 @@ def predicted(task: CleanTask, present: Present) -> Iterator[Event]:
 
     def images() -> Generator[tuple[str, Tensor, int], None, None]:
         ids = [image.name for image in task.images]
-        stream = present.images.stream(ids, model.shape[1:], present.loaded.cut)
+        stream = present.images.stream(ids, model.shape, present.loaded.cut)
         with closing(stream):
             for key, image in zip(task.images, stream, strict=True):
                 if isinstance(image, DataError):
@@ -138,7 +140,7 @@ def attacked(
     """Attack the task's images, which differ in their goals."""
     unreadable: _Unreadable = []
     try:
-        with closing(_jobs(task.images, present, unreadable)) as stream:
+        with closing(_jobs(task.images, present, unreadable, task.budget)) as stream:
             for judged in attack_images(
                 attack,
                 present.model,
@@ -178,7 +180,7 @@ def measured(
                 fits,
                 batch_size=present.size,
                 on_halving=present.halve,
-                on_pass=present.watch.beat,
+                on_pass=present.beat,
                 on_call=on_call,
             ):
                 faults = frozenset(row.image_id for row in rows)
@@ -191,14 +193,17 @@ def measured(
 
 
 def _jobs(
-    images: Sequence[Assigned], present: Present, unreadable: _Unreadable
+    images: Sequence[Assigned],
+    present: Present,
+    unreadable: _Unreadable,
+    budget: int | None = None,
 ) -> Generator[Job, None, None]:
     """The engine's jobs; an image that cannot be read goes to ``unreadable``.
 
     So does one whose adversarial example, from which it starts, is gone or damaged.
     """
     ids = [each.image for each in images]
-    stream = present.images.stream(ids, present.model.shape[1:], present.loaded.cut)
+    stream = present.images.stream(ids, present.model.shape, present.loaded.cut)
     with closing(stream):
         for each, image in zip(images, stream, strict=True):
             if isinstance(image, DataError):
@@ -217,6 +222,7 @@ def _jobs(
                 target=each.target,
                 seed=each.seed,
                 adversarial=start,
+                budget=budget,
             )
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 import torch
 from torch import Tensor
 
-from harness.api import Cut, DataError
+from harness.api import DataError, Preprocessing
 from harness.engine.adaptation import BORDERS
 from harness.engine.device import pinned
 from harness.engine.forwards import Forward, predicting
@@ -39,8 +39,8 @@ def shown(task: TransferTask, present: Present, models: Mapping[str, Loadable]) 
         chosen = predicting(present.model) if each.own else forward
         yield from _set_shown(number, each, present, chosen)
     for number, clean in enumerate(task.clean):
-        cut = models[clean.source].spec.preprocessing.cut
-        yield from _clean_shown(number, clean, present, forward, cut)
+        source = models[clean.source].spec.preprocessing
+        yield from _clean_shown(number, clean, present, forward, source)
 
 
 def _fastest(present: Present, model: Loadable, images: int) -> Forward:
@@ -86,14 +86,14 @@ def _set_shown(number: int, shown: ShownSet, present: Present, forward: Forward)
 
 
 def _clean_shown(
-    number: int, shown: ShownClean, present: Present, forward: Forward, cut: Cut | None
+    number: int, shown: ShownClean, present: Present, forward: Forward, source: Preprocessing
 ) -> Iterator[Event]:
     """Predict clean images, read as the models that ``shown`` is about read them."""
     batches: deque[_Rows] = deque()
     unreadable: list[int] = []
 
     def batched() -> Generator[Pictures, None, None]:
-        stream = present.images.stream(shown.images, shown.adaptation.size, cut)
+        stream = present.images.stream(shown.images, source.shape, source.cut)
         with closing(stream):
             batch: list[tuple[int, Tensor]] = []
             for row, image in enumerate(stream):

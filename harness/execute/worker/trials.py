@@ -30,6 +30,6 @@ def try_model(
     first = [torch.empty(0, *model.shape)]
     for image in ids[:IMAGES]:
         with suppress(DataError):  # reported when the image's turn comes
-            first.append(images.read(image, model.shape[1:], loaded.cut)[None])
+            first.append(images.read(image, model.shape, loaded.cut)[None])
     model.trial = tried(model, torch.cat(first), lambda _: evict_others())
     return model.trial

@@ -14,10 +14,11 @@ from harness.api import AttackParameters, Measurement, Watch, Work
 from harness.engine import exact
 from harness.engine.device import default_batch_size, describe
 from harness.engine.threads import adapting
-from harness.engine.workers import Workers
+from harness.engine.workers import SILENCE, Workers
 from harness.execute.events import Began, Event, Failed, Noted, Tried, Unusable
 from harness.execute.failure import failure
 from harness.execute.images import Images
+from harness.execute.patience import PatientWatch, patience
 from harness.execute.shards import AttackTask, CleanTask, MeasurementTask, Shard, TransferTask
 from harness.execute.worker.model_cache import Loadable, model_cache
 from harness.execute.worker.supplies.manifest import Manifest
@@ -25,6 +26,7 @@ from harness.execute.worker.supplies.supplies import Supplies
 from harness.execute.worker.tasks import Present, attacked, measured, predicted
 from harness.execute.worker.transfer_task import shown
 from harness.execute.worker.trials import try_model
+from harness.overdue import WITHOUT_IMAGES, overseer
 from harness.planning import NumericPolicy
 from harness.resolve.classes import must_fit
 from harness.terminal import named
@@ -38,6 +40,8 @@ class WorkerSettings:
         manifest: what the models, images and saved examples are made of.
         models: by name; ``attacks`` and ``measurements`` by label.
         batch_size: None: a default for the device and the image size.
+        image_timeout: see `harness.execute.patience.patience`.
+        silence: see `harness.api.Placement`; of the processes that a worker has.
     """
 
     manifest: Manifest
@@ -46,6 +50,8 @@ class WorkerSettings:
     measurements: Mapping[str, Measurement]
     policy: NumericPolicy
     batch_size: int | None
+    image_timeout: float | None = None
+    silence: float = SILENCE
 
 
 class Worker(Work):
@@ -67,11 +73,14 @@ class Worker(Work):
         images: Images | None = None,
         fits: int | None = None,
     ) -> None:
-        self._settings, self._device, self._watch = settings, device, watch
+        self._settings, self._device = settings, device
+        self._beat, self._watch = watch.beat, PatientWatch(watch)
         self._supplies = Supplies(settings.manifest, watch.ask, images)
+        plugin = settings.manifest.reader.plugin
+        self._supplies.images.entrust(plugin, patience(settings.image_timeout, plugin))
         weights = self._supplies.weights
         self._models = model_cache(settings.models, settings.policy, device, weights)
-        self._fits = Workers(fits)
+        self._fits = Workers(fits, silence=settings.silence)
         self._present: Present | None = None
 
     def __exit__(self, *raised: object) -> None:
@@ -89,10 +98,13 @@ class Worker(Work):
         Raises nothing of its own: what fails is an event.
         """
         for event in self._done(shard):
-            yield from map(Noted, self._supplies.notes())
-            yield event
+            with overseer.aside():  # what others do with it is not the plugin's time
+                yield from map(Noted, self._supplies.notes())
+                yield event
 
     def _done(self, shard: Shard) -> Generator[Event, None, None]:
+        self._watch.patience = limit = self._patience(shard)
+        self._fits.patience = None if limit is None else limit * WITHOUT_IMAGES
         try:
             present = yield from self._ready(shard)
         except Exception as error:
@@ -109,6 +121,12 @@ class Worker(Work):
                 yield from present.news()
                 yield Failed(failure(error))
             self._watch.idle()
+
+    def _patience(self, shard: Shard) -> float | None:
+        """What the plugins that the shard needs may take for each image."""
+        model = self._settings.models[shard.model].component.plugin
+        task = [shard.plugin] if shard.plugin else []
+        return patience(self._settings.image_timeout, model, *task)
 
     def _ready(self, shard: Shard) -> Generator[Event, None, Present]:
         """The shard's model, loaded and tried."""
@@ -130,6 +148,7 @@ class Worker(Work):
                 images=self._supplies.images,
                 saved=self._supplies.saved,
                 watch=self._watch,
+                beat=self._beat,
                 rows=settings.policy.rows,
                 evict_others=self._models.evict_others,
                 size=asked or default_batch_size(self._device, loaded.model.shape),
@@ -141,6 +160,9 @@ class Worker(Work):
 
     def _do(self, shard: Shard, present: Present) -> Iterator[Event]:
         task, settings = shard.task, self._settings
+        if shard.plugin is None and self._watch.patience is not None:
+            plugin = settings.models[shard.model].component.plugin
+            self._watch.call(f"{shard.label} (plugin {plugin})")
         match task:
             case CleanTask():
                 return predicted(task, present)

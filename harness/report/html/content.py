@@ -6,26 +6,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis import bootstrap, findings
+from harness.analysis import bootstrap
 from harness.analysis.columns import Choice
+from harness.analysis.evidence import gather
+from harness.analysis.findings import Found, check
 from harness.analysis.leaderboard import Leaderboard, joint, leaderboard
 from harness.analysis.results import Results, SuiteResults
-from harness.analysis.transfer.cells import Denominator
-from harness.analysis.transfer.matrix import Matrix, View, matrix_of
-from harness.api import Goal
+from harness.analysis.transfer.matrix import View, matrix_of
+from harness.api import Goal, Reported, StoredResults
+from harness.api.figure import Figure
+from harness.api.results import PointsOf
+from harness.api.transfers import Denominator, TransferMatrix
 from harness.errors import ConfigError
+from harness.plugins import installed
 from harness.report.html import charts, gallery, tables
-from harness.report.html.figure import Figure
-from harness.report.html.figures import frontier, security, surface, sweeps
+from harness.report.html.figures import frontier, security, sweeps
 from harness.report.html.figures import transfer as heat
 from harness.report.html.provenance import Provenance, provenance
+from harness.report.html.sections import PluginSection, sections
 from harness.report.html.shown import Labels, Names
-from harness.store.read.surfaces import grids, surfaces
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-    from harness.analysis.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +48,32 @@ class Content:
     joint: tuple[tables.BoardTable, ...]
     boards: tuple[tables.BoardTable, ...]
     figures: Mapping[str, Figure]
-    findings: tuple[Finding, ...]
+    findings: tuple[Found, ...]
+    sections: tuple[PluginSection, ...]
     gallery: gallery.Gallery
     provenance: Provenance
 
 
-def content(db: Database, *, suite: str | None, images: int, reader: gallery.Reader) -> Content:
+def content(
+    db: Database,
+    stored: StoredResults,
+    *,
+    suite: str | None,
+    points: PointsOf = "returned",
+    images: int,
+    reader: gallery.Reader,
+) -> Content:
     """The page of a suite, by default the latest run's.
 
     Args:
+        stored: the same database, for the sections of plugins.
+        points: whose distances the leaderboards and figures show.
         images: how many are shown with their adversarial examples.
 
     Raises:
         ConfigError: there are no runs, or no such suite.
     """
-    results = Results(db.conn).suite(suite)
+    results = Results(db.conn, points).suite(suite)
     boards = _boards(results)
     joints = _joints(results, dict.fromkeys(board.trial.goal for board in boards))
     models = tuple(dict.fromkeys(entry for board in boards for entry in board.trial.models))
@@ -69,12 +82,17 @@ def content(db: Database, *, suite: str | None, images: int, reader: gallery.Rea
     families = charts.families({model: known[model] for model in models})
     with charts.unchecked():
         found = [
-            frontier.figure(joints, families, names),
+            frontier.figure(
+                [*joints, *(each for each in boards if each.trial.attack.fixed)], families, names
+            ),
             _sweeps(boards, families, names),
             security.figure(boards, families, names),
             heat.figure(_matrices(results), names),
-            surface.figure(_surfaces(results), names),
         ]
+        own = [each for each in found if each is not None]
+        reported = Reported(stored, stored.suite(results.name), names.short)
+        plugged = sections(installed(), reported, [each.name for each in own])
+    own += [each.figure for each in plugged if each.figure is not None]
     return Content(
         suite=results.name,
         dataset=results.definition["dataset"],
@@ -83,8 +101,9 @@ def content(db: Database, *, suite: str | None, images: int, reader: gallery.Rea
         labels=Labels.of(list(dict.fromkeys(board.trial.attack.label for board in boards))),
         joint=tuple(tables.joint_table(board) for board in joints if board.columns),
         boards=tuple(tables.board_table(board) for board in boards),
-        figures={each.name: each for each in found if each is not None},
-        findings=findings.findings(results),
+        figures={each.name: each for each in own},
+        findings=check(gather(results), installed()),
+        sections=plugged,
         gallery=gallery.gallery(db, results.name, images=images, reader=reader),
         provenance=provenance(db, results),
     )
@@ -93,7 +112,12 @@ def content(db: Database, *, suite: str | None, images: int, reader: gallery.Rea
 def _boards(results: SuiteResults) -> list[Leaderboard]:
     """One for each attack and goal that has cells: smallest distortions before budgets."""
     boards = [
-        leaderboard(results, Choice(attack=trial.attack.label, goal=trial.goal))
+        leaderboard(
+            results,
+            Choice(attack=trial.attack.label, goal=trial.goal),
+            installed(),
+            shown=True,
+        )
         for trial in results.trials()
         if trial.cells
     ]
@@ -105,7 +129,8 @@ def _joints(results: SuiteResults, goals: Iterable[str]) -> list[Leaderboard]:
     found = []
     for goal in goals:
         try:
-            found.append(joint(results, Choice(goal=goal, replicates=bootstrap.REPLICATES)))
+            choice = Choice(goal=goal, replicates=bootstrap.REPLICATES)
+            found.append(joint(results, choice, installed()))
         except ConfigError:  # a goal of fixed-budget attacks alone has no metric
             continue
     return sorted(found, key=lambda board: -len(board.columns))
@@ -129,15 +154,7 @@ def _sweeps(boards: Sequence[Leaderboard], families: Sequence[str], names: Names
     return sweeps.figure(found, points, families, names)
 
 
-def _surfaces(results: SuiteResults) -> list[surface.Drawn]:
-    """All surfaces of the suite's models, image by image."""
-    db, cells = results.results.db, {cell.id for cell in results.cells}
-    mine = [each for each in surfaces(db) if each.cell_id in cells]
-    mine.sort(key=lambda each: (each.image_id, each.cell_id))
-    return [(each, grids(db, each)) for each in mine]
-
-
-def _matrices(results: SuiteResults) -> list[Matrix]:
+def _matrices(results: SuiteResults) -> list[TransferMatrix]:
     """Every panel, with both denominators, and for targeted goals with k 5 and 1."""
     denominators: tuple[Denominator, ...] = ("paper", "code")
     return [

@@ -1,17 +1,18 @@
-"""Figures as files, SVG, PDF and PNG, drawn without a browser."""
+"""Figures as files, SVG, PDF or PNG, drawn without a browser."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from harness.api.figure import Figure, Variant
 from harness.errors import ConfigError
 from harness.report.html.charts import needs
-from harness.report.html.figure import Figure, Variant
 from harness.report.html.page import VEGA_LITE
 from harness.report.html.shown import Labels
 from harness.report.html.theme import themes
@@ -23,27 +24,42 @@ FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 """Equally wide on all systems; the label placement allows for wider ones."""
 
 
+FORMATS: Mapping[str, Callable[[Any, str], bytes]] = MappingProxyType(
+    {
+        "svg": lambda converter, svg: svg.encode(),
+        "pdf": lambda converter, svg: converter.svg_to_pdf(svg),
+        "png": lambda converter, svg: converter.svg_to_png(svg, scale=SCALE),
+    }
+)
+"""What makes a file of a figure's SVG; the converter is the module `vl_convert`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
     """How figures are written.
 
     Attributes:
         pattern: a glob of file names without suffix; the others are not drawn.
+        formats: of `FORMATS`; each figure is written in all of them.
         labels: short names of attacks, for titles and file names.
     """
 
     theme: str
     pattern: str
+    formats: Sequence[str]
     labels: Labels
 
 
 def export(
-    figures: Iterable[Figure], folder: Path, say: Callable[[str], None], style: Style
+    figures: Iterable[Figure],
+    folder: Path,
+    step: Callable[[int, int, str], None],
+    style: Style,
 ) -> list[Path]:
     """Write the figures into ``folder``; returns the files.
 
     Args:
-        say: called with a line before each is drawn.
+        step: called with number, how many there are and name before each is drawn.
 
     Raises:
         ConfigError: no figure matches the pattern.
@@ -59,15 +75,11 @@ def export(
         raise ConfigError(f"no figure matches {style.pattern!r}", hint=", ".join(every))
     written: list[Path] = []
     for number, name in enumerate(chosen, start=1):
-        say(f"drawing figure {number} of {len(chosen)}: {name}")
+        step(number, len(chosen), name)
         svg = converter.vegalite_to_svg(standalone(every[name], style.labels), **options)
-        drawn = {
-            ".svg": svg.encode(),
-            ".pdf": converter.svg_to_pdf(svg),
-            ".png": converter.svg_to_png(svg, scale=SCALE),
-        }
-        for suffix, data in drawn.items():
-            path = folder / f"{name}{suffix}"
+        for format in style.formats:
+            path = folder / f"{name}.{format}"
+            data = FORMATS[format](converter, svg)
             with file_errors(path):
                 folder.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)

@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.report.html.shown import number
 from harness.store import artifacts
 from harness.store.read import examples
+from harness.store.read.classes import class_names, named
 from harness.store.read.examples import SavedExample
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float32]
 
 Reader = Callable[[SavedExample], "Pixels"]
-"""Reads an example's clean image, float32 (3, height, width) in [0, 1]; raises HarnessError."""
+"""Reads an example's clean image, float32 in its model's shape; raises HarnessError."""
 
 BUDGET = 3_500_000
 """Characters of data URIs: images beyond are left out, and the page says so."""
@@ -39,7 +40,7 @@ class Adversarial:
     attack: str
     goal: str
     status: str
-    predicted: int | None
+    predicted: str | None
     distances: str
     image: str
     difference: str | None
@@ -56,7 +57,7 @@ class Card:
     """
 
     image: str
-    label: int
+    label: str
     model: str
     clean: str | None
     why: str | None
@@ -108,22 +109,26 @@ def _card(db: Database, rows: Sequence[SavedExample], reader: Reader) -> Card:
         clean = reader(first)
     except HarnessError as error:
         why = error.what
+    names = class_names(db.conn, first.dataset)
     images = [artifacts.load(db, row.place.artifact, row.place.row) for row in rows]
     return Card(
         image=first.outcome.image_id,
-        label=first.outcome.label,
+        label=named(first.outcome.label, names),
         model=first.model,
         clean=None if clean is None else _png(clean),
         why=why,
         pixelated=images[0].shape[1] < SMALL,
         examples=tuple(
-            _adversarial(row, image, clean) for row, image in zip(rows, images, strict=True)
+            _adversarial(row, image, clean, names) for row, image in zip(rows, images, strict=True)
         ),
     )
 
 
-def _adversarial(row: SavedExample, image: Pixels, clean: Pixels | None) -> Adversarial:
+def _adversarial(
+    row: SavedExample, image: Pixels, clean: Pixels | None, names: Sequence[str]
+) -> Adversarial:
     difference, gain = None, ""
+    predicted = row.outcome.verdict.predicted
     norms = row.outcome.norms
     if clean is not None and clean.shape == image.shape:
         delta = image - clean
@@ -134,7 +139,7 @@ def _adversarial(row: SavedExample, image: Pixels, clean: Pixels | None) -> Adve
         attack=row.attack,
         goal=row.goal,
         status=row.outcome.status,
-        predicted=row.outcome.verdict.predicted,
+        predicted=None if predicted is None else named(predicted, names),
         distances=f"linf {number(norms.linf)}, l2 {number(norms.l2)}",
         image=_png(image),
         difference=difference,
@@ -143,11 +148,17 @@ def _adversarial(row: SavedExample, image: Pixels, clean: Pixels | None) -> Adve
 
 
 def _png(image: Pixels) -> str:
-    """The image (3, height, width) in [0, 1], rounded to 8 bits."""
+    """The image (channels, height, width) in [0, 1], rounded to 8 bits.
+
+    Grey and RGB as they are; of other numbers of channels their mean.
+    """
     import numpy as np
     from PIL import Image
 
+    if len(image) not in (1, 3):
+        image = image.mean(0, keepdims=True)
     pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
+    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

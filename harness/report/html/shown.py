@@ -77,7 +77,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Labels of attacks by their short names: ``cw steps=50`` is ``cw`` where no other cw is there.
+    """Labels of attacks by their short names: ``pgd steps=50`` is ``pgd`` where it is the only one.
 
     Attributes:
         shorts: the short name of each label.

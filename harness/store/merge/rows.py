@@ -105,8 +105,11 @@ def keep_worse_trials(connection: Connection) -> None:
     values = ", ".join(
         f"{value} AS {name}" for name, value in translated(connection, "trials").items()
     )
-    order = ("difference", "images", "outputs")
-    mine, theirs = (", ".join(f"{side}.{name}" for name in order) for side in ("h", "o"))
+    order = ("difference", "images", "outputs", "nearby", "dynamic", "gradient_error")
+    # a NULL would make the whole comparison one
+    mine, theirs = (
+        ", ".join(f"ifnull({side}.{name}, -1)" for name in order) for side in ("h", "o")
+    )
     new = ", ".join(f"{name} = o.{name}" for name in names if name != "cell_id")
     connection.execute(
         f"UPDATE main.trials AS h SET {new} FROM (SELECT {values} FROM other.trials AS o) AS o"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlite3 import Connection
 from typing import Any, Literal
 
-from harness.definition import Definition, tasks
+from harness.definition import Definition, TaskDefinition, tasks
 from harness.identity import canonical_json
 
 Runs = tuple[tuple[int, int], ...]
@@ -27,6 +27,7 @@ class StoredTask:
     Attributes:
         label: the name with its parameters, as the suite's latest run calls it.
         norm, budget: as an attack declares them; without a budget it minimises the distortion.
+        ad_hoc: whether commands named it, and the suite never did.
         parameters: all of them, defaults too; a database from before they were stored has those
             that are not defaults.
     """
@@ -38,6 +39,7 @@ class StoredTask:
     norm: str | None
     budget: float | None
     parameters: Mapping[str, Any]
+    ad_hoc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class StoredCell:
     """
 
     id: int
+    key: str
     model: str
     model_id: int
     dataset: str
@@ -69,6 +72,21 @@ class StoredCell:
     def latest(self) -> tuple[int, int]:
         """What sorts cells by their latest run."""
         return self.runs[-1][0], self.id
+
+    @property
+    def is_measurement(self) -> bool:
+        return self.task is not None and self.task.kind == "measurement"
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What a model's cells share with its clean one."""
+        return self.model_id, self.dataset_id, self.verdicts
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """What the cells of a trial share. Models differ, and so may their weights."""
+        attack = self.task.id if self.task else None
+        return attack, self.goal, self.seed, self.policy, self.dataset_id
 
 
 def suites(db: Connection) -> list[str]:
@@ -96,46 +114,56 @@ def suite_cells(db: Connection, suite: str) -> list[StoredCell]:
     ):
         runs.setdefault(cell, []).append((run, images))
     rows = db.execute(
-        "SELECT cells.id, models.name, models.id, datasets.name, datasets.id, attack_id, label,"
-        f" norm, budget, cells.goal, cells.seed, cells.policy, {verdicts_of('cells')} FROM cells"
+        "SELECT cells.id, cells.key, models.name, models.id, datasets.name, datasets.id,"
+        " attack_id, label, norm, budget, cells.goal, cells.seed, cells.policy,"
+        f" {verdicts_of('cells')} FROM cells"
         " JOIN components AS models ON models.id = cells.model_id"
         " JOIN components AS datasets ON datasets.id = cells.dataset_id ORDER BY cells.id"
     )
     tasks = _tasks(db, suite)
     found = []
-    for cell, model, model_id, data, data_id, task, *facts, goal, seed, policy, verdicts in rows:
+    for cell, key, model, model_id, data, data_id, task, *facts, goal, seed, policy, at in rows:
         if cell in runs:
             found.append(
                 StoredCell(
                     id=cell,
+                    key=key,
                     model=model,
                     model_id=model_id,
                     dataset=data,
                     dataset_id=data_id,
-                    task=None if task is None else _of_cell(tasks[task], *facts),
+                    task=None if task is None else _of_cell(tasks, task, *facts),
                     goal=goal,
                     seed=seed,
                     policy=policy,
-                    verdicts=verdicts,
+                    verdicts=at,
                     runs=tuple(runs[cell]),
                 )
             )
     return found
 
 
-def _of_cell(task: StoredTask, label: str, norm: str | None, budget: float | None) -> StoredTask:
-    """The label that a cell is stored with is that of the last run of whichever suite."""
-    return replace(task, label=task.label or label, norm=norm, budget=budget)
+def _of_cell(
+    tasks: dict[int, StoredTask], number: int, label: str, norm: str | None, budget: float | None
+) -> StoredTask:
+    """The label that a cell is stored with is that of the last run of whichever suite.
+
+    All cells of a task that the definition does not name take that of the first of them.
+    """
+    if not tasks[number].label:
+        tasks[number] = replace(tasks[number], label=label)
+    return replace(tasks[number], norm=norm, budget=budget)
 
 
 def _tasks(db: Connection, suite: str) -> dict[int, StoredTask]:
     """Attacks and measurements by id; without a label where the suite's latest run has none."""
     labels = {
-        (kind, entry["name"], canonical_json(entry.get("parameters"))): entry["label"]
-        for kind, entry in tasks(definition(db, suite))
+        (kind, *_named(entry)): entry["label"] for kind, entry in tasks(definition(db, suite))
     }
+    unnamed = _ad_hoc(db, suite)
     rows = db.execute(
         "SELECT id, kind, name, json_extract(identity, '$.parameters'),"
+        " json_extract(identity, '$.budget_passes'), json_extract(identity, '$.targets'),"
         " json_extract(about, '$.parameters') FROM components"
         " WHERE kind IN ('attack', 'measurement')"
     )
@@ -144,13 +172,35 @@ def _tasks(db: Connection, suite: str) -> dict[int, StoredTask]:
             id=number,
             kind=kind,
             name=name,
-            label=labels.get((kind, name, stated), ""),
+            label=labels.get((kind, name, stated, passes, targets), ""),
             norm=None,
             budget=None,
             parameters=json.loads(stated or "{}") | json.loads(every or "{}"),
+            ad_hoc=(kind, name, stated, passes, targets) in unnamed,
         )
-        for number, kind, name, stated, every in rows
+        for number, kind, name, stated, passes, targets, every in rows
     }
+
+
+def _named(entry: TaskDefinition) -> tuple[str, str, int | None, str | None]:
+    """A task of a definition as the rows of components have it."""
+    stated = canonical_json(entry.get("parameters"))
+    return entry["name"], stated, entry.get("budget_passes"), entry.get("targets")
+
+
+_Task = tuple[str, str, str, int | None, str | None]
+"""Kind, name, parameters, budget of passes, and the hash of given targets."""
+
+
+def _ad_hoc(db: Connection, suite: str) -> set[_Task]:
+    """Those of what commands named, and no definition of the suite."""
+    named: dict[bool, set[_Task]] = {True: set(), False: set()}
+    texts = db.execute("SELECT DISTINCT definition FROM runs WHERE suite = ?", (suite,)).fetchall()
+    if any('"ad_hoc"' in text for (text,) in texts):
+        for (text,) in texts:
+            for kind, entry in tasks(json.loads(text)):
+                named[entry.get("ad_hoc", False)].add((kind, *_named(entry)))
+    return named[True] - named[False]
 
 
 def attack_cells(
@@ -186,19 +236,29 @@ def model_weights(db: Connection) -> dict[str, frozenset[str]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """One version of a model: what is known about it, its number of classes and architecture."""
+
+    about: Mapping[str, Any]
+    classes: int | None
+    architecture: str | None
+
+
+def models(db: Connection) -> dict[int, StoredModel]:
+    """All versions of all models by id."""
+    rows = db.execute(
+        "SELECT id, about, json_extract(identity, '$.classes'),"
+        " json_extract(identity, '$.architecture') FROM components WHERE kind = 'model'"
+    )
+    return {number: StoredModel(json.loads(about), *known) for number, about, *known in rows}
+
+
 def model_about(db: Connection, model_id: int) -> Mapping[str, Any]:
     """What is known about one version of a model."""
     (text,) = db.execute("SELECT about FROM components WHERE id = ?", (model_id,)).fetchone()
     about: Mapping[str, Any] = json.loads(text)
     return about
-
-
-def model_classes(db: Connection, model_id: int) -> int | None:
-    """The number of classes of one version of a model, if it is known."""
-    (classes,) = db.execute(
-        "SELECT json_extract(identity, '$.classes') FROM components WHERE id = ?", (model_id,)
-    ).fetchone()
-    return None if classes is None else int(classes)
 
 
 def score_names(db: Connection) -> dict[int, tuple[str, ...]]:

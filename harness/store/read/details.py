@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from harness.api import NORMS
 from harness.errors import ConfigError
 from harness.plugins import unknown
+from harness.store.read import rows
 from harness.store.read.cells import verdicts_of
+from harness.store.read.classes import class_names, name_of
 from harness.store.read.runs import CELLS, CLEAN_STATUS, Row
 from harness.store.schema.latest import REPLACED
 
@@ -158,6 +161,11 @@ def image_detail(db: Database, cell: Row, name: str) -> Row:
     if table == "outcomes":
         detail["confident"] = bool(row["confident"])
         detail["kept"] = _kept(db, detail.pop("artifact_id"), detail.pop("artifact_row"))
+    classes = class_names(db.conn, cell["dataset"])
+    for what in ("label", "target", "predicted"):
+        called = name_of(row.get(what), classes)
+        if called is not None:
+            detail[f"{what}_name"] = called
     if table == "measured":
         arrays = db.execute(
             "SELECT name, length(data) / 4 FROM arrays WHERE cell_id = ? AND image_id = ?"
@@ -165,7 +173,20 @@ def image_detail(db: Database, cell: Row, name: str) -> Row:
             [cell["id"], image],
         )
         detail["arrays"] = dict(arrays.fetchall())
+        detail["brackets"] = _brackets(db, cell["id"], image, detail["numbers"])
     return detail
+
+
+def _brackets(db: Database, cell: int, image: int, numbers: Row) -> dict[str, list[float | None]]:
+    """For each score that bounds distortions its value, and the smallest known distortion."""
+    scores = db.execute("SELECT DISTINCT metric FROM scores WHERE cell_id = ?", [cell])
+    found: dict[str, list[float | None]] = {}
+    for (name,) in sorted(scores.fetchall()):
+        norm = name.partition(".")[0]
+        if norm in NORMS and name in numbers:
+            smallest = rows.smallest_distortions(db.conn, cell, norm).get(image)
+            found[name] = [numbers[name], smallest]
+    return found
 
 
 def _kept(db: Database, artifact: int | None, row: int | None) -> Row | None:
@@ -177,11 +198,11 @@ def _kept(db: Database, artifact: int | None, row: int | None) -> Row | None:
 
 def _clean_of(db: Database, cell: int, image: int) -> Row | None:
     """The clean prediction of an image by the model of an attack cell."""
-    rows = db.query(
+    found = db.query(
         "SELECT own.key AS key, predicted, margin, least, second, error FROM cells AS this"
         " JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = this.model_id"
         f" AND own.dataset_id = this.dataset_id AND own.policy = {verdicts_of('this')}"
         " JOIN clean ON clean.cell_id = own.id WHERE this.id = ? AND image_id = ?",
         [cell, image],
     )
-    return next(iter(rows), None)
+    return next(iter(found), None)

@@ -51,6 +51,9 @@ def cell_rows(
         shape=(channels, height, width),
         clean=_among(clean_predictions(db, clean.id), clean_images) if clean else (),
         outcomes=_among(outcomes(db, cell.id), images),
+        norm=cell.task.norm if cell.task else None,
+        budget=cell.task.budget if cell.task else None,
+        parameters=cell.task.parameters if cell.task else {},
     )
 
 

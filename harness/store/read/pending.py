@@ -164,9 +164,12 @@ def cell_rows(db: Database, run: int, cell_key: str) -> CellRows:
     The clean rows are those of the same model, dataset and numerics of verdicts. A clean cell has
     no outcomes and an empty goal.
     """
-    cell, clean, model, about, label, goal = db.execute(
-        "SELECT this.id, own.id, models.name, models.about, this.label, coalesce(this.goal, '')"
+    cell, clean, model, about, label, goal, norm, budget, own, every = db.execute(
+        "SELECT this.id, own.id, models.name, models.about, this.label, coalesce(this.goal, ''),"
+        " this.norm, this.budget, json_extract(attacks.identity, '$.parameters'),"
+        " json_extract(attacks.about, '$.parameters')"
         " FROM cells AS this JOIN components AS models ON models.id = this.model_id"
+        " LEFT JOIN components AS attacks ON attacks.id = this.attack_id"
         " LEFT JOIN cells AS own ON own.attack_id IS NULL AND own.model_id = this.model_id"
         f" AND own.dataset_id = this.dataset_id AND own.policy = {verdicts_of('this')}"
         " WHERE this.key = ?",
@@ -180,6 +183,9 @@ def cell_rows(db: Database, run: int, cell_key: str) -> CellRows:
         shape=(channels, height, width),
         clean=_in_plan_order(db, run, clean, clean_predictions(db.conn, clean)),
         outcomes=_in_plan_order(db, run, cell, outcomes(db.conn, cell)),
+        norm=norm,
+        budget=budget,
+        parameters=json.loads(own or "{}") | json.loads(every or "{}"),
     )
 
 

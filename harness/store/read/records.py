@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
+from types import MappingProxyType
 
 import numpy as np
 
@@ -54,9 +55,10 @@ def _select(table: str, columns: Sequence[str]) -> str:
     )
 
 
-def _numbers(db: Connection, cell: int) -> dict[int, dict[str, float]]:
+def _numbers(db: Connection, cell: int) -> dict[int, Mapping[str, float]]:
+    """They go to several metrics, none of which can change them."""
     found: dict[int, dict[str, float]] = {}
     rows = db.execute("SELECT image_id, name, value FROM measurements WHERE cell_id = ?", (cell,))
     for image, name, value in rows:
         found.setdefault(image, {})[name] = value
-    return found
+    return {image: MappingProxyType(numbers) for image, numbers in found.items()}

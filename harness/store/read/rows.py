@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from sqlite3 import Connection
-from typing import NamedTuple
 
-from harness.api import NORMS, ZERO_GRADIENT, Status
+from harness.api import NORMS, Status
+from harness.api.attacked import OutcomeRow
 from harness.api.trial import ModelTrial
-from harness.store.columns import JUDGED
 from harness.store.read.cells import Runs
 from harness.store.read.parts import placeholder, plan_images
 from harness.store.schema.latest import REPLACED
-
-
-class OutcomeRow(NamedTuple):
-    """What statistics need of an `Outcome`; a plain tuple, because they read very many of them.
-
-    Attributes:
-        confident: whether it is broken with the margin kappa that the attack aims for.
-        target: the class to reach; None for an untargeted attack.
-        rounded_status: the verdict after rounding to 8 bits; None where there is none.
-    """
-
-    status: Status
-    confident: bool
-    linf: float | None
-    l2: float | None
-    l1: float | None
-    l0: float | None
-    target: int | None
-    forwards: int
-    backwards: int
-    rounded_status: str | None
-
-    def distortion(self, norm: str) -> float | None:
-        """Of a broken image, in ``norm``; else None."""
-        if self.status is not Status.BROKEN:
-            return None
-        size: float | None = getattr(self, norm)
-        return size
-
 
 _STATUSES = {status.value: status for status in Status}
 
@@ -84,7 +55,9 @@ def outcomes(db: Connection, cell: int, *, replaced: bool = True) -> dict[int, O
         f" AND (? OR image_id NOT IN {REPLACED})",
         (cell, replaced),
     )
-    return {image: OutcomeRow(_STATUSES[status], *rest) for image, status, *rest in rows}
+    # As `OutcomeRow(...)`, which takes twice as long: there are very many.
+    new, statuses = tuple.__new__, _STATUSES
+    return {row[0]: new(OutcomeRow, (statuses[row[1]], *row[2:])) for row in rows}
 
 
 def statuses(db: Connection, cell: int) -> dict[int, str]:
@@ -102,6 +75,16 @@ def values(db: Connection, cell: int, name: str) -> dict[int, float]:
             " AND measurements.image_id = measured.image_id"
             " WHERE measured.cell_id = ? AND status = 'measured' AND name = ?",
             (cell, name),
+        ).fetchall()
+    )
+
+
+def targets(db: Connection, cell: int) -> dict[int, int | None]:
+    """The classes to reach of the images of a cell that were measured; None: untargeted."""
+    return dict(
+        db.execute(
+            "SELECT image_id, target FROM measured WHERE cell_id = ? AND status = 'measured'",
+            (cell,),
         ).fetchall()
     )
 
@@ -130,22 +113,41 @@ def smallest_distortions(db: Connection, cell: int, norm: str) -> dict[int, floa
     )
 
 
-def zero_gradients(db: Connection, cell: int) -> frozenset[int]:
-    """The judged images of an attack's cell whose first gradient was zero everywhere."""
+def numbers(db: Connection, cell: int, names: Sequence[str]) -> dict[str, dict[int, float]]:
+    """Further numbers of an attack's cell: by name, that of each image that has it."""
+    found: dict[str, dict[int, float]] = {}
+    for name, image, value in db.execute(
+        "SELECT name, image_id, value FROM measurements WHERE cell_id = ?"
+        " AND name IN (SELECT value FROM json_each(?))",
+        (cell, json.dumps(names)),
+    ):
+        found.setdefault(name, {})[image] = value
+    return found
+
+
+def margins(db: Connection, cell: int) -> list[float]:
+    """The margins of the images that a clean cell's model classifies correctly."""
     rows = db.execute(
-        "SELECT image_id FROM measurements JOIN outcomes USING (cell_id, image_id)"
-        f" WHERE cell_id = ? AND name = ? AND status IN {JUDGED}",
-        (cell, ZERO_GRADIENT),
+        "SELECT margin FROM clean JOIN images ON images.id = clean.image_id"
+        " WHERE clean.cell_id = ? AND clean.predicted = images.label AND margin IS NOT NULL",
+        (cell,),
     )
-    return frozenset(image for (image,) in rows)
+    return [margin for (margin,) in rows]
 
 
-def trial(db: Connection, cell: int) -> ModelTrial | None:
-    """The result of the trial of a clean cell's model, if there was one."""
-    row = db.execute(
-        "SELECT images, difference, outputs FROM trials WHERE cell_id = ?", (cell,)
-    ).fetchone()
-    return None if row is None else ModelTrial(*row)
+def trials(db: Connection) -> dict[int, ModelTrial]:
+    """The results of the trials of models, by their clean cells."""
+    rows = db.execute(
+        "SELECT cell_id, images, difference, outputs, nearby, gradient_error, dynamic FROM trials"
+    )
+    return {
+        cell: ModelTrial(images, difference, outputs, nearby, error, _flag(dynamic))
+        for cell, images, difference, outputs, nearby, error, dynamic in rows
+    }
+
+
+def _flag(stored: int | None) -> bool | None:
+    return None if stored is None else bool(stored)
 
 
 def last_error(db: Connection, cells: Sequence[int]) -> str | None:

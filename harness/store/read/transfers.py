@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Connection
 
+from harness.api import NORMS
+
 SAME = "none"
 """The border of a pair whose source and target see the same images."""
 
@@ -65,6 +67,37 @@ def adapted_correct(db: Connection, pair: StoredPair) -> dict[int, bool | None]:
         (pair.target_cell, pair.adaptation),
     )
     return {image: None if correct is None else bool(correct) for image, correct in rows}
+
+
+def nearest_to(
+    db: Connection, cell: int, clean: int, norm: str, *, targeted: bool
+) -> dict[int, float | None]:
+    """The smallest distance at which another model's adversarial example breaks each image.
+
+    Those of attacks with the norm and goal of ``cell``, an attack's cell, count, for the same
+    target class, where source and target see the same pixels; None: none of them breaks the image.
+
+    Args:
+        clean: the clean cell of the model of ``cell``.
+    """
+    if norm not in NORMS:
+        raise ValueError(f"no such norm: {norm!r}")
+    hit = "transfers.rank < 1" if targeted else "transfers.rank >= 1"
+    rows = db.execute(
+        f"SELECT transfers.image_id, min(CASE WHEN {hit} THEN theirs.{norm} END)"
+        " FROM cells AS this CROSS JOIN pairs ON pairs.target_cell_id = :clean"
+        " JOIN adaptations ON adaptations.id = pairs.adaptation_id AND border = :same"
+        " JOIN cells AS source ON source.id = pairs.source_cell_id"
+        " AND source.model_id <> this.model_id AND source.goal = this.goal AND source.norm = :norm"
+        " CROSS JOIN transfers ON transfers.pair_id = pairs.id"
+        " JOIN outcomes AS theirs ON theirs.cell_id = source.id"
+        " AND theirs.image_id = transfers.image_id"
+        " JOIN outcomes AS own ON own.cell_id = this.id AND own.image_id = transfers.image_id"
+        " AND own.target IS theirs.target"
+        " WHERE this.id = :cell GROUP BY 1",
+        {"cell": cell, "clean": clean, "same": SAME, "norm": norm},
+    )
+    return dict(rows.fetchall())
 
 
 def tally(db: Connection, pair: int, images: Iterable[int], *, k: int | None) -> Tally:

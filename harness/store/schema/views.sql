@@ -16,7 +16,11 @@ SELECT cells.key AS cell_key, models.name AS model, attacks.name AS attack,
        outcomes.forwards AS forwards, outcomes.backwards AS backwards,
        outcomes.rounded_status AS rounded_status,
        outcomes.rounded_predicted AS rounded_predicted,
-       outcomes.rounded_margin AS rounded_margin, outcomes.error AS error
+       outcomes.rounded_margin AS rounded_margin,
+       outcomes.best_query_status AS best_query_status,
+       outcomes.best_query_distance AS best_query_distance,
+       outcomes.best_query_passes AS best_query_passes,
+       outcomes.best_query_trace AS best_query_trace, outcomes.error AS error
 FROM outcomes
 JOIN cells ON cells.id = outcomes.cell_id
 JOIN images ON images.id = outcomes.image_id
@@ -40,6 +44,7 @@ WHERE images.latest;
 CREATE VIEW leaderboard_rows AS
 SELECT cells.key AS cell_key, models.name AS model,
        json_extract(models.about, '$.family') AS family,
+       json_extract(models.about, '$.training') AS training,
        json_extract(models.about, '$.parameters') AS parameters, attacks.name AS attack,
        cells.label AS attack_label, cells.goal AS goal, cells.norm AS norm, cells.budget AS budget,
        cells.seed AS seed, json_extract(cells.policy, '$.precision') AS numerics,
@@ -168,3 +173,9 @@ FROM cells
 JOIN components AS models ON models.id = cells.model_id
 JOIN components AS datasets ON datasets.id = cells.dataset_id
 LEFT JOIN components AS tasks ON tasks.id = cells.attack_id;
+
+CREATE VIEW class_names AS
+SELECT components.name AS dataset, names.key AS label, names.value AS name
+FROM components, json_each(components.about, '$.class_names') AS names
+WHERE components.id IN (SELECT max(id) FROM components AS datasets WHERE datasets.kind = 'dataset'
+  AND json_extract(datasets.about, '$.class_names') IS NOT NULL GROUP BY datasets.name);

@@ -80,9 +80,14 @@ def _bring_labels_up_to_date(connection: Connection, definition: Definition) -> 
     connection.executemany(
         "UPDATE cells SET label = ?1 WHERE label <> ?1 AND attack_id IN (SELECT id FROM"
         " components WHERE kind = ?2 AND name = ?3"
-        " AND json_extract(identity, '$.parameters') = ?4)",
+        " AND json_extract(identity, '$.parameters') = ?4"
+        " AND json_extract(identity, '$.budget_passes') IS ?5"
+        " AND json_extract(identity, '$.targets') IS ?6)",
         [
-            (entry["label"], kind, entry["name"], canonical_json(entry.get("parameters")))
+            (
+                *(entry["label"], kind, entry["name"], canonical_json(entry.get("parameters"))),
+                *(entry.get("budget_passes"), entry.get("targets")),
+            )
             for kind, entry in tasks(definition)
         ],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,14 +172,20 @@ class Writer:
         with transaction(self.db) as connection:
             workers.write(connection, run, rows)
 
-    def begin_attempt(self, cell_key: str, run: int, *, device: str, batch_size: int) -> int:
-        """Start a stretch of work on a cell; returns the attempt's id."""
+    def begin_attempt(
+        self, cell_key: str, run: int, *, device: str, batch_size: int, code: str | None = None
+    ) -> int:
+        """Start a stretch of work on a cell; returns the attempt's id.
+
+        Args:
+            code: JSON of the code that the cell's plugins are; None: bundled ones.
+        """
         cell = self._cell(cell_key)
         with transaction(self.db) as connection:
             attempt = connection.execute(
-                "INSERT INTO attempts (cell_id, run_id, started, status, device, batch_size)"
-                " VALUES (?, ?, ?, 'running', ?, ?)",
-                [cell, run, _now(), device, batch_size],
+                "INSERT INTO attempts (cell_id, run_id, started, status, device, batch_size, code)"
+                " VALUES (?, ?, ?, 'running', ?, ?, ?)",
+                [cell, run, _now(), device, batch_size, code],
             ).lastrowid
         assert attempt is not None
         self._attempts[attempt] = (cell, run)
@@ -199,9 +206,10 @@ class Writer:
         """Store what the trial of a clean cell's model found; an earlier one's is replaced."""
         with transaction(self.db) as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO trials (cell_id, images, difference, outputs)"
-                " VALUES (?, ?, ?, ?)",
-                [self._cell(cell_key), trial.images, trial.difference, trial.outputs],
+                "INSERT OR REPLACE INTO trials"
+                " (cell_id, images, difference, outputs, nearby, gradient_error, dynamic)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [self._cell(cell_key), *astuple(trial)],
             )
 
     def write_clean(self, attempt: int, rows: Iterable[CleanPrediction]) -> None:

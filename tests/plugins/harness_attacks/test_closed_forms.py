@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 
 from harness.api import Passes, Status
 from harness.testing.fakes import attack_all, jobs_for, linear_model
-from harness_attacks.fgsm import FGSM, IFGSM
+from harness_attacks.sign.fgsm import FGSM, IFGSM
 
 SIZE = (4, 4)
 VALUES = 48

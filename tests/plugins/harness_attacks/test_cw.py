@@ -20,7 +20,7 @@ from harness.registry import load
 from harness.resolve.prepare import prepare
 from harness.resolve.request import Request
 from harness.testing.fakes import attack_all, jobs_for, linear_model, pixel_model
-from harness_attacks.cw import CW
+from harness_attacks.penalty.cw import CW
 
 
 @pytest.mark.parametrize("abort_early", [False, True])

@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 
 from harness.api import Slots, Status
 from harness.testing.fakes import attack_all, jobs_for, linear_model
-from harness_attacks.ead import EAD
+from harness_attacks.penalty.ead import EAD
 
 
 def _nearest(across, margin, image, weight):

@@ -14,9 +14,9 @@ from torch import nn
 from harness.api import CleanPrediction, Goal, Status, margin, reached, succeeded
 from harness.api.goal import random_target
 from harness.testing.fakes import attack_all, jobs_for, pixel_model
-from harness_attacks.cw import CW
-from harness_attacks.ead import EAD
-from harness_attacks.fgsm import FGSM, IFGSM
+from harness_attacks.penalty.cw import CW
+from harness_attacks.penalty.ead import EAD
+from harness_attacks.sign.fgsm import FGSM, IFGSM
 
 SIZE, CLASSES = (1, 1), 3
 

@@ -7,9 +7,9 @@ import pytest
 
 from harness.api import Attack
 from harness.testing.fakes import attack_all, jobs_for, linear_model
-from harness_attacks.cw import CW
-from harness_attacks.ead import EAD
-from harness_attacks.fgsm import FGSM, IFGSM
+from harness_attacks.penalty.cw import CW
+from harness_attacks.penalty.ead import EAD
+from harness_attacks.sign.fgsm import FGSM, IFGSM
 
 SHORT = {"iterations": 30, "search_steps": 3}
 

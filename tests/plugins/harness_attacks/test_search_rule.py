@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.api import Batch, Slots
-from harness_attacks.fgsm import IFGSM
+from harness_attacks.sign.fgsm import IFGSM
 
 CLASSES = 3
 

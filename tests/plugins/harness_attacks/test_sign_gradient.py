@@ -9,8 +9,8 @@ from torch import nn
 
 from harness.api import Batch, Slots, Status
 from harness.testing.fakes import attack_all, jobs_for, pixel_model
-from harness_attacks.fgsm import FGSM, IFGSM
 from harness_attacks.losses import LOSSES
+from harness_attacks.sign.fgsm import FGSM, IFGSM
 
 SIZE, CLASSES = (8, 8), 5
 

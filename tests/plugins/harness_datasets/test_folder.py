@@ -92,8 +92,10 @@ def test_other_folders_by_their_names(tmp_path: Path) -> None:
     put(tmp_path, "cat/1.png")
     (tmp_path / "bird").mkdir()
     with pytest.raises(MissingError, match=r"3 of 3 folders .*: bird, cat, dog; .*classes: sorted"):
-        dataset(tmp_path)
-    made = dataset(tmp_path, classes="sorted")
+        dataset(tmp_path, classes="imagenet")
+    made = dataset(tmp_path)
+    assert dataset(tmp_path, classes="sorted").samples() == made.samples()
+    assert list(made.class_names) == ["bird", "cat", "dog"]
     assert made.classes == 3
     assert made.samples() == (Sample("cat/1.png", 1), Sample("dog/1.png", 2))
 

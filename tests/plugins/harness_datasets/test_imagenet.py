@@ -568,7 +568,7 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     parquet(tmp_path)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(
-        MissingError, match=r"need pyarrow.*pip install 'frontier-harness\[imagenet"
+        MissingError, match=r"need pyarrow.*pip install 'frontier-harness\[datasets"
     ):
         dataset(tmp_path)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import random
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 from harness_datasets import lists
+from harness_datasets.tree import class_numbers
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,27 @@ def test_the_hundred_and_their_targets() -> None:
     assert all(targets[row.id] == row.target != row.label for row in listed)
     labels = {row.id: row.label for row in lists.load("survey-1000")}
     assert all(labels[row.id] == row.label for row in listed)
+
+
+def test_robustbenchs_five_thousand() -> None:
+    listed = lists.load("robustbench-5000")
+    assert listed[0] == lists.Listed("ILSVRC2012_val_00015253", 979)
+    assert len({row.id for row in listed}) == 5000
+    study = {row.id: row for row in lists.load("survey-1000")}
+    both = [row for row in listed if row.id in study]
+    assert len(both) == 86
+    assert all(study[row.id].agrees_with(row.label) for row in both)
+
+
+def test_robustbenchs_list_is_the_packages() -> None:
+    """File by file, with the labels' places among the sorted wnids."""
+    spec = importlib.util.find_spec("robustbench")  # to import it takes seconds
+    if spec is None or spec.origin is None:
+        pytest.skip("RobustBench is not installed")
+    wnids = list(class_numbers())
+    package = Path(spec.origin).parent / "helper_files" / "imagenet_test_image_ids.txt"
+    spelled = [f"{wnids[row.label]}/{row.id}.JPEG" for row in lists.load("robustbench-5000")]
+    assert spelled == package.read_text().split()
 
 
 def test_a_bird_agrees_with_the_machine_and_nothing_else() -> None:

@@ -69,3 +69,12 @@ def test_the_other_presets_do_not_listen(tmp_path: Path, resize: str) -> None:
     assert np.array_equal(
         read(path, (32, 32), cut, resize=resize), read(path, (32, 32), None, resize=resize)
     )
+
+
+def test_each_model_has_its_way(tmp_path: Path) -> None:
+    """``model``: the cut of a model that has one, TF-Slim's way for the others."""
+    path, cut = picture(tmp_path, 90, 70), Cut(0.911, "bilinear")
+    cuts = {resize: read(path, (32, 32), cut, resize) for resize in ("model", "timm", "slim")}
+    assert np.array_equal(cuts["model"], cuts["timm"])
+    assert not np.array_equal(cuts["model"], cuts["slim"])
+    assert np.array_equal(read(path, (32, 32), None, "model"), cuts["slim"])

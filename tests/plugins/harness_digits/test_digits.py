@@ -13,15 +13,18 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
 
+from harness.registry import load
 from harness_digits.architectures import ARCHITECTURES, build
 from harness_digits.architectures.alexnet import ResponseNorm
 from harness_digits.architectures.layers import strided_convolution
 from harness_digits.data import digits, image_id, split
+from harness_digits.loader import DigitsLoader, weights_path
 from harness_digits.train import (
     WEIGHTS,
     count_correct,
     count_layers,
     fit,
+    folder,
     fragment,
     load_split,
     main,
@@ -251,13 +254,59 @@ def test_the_program_adds_its_models_to_the_table(
 ) -> None:
     alexnet = read_table(WEIGHTS)["digits-alexnet"]
     write_table(tmp_path, [alexnet])
-    main(["--out", str(tmp_path), "--only", "digits-mobilenet_v1_025", "--epochs", "1"])
+    name = "digits-mobilenet_v1_025"
+    main(["--out", str(tmp_path), "--seed", "7", "--only", name, "--epochs", "1"])
+    stored, expected = load_file(tmp_path / f"{name}.safetensors"), fit(name, epochs=1, seed=7)
+    assert all(torch.equal(stored[key], value) for key, value in weights(expected).items())
     table = read_table(tmp_path)
     assert list(table) == ["digits-alexnet", "digits-mobilenet_v1_025"]
     row = table["digits-mobilenet_v1_025"]
     data = (tmp_path / f"{row.name}.safetensors").read_bytes()
     assert hashlib.sha256(data).hexdigest() == row.sha256
     assert capsys.readouterr().out == fragment([row]) + "\n"
+
+
+def test_another_seed_is_another_training() -> None:
+    plain, other = (weights(fit("digits-mobilenet_v1_025", epochs=1, seed=s)) for s in (0, 7))
+    assert not any(torch.equal(plain[key], other[key]) for key in plain if "weight" in key)
+    assert (folder(0), folder(7)) == (WEIGHTS, WEIGHTS / "s7")
+
+
+# --- other training seeds ---
+
+
+SEEDS = {model.name: model for model in load().match_models(["digits-*.*"])}
+
+
+def test_every_model_has_the_same_seeds() -> None:
+    found = {model.seed for model in SEEDS.values()}
+    assert found
+    assert list(SEEDS) == [f"{name}.{seed}" for name in NAMES for seed in sorted(found)]
+
+
+@pytest.mark.parametrize("seed", sorted({model.seed for model in SEEDS.values()}))
+def test_the_files_of_a_seed_are_the_registrys_and_classify(seed: str) -> None:
+    table = read_table(WEIGHTS / seed)
+    assert list(table) == NAMES
+    for name, row in table.items():
+        entry = SEEDS[f"{name}.{seed}"]
+        path = weights_path(name, seed)
+        assert entry.weights.sha256 == row.sha256
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
+        assert (entry.layers, entry.parameters) == (row.layers, row.parameters)
+        assert row.correct > 0.85 * TEST_IMAGES
+    smallest = "digits-mobilenet_v1_025"
+    model = build(smallest)
+    model.load_state_dict(load_file(weights_path(smallest, seed)), strict=True)
+    assert abs(count_correct(model.eval()) - table[smallest].correct) <= 1
+
+
+def test_the_loader_reads_the_weights_of_the_seed() -> None:
+    entry = SEEDS["digits-mobilenet_v1_025.s1"]
+    built = DigitsLoader().load(entry.spec(None), "cpu").module
+    assert built is not None
+    state = load_file(WEIGHTS / "s1" / "digits-mobilenet_v1_025.safetensors")
+    assert all(torch.equal(built.state_dict()[key], value) for key, value in state.items())
 
 
 def test_the_program_refuses_an_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -226,6 +226,20 @@ def test_a_later_part_is_its_images_own_affair(model, workers, part, told):
     assert good.numbers == {"doubled": 2.0}
 
 
+def stopped_once(flag: str) -> MeasurementResult:
+    if not Path(flag).exists():
+        Path(flag).touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return MeasurementResult({"doubled": 2.0})
+
+
+def test_a_process_that_is_stopped_costs_no_reading(model, tmp_path):
+    halted = Given(parts=[(stopped_once, (str(tmp_path / "a"),))])
+    with Workers(1, silence=5) as workers:
+        (row,) = measure_all(halted, model, jobs_for(model, IMAGES[:1], [None]), workers)
+    assert (row.status, row.error) == (Status.MEASURED, None)
+
+
 def test_no_process_outlives_the_block_whatever_it_does(model, tmp_path):
     flag = tmp_path / "asleep"
     with Workers(1) as workers:

@@ -6,7 +6,7 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Self
 
 from harness.api import Dataset, DatasetSpec, ImageKey, ModelLoader, ModelSpec
@@ -53,12 +53,16 @@ class Reader:
             return CheckedDataset(kind, spec, self.plugin)
 
 
+CODE = PurePath("code")
+
+
 @dataclass(frozen=True, slots=True)
 class WeightFile:
     """One of the files of a model's weights.
 
     Attributes:
-        name: relative to the folder of the first one; "" where it lies elsewhere.
+        name: relative to the folder of the first one; of code and what it needs, elsewhere, below
+            ``code/``; "" where it lies elsewhere still.
         stamp: (inode, bytes, time of change in ns): what has the same is the same file.
     """
 
@@ -73,7 +77,7 @@ class WeightFile:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model's weight file, and after it those that it needs.
+    """A model's weight file and its code, and after them those that they need.
 
     Attributes:
         sha256: of the files, one after the other.
@@ -110,10 +114,11 @@ def weights_of(component: Component, loader: ModelLoader, spec: ModelSpec) -> We
 
     None: it has none, or they are gone by now, which its loader will say.
     """
-    if spec.weights is None:
+    own = [path for path in (spec.weights, spec.code) if path is not None]
+    if not own:
         return None
     try:
-        files = tuple(_files((spec.weights, *loader.files(spec))))
+        files = tuple(_files((*own, *loader.files(spec)), spec.code))
     except Exception:
         return None
     return Weights(files, component.identity["weights"])
@@ -125,8 +130,12 @@ def stamp(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _files(paths: tuple[Path, ...]) -> Iterable[WeightFile]:
+def _files(paths: tuple[Path, ...], code: Path | None) -> Iterable[WeightFile]:
     home = paths[0].parent
     for path in paths:
-        name = str(path.relative_to(home)) if path.is_relative_to(home) else ""
+        name = ""
+        if path.is_relative_to(home):
+            name = str(path.relative_to(home))
+        elif code is not None and path.is_relative_to(code.parent):
+            name = str(CODE / path.relative_to(code.parent))
         yield WeightFile(path.absolute(), name, stamp(path))

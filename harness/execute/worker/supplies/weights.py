@@ -24,14 +24,14 @@ class SuppliedWeights:
 
     def __init__(self, weights: Mapping[str, Weights], ask: Ask) -> None:
         self._weights, self._ask = weights, ask
-        self._found: dict[str, Path] = {}
+        self._found: dict[str, list[Path]] = {}
 
     def bytes(self, model: str) -> int:
         """The size of the files: about that of the model before it is loaded; 0: unknown."""
         return self._weights[model].bytes if model in self._weights else 0
 
     def located(self, spec: ModelSpec, loader: ModelLoader) -> ModelSpec:
-        """``spec`` with the weight file on this host.
+        """``spec`` with the weight file and the code on this host.
 
         Raises:
             MissingError: it is not here, and cannot be fetched.
@@ -42,9 +42,14 @@ class SuppliedWeights:
         if spec.name not in self._found:
             own = _own(weights, spec, loader)
             self._found[spec.name] = own or self._cached(spec.name, weights)
-        return replace(spec, weights=self._found[spec.name])
+        first, *others = self._found[spec.name]
+        if spec.code is None:
+            return replace(spec, weights=first)
+        if spec.weights is None:
+            return replace(spec, code=first)
+        return replace(spec, weights=first, code=others[0])
 
-    def _cached(self, model: str, weights: Weights) -> Path:
+    def _cached(self, model: str, weights: Weights) -> list[Path]:
         """The weights in this host's cache; fetched where they are not there, or damaged."""
         folder = cache_folder() / "weights" / weights.sha256
         names = [file.name for file in weights.files]
@@ -59,7 +64,7 @@ class SuppliedWeights:
                 where=f"model {model}",
                 hint="free some space there, or set XDG_CACHE_HOME",
             ) from error
-        return paths[0]
+        return paths
 
     def _fetch(self, model: str, weights: Weights, folder: Path) -> None:
         """Fetch the files into a folder beside ``folder``, which it becomes when all are right."""
@@ -95,11 +100,13 @@ class SuppliedWeights:
                 opened.write(piece.tobytes())
 
 
-def _own(weights: Weights, spec: ModelSpec, loader: ModelLoader) -> Path | None:
+def _own(weights: Weights, spec: ModelSpec, loader: ModelLoader) -> list[Path] | None:
     """The weights where this host has them itself: the driver's place, or its loader's own."""
     first = [file.path for file in weights.files]
     if _is_right(first, weights):
-        return first[0]
+        return first
+    if spec.code is not None:
+        return None
     try:
         found = loader.weights(replace(spec, weights=None)).path
         if found is None or found == first[0]:
@@ -107,7 +114,7 @@ def _own(weights: Weights, spec: ModelSpec, loader: ModelLoader) -> Path | None:
         paths = [found, *loader.files(replace(spec, weights=found))]
     except Exception:  # whatever it is, the driver has them
         return None
-    return found if _is_right(paths, weights) else None
+    return paths if _is_right(paths, weights) else None
 
 
 def _is_right(paths: list[Path], weights: Weights) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.columns import MetricColumn
-from harness.analysis.frontier import Fit, Point
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.place import Entry, Place
+from harness.api.figure import Figure, Rows, Table, Value, Variant
+from harness.api.frontier import Fit, Point
 from harness.report.html import charts
-from harness.report.html.figure import Figure, Rows, Table, Value, Variant
 from harness.report.html.figures import labels
 from harness.report.html.figures.axes import Axis, axes
 from harness.report.html.figures.frontier_chart import (
@@ -22,22 +22,24 @@ from harness.report.html.figures.frontier_chart import (
     specification,
 )
 from harness.report.html.shown import (
-    NOTHING,
     Names,
     compact,
     norm_name,
     number,
     percent,
+    percents,
     span,
     unit,
 )
+from harness.report.values import points
 
 LEAD = (
     "Each point is a model, more accurate to the right and more robust upwards. The law"
     " a + b ln(error) is fitted through the models on the frontier (ringed): no other model is at"
     " least as accurate and at least as robust. It is dotted where it is extrapolated. Horizontal"
     " bars are 95% intervals of the accuracy, vertical bars those of the residual from the law,"
-    " both cut at the edge of the plot."
+    " both cut at the edge of the plot. Under a fixed budget the height is the robust accuracy,"
+    " with its own interval; such a share has no law, and residuals are from the frontier's steps."
 )
 STEPS = 60
 PRECISE = 7
@@ -50,7 +52,7 @@ Domain = tuple[float, float]
 
 
 def figure(boards: Sequence[Leaderboard], families: Sequence[str], names: Names) -> Figure | None:
-    """The charts of all metrics, one leaderboard per goal."""
+    """The charts of all metrics: of joint leaderboards, and of those of fixed budgets."""
     drawn: dict[tuple[str, str], list[Variant]] = {}
     for board in boards:
         for metric in board.columns:
@@ -67,6 +69,11 @@ def figure(boards: Sequence[Leaderboard], families: Sequence[str], names: Names)
     )  # fmt: skip
 
 
+def _height(metric: MetricColumn, place: Place) -> float | None:
+    """What the frontier is of: the negative where lower is more robust."""
+    return -place.robustness if metric.turned and place.robustness else place.robustness
+
+
 def _variants(
     board: Leaderboard, metric: MetricColumn, families: Sequence[str], names: Names
 ) -> list[Variant]:
@@ -79,19 +86,21 @@ def _variants(
     ]
     if not shown:
         return []
+    steps = metric.frontier.steps
     rows: list[dict[str, Value]] = []
     for entry, place in sorted(shown, key=lambda each: not each[1].placing.on_frontier):
         rows.append(
             {
                 "model": names.short(entry.model),
                 "family": entry.family or charts.NO_FAMILY,
+                "training": entry.training or "unknown",
                 "top1": compact(entry.top1),
                 "error": _error(entry),
                 **_interval(entry),
-                "y": compact(place.robustness),
-                **_spread(place),
-                "residual": number(place.placing.distance, "+"),
-                "interval": span(place.spread.distance if place.spread else None),
+                "y": compact(_height(metric, place)),
+                **(_share(place) if steps else _spread(place)),
+                "residual": _residual(place, steps=steps),
+                "interval": _interval_text(place, steps=steps),
                 "member": int(place.placing.on_frontier),
             }
         )
@@ -103,12 +112,15 @@ def _variants(
             choice=(metric.title, metric.metric.goal, axis.name),
             heading=(metric.title, f"goal {metric.metric.goal}"),
             description=_description(metric, len(rows), title),
-            spec=specification(axis, title, up, families, fitted=metric.frontier.fit is not None),
+            spec=specification(
+                axis, title, up, families, fitted=metric.frontier.fit is not None, share=steps
+            ),
             data=_data(rows, metric, axis, up),
             table=table,
             notes=_notes(board, metric),
         )
         for axis in axes(errors, ends)
+        if not (steps and axis.logarithmic)  # on which only the law is a straight line
     ]
 
 
@@ -132,6 +144,26 @@ def _spread(place: Place) -> dict[str, Value]:
         return {"y1": None, "y2": None}
     low, high = place.spread.distance
     return {"y1": compact(fitted + low), "y2": compact(fitted + high)}
+
+
+def _share(place: Place) -> dict[str, Value]:
+    """The ends of the robust accuracy's interval."""
+    interval = place.attack.robust_accuracy_interval if place.attack else None
+    low, high = interval or (None, None)
+    return {"y1": compact(low), "y2": compact(high)}
+
+
+def _residual(place: Place, *, steps: bool) -> str:
+    distance = place.placing.distance
+    if steps and distance is not None:
+        return f"{points(distance)} percentage points"
+    return number(distance, "+")
+
+
+def _interval_text(place: Place, *, steps: bool) -> str:
+    if steps:
+        return percents(place.attack.robust_accuracy_interval if place.attack else None)
+    return span(place.spread.distance if place.spread else None)
 
 
 def _data(
@@ -201,6 +233,8 @@ def _domain(rows: Rows, *fields: str) -> Domain:
 
 def _vertical(metric: MetricColumn) -> str:
     """The vertical axis, with its unit."""
+    if metric.frontier.steps:
+        return "robust accuracy"
     if metric.attack is None:
         return f"mean {metric.title}" + (
             f" ({unit(metric.metric.norm)})" if metric.metric.norm else ""
@@ -211,6 +245,9 @@ def _vertical(metric: MetricColumn) -> str:
 def _description(metric: MetricColumn, models: int, axis: str) -> str:
     text = f"Scatter plot of {models} models: top-1 accuracy against {axis} under {metric.title}"
     text += f", goal {metric.metric.goal}."
+    if metric.frontier.steps:
+        named = ", ".join(point.name for point in metric.frontier.members)
+        return f"{text} On the frontier: {named}."
     if metric.frontier.fit is None:
         return f"{text} No fit: {metric.frontier.reason}."
     return f"{text} Law fitted through the frontier: {equation(metric.frontier.fit)}."
@@ -263,22 +300,23 @@ def _staircase(members: Sequence[Point], axis: Axis) -> list[_Vertex]:
 
 
 def _table(board: Leaderboard, metric: MetricColumn) -> Table:
-    headings = ("model", "top-1", "robustness", "residual", "95% interval", "on the frontier")
+    steps = metric.frontier.steps
+    robustness = "robust accuracy" if steps else "robustness"
+    headings = ("model", "top-1", robustness, "residual", "95% interval", "on the frontier")
     about = {entry.model: entry for entry in board.entries}
     rows = [(about[model], place) for model, place in metric.places.items()]
     rows.sort(key=lambda row: (row[1].rank is None, row[1].rank or 0))
-    return Table(headings, tuple(_row(entry, place) for entry, place in rows))
+    return Table(headings, tuple(_row(entry, place, steps=steps) for entry, place in rows))
 
 
-def _row(entry: Entry, place: Place) -> tuple[str, ...]:
+def _row(entry: Entry, place: Place, *, steps: bool) -> tuple[str, ...]:
     often = f" ({percent(place.spread.on_frontier)} of replicates)" if place.spread else ""
     return (
         entry.model,
         percent(entry.top1),
-        number(place.robustness),
-        number(place.placing.distance, "+")
-        + (" extrapolated" if place.placing.extrapolated else ""),
-        span(place.spread.distance) if place.spread else NOTHING,
+        percent(place.robustness) if steps else number(place.robustness),
+        _residual(place, steps=steps) + (" extrapolated" if place.placing.extrapolated else ""),
+        _interval_text(place, steps=steps),
         ("yes" if place.placing.on_frontier else "no") + often,
     )
 
@@ -286,7 +324,9 @@ def _row(entry: Entry, place: Place) -> tuple[str, ...]:
 def _notes(board: Leaderboard, metric: MetricColumn) -> tuple[str, ...]:
     notes = []
     fit = metric.frontier.fit
-    if fit is None:
+    if metric.frontier.steps:
+        notes.append("95% interval: that of the robust accuracy (Wilson's).")
+    elif fit is None:
         notes.append(f"No fit: {metric.frontier.reason}.")
     else:
         r2 = "" if fit.r2 is None else f", R² = {fit.r2:.3f}"

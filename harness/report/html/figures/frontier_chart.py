@@ -20,18 +20,25 @@ _SHOWN = "(highlight === '' && width >= 560) || datum.model === highlight"
 
 
 def specification(
-    axis: Axis, vertical: str, up: tuple[float, float], families: Sequence[str], *, fitted: bool
+    axis: Axis,
+    vertical: str,
+    up: tuple[float, float],
+    families: Sequence[str],
+    *,
+    fitted: bool,
+    share: bool = False,
 ) -> dict[str, Any]:
     """The chart; its data are ``models``, ``lines`` and ``equation``.
 
     Args:
         fitted: whether there is a law; else the legend does not name it.
+        share: whether the height is a share: a robust accuracy.
     """
     alt = charts.library()
-    x, y = _channels(axis, vertical, up)
+    x, y = _channels(axis, vertical, up, "~%" if share else None)
     layers = [
         *_lines(alt, x, y, fitted), *_intervals(alt, x, y), *_leaders(alt, x, y, families),
-        *_points(alt, x, y, families), *_names(alt, x, y),
+        *_points(alt, x, y, families, share), *_names(alt, x, y),
         alt.Chart(alt.NamedData("equation"))
         .mark_text(style="equation", aria=False, align="right", baseline="top")
         .transform_filter(_ROOM)
@@ -40,7 +47,9 @@ def specification(
     return charts.specification(alt.layer(*layers), WIDTH, HEIGHT)
 
 
-def _channels(axis: Axis, vertical: str, up: tuple[float, float]) -> tuple[Any, Any]:
+def _channels(
+    axis: Axis, vertical: str, up: tuple[float, float], format: str | None
+) -> tuple[Any, Any]:
     """Makers of x and y channels of a field."""
     alt = charts.library()
     ends = [compact(end, 7) for end in axis.domain]
@@ -49,13 +58,14 @@ def _channels(axis: Axis, vertical: str, up: tuple[float, float]) -> tuple[Any, 
     ticks = axis.ticks()
     marks = {"tickCount": 8} if ticks is None else {"values": ticks}
     below = alt.Axis(format="~%", labelOverlap="greedy", **marks)
+    left = alt.Axis(tickCount=7, **({"format": format} if format else {}))
     beside = alt.Scale(domain=[compact(end) for end in up], nice=False, zero=False)
 
     def x(field: str) -> Any:
         return alt.X(f"{field}:Q", title=axis.title, scale=across, axis=below)
 
     def y(field: str) -> Any:
-        return alt.Y(f"{field}:Q", title=vertical, scale=beside, axis=alt.Axis(tickCount=7))
+        return alt.Y(f"{field}:Q", title=vertical, scale=beside, axis=left)
 
     return x, y
 
@@ -111,13 +121,15 @@ def _leaders(alt: Any, x: Any, y: Any, families: Sequence[str]) -> list[Any]:
     ]
 
 
-def _points(alt: Any, x: Any, y: Any, families: Sequence[str]) -> list[Any]:
+def _points(alt: Any, x: Any, y: Any, families: Sequence[str], share: bool) -> list[Any]:
     models, opacity = alt.Chart(alt.NamedData("models")), charts.emphasis(alt)
     tooltip = [
-        alt.Tooltip("model:N"), alt.Tooltip("family:N"),
+        alt.Tooltip("model:N"), alt.Tooltip("family:N"), alt.Tooltip("training:N"),
         alt.Tooltip("top1:Q", title="top-1", format=".1%"),
-        alt.Tooltip("y:Q", title="robustness", format=".3~g"),
-        alt.Tooltip("residual:N"), alt.Tooltip("interval:N", title="95% interval of the residual"),
+        alt.Tooltip("y:Q", title="robust accuracy", format=".1%") if share
+        else alt.Tooltip("y:Q", title="robustness", format=".3~g"),
+        alt.Tooltip("residual:N"),
+        alt.Tooltip("interval:N", title="95% interval" + ("" if share else " of the residual")),
     ]  # fmt: skip
     return [
         models.transform_filter("datum.member === 1")

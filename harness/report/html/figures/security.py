@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.security import SecurityCurve, security_curve
+from harness.api.figure import Figure, Table, Value, Variant
 from harness.report.html import charts
-from harness.report.html.figure import Figure, Table, Value, Variant
 from harness.report.html.shown import Names, compact, norm_name, number, unit
 
 LEAD = (

@@ -1,4 +1,4 @@
-"""Success rate against a parameter that a suite varies: epsilon, steps, kappa."""
+"""Success rate against a parameter that a suite varies."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from harness.analysis.statistics import wilson
+from harness.api.figure import Figure, Table, Value, Variant
+from harness.api.statistics import wilson
 from harness.identity import canonical_json
 from harness.report.html import charts
-from harness.report.html.figure import Figure, Table, Value, Variant
 from harness.report.html.shown import Names, compact, number, percent, percents
 
 LEAD = (

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from harness.analysis.transfer.matrix import Matrix
 from harness.api import Goal
+from harness.api.figure import Figure, Table, Value, Variant
+from harness.api.transfers import TransferMatrix
 from harness.report.html import charts
-from harness.report.html.figure import Figure, Table, Value, Variant
 from harness.report.html.shown import NOTHING, Names, compact, percent
 
 LEAD = (
@@ -26,7 +26,7 @@ CELL = (33, 25)
 """Width and height of a cell in pixels."""
 
 
-def figure(matrices: Sequence[Matrix], names: Names) -> Figure | None:
+def figure(matrices: Sequence[TransferMatrix], names: Names) -> Figure | None:
     """One chart per matrix."""
     if not matrices:
         return None
@@ -38,7 +38,7 @@ def figure(matrices: Sequence[Matrix], names: Names) -> Figure | None:
     )  # fmt: skip
 
 
-def _variant(matrix: Matrix, names: Names) -> Variant:
+def _variant(matrix: TransferMatrix, names: Names) -> Variant:
     rate = "error rate" if matrix.goal == Goal.UNTARGETED else f"top-{matrix.k} match"
     choice = (matrix.attack.label, matrix.goal, rate, DENOMINATORS[matrix.denominator])
     order = [names.short(model) for model in matrix.models]
@@ -64,7 +64,7 @@ def _variant(matrix: Matrix, names: Names) -> Variant:
     )
 
 
-def _breaks(matrix: Matrix, names: Names) -> list[dict[str, Value]]:
+def _breaks(matrix: TransferMatrix, names: Names) -> list[dict[str, Value]]:
     """The models before which another family ends."""
     pairs = zip(matrix.models, matrix.models[1:], strict=False)
     return [
@@ -120,7 +120,7 @@ def _spec(order: tuple[str, ...], rate: str) -> dict[str, Any]:
     return charts.specification(alt.layer(*layers), CELL[0] * len(order), CELL[1] * len(order))
 
 
-def _table(matrix: Matrix, order: Sequence[str]) -> Table:
+def _table(matrix: TransferMatrix, order: Sequence[str]) -> Table:
     def text(source: str, target: str) -> str:
         cell = matrix.cells.get((source, target))
         return NOTHING if cell is None else percent(cell.rate.value)

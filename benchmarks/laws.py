@@ -1,0 +1,218 @@
+"""The laws and regimes of synthetic leaderboards whose truth is known, and of published ones.
+
+Boards have 18, 40, 80 or 326 models in one, two or three regimes, each with its own law, accuracy
+range and height; models scatter about their law, and accuracies and distortions are measured on
+images. What is counted: how often the true law is preferred of a single regime's models, how often
+the true number of regimes is found, and how often the data are said not to suffice.
+
+python benchmarks/laws.py [--boards 500] [--coverage] [--published FOLDER]
+FOLDER holds a published leaderboard's JSON files, such as RobustBench's model_info/imagenet/Linf.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from interval_coverage import board as drawn
+from interval_coverage import population
+
+from harness.analysis.bootstrap import intervals
+from harness.api.frontier import Point
+from harness.api.statistics import spearman, spearman_interval
+from harness_laws.comparison import Comparison, arrays, compare, compare_frontier
+from harness_laws.declared import declared
+from harness_laws.findings.law import decision
+from harness_laws.fits import LAWS
+from harness_laws.mixture import regimes
+
+SIZES = (18, 40, 80, 326)
+SCATTER = (0.05, 0.1, 0.2)
+"""Standard deviation of a model's log robustness about its regime's law."""
+IMAGES, SPREAD = 1000, 0.6
+"""Attacked images, and the standard deviation of an image's log distortion."""
+COUNTED = 10_000
+"""Images that an accuracy is measured on."""
+
+Law = Callable[[np.ndarray], np.ndarray]
+TRUTH: dict[str, Law] = {
+    "constant": lambda e: np.full_like(e, 0.03),
+    "log-linear": lambda e: 0.062 + 0.029 * np.log(e),
+    "power": lambda e: 0.08 * e**1.2,
+    "piecewise": lambda e: (
+        0.023 + 0.006 * np.log(e / 0.32) + 0.04 * np.maximum(np.log(e / 0.32), 0)
+    ),
+    "isotonic": lambda e: 0.012 + 0.03 / (1 + np.exp(-9 * (np.log(e) + 1.15))),
+}
+"""By the law that should be preferred; a smooth step is none of the others."""
+REGIMES: tuple[tuple[Law, float, float, float], ...] = (
+    (TRUTH["log-linear"], 1.0, 0.17, 0.60),
+    (TRUTH["constant"], 4.0, 0.25, 0.60),
+    (TRUTH["power"], 10.0, 0.22, 0.55),
+)
+"""Law, height, and the range of top-1 errors: standard, and two that are trained to be robust."""
+
+
+def models(
+    law: Law, count: int, scatter: float, random: np.random.Generator, *,
+    low: float = 0.17, high: float = 0.6, height: float = 1.0,
+) -> list[Point]:  # fmt: skip
+    """Measured models of one regime."""
+    errors = random.uniform(low, high, count)
+    own = scatter * random.standard_normal(count) - scatter**2 / 2
+    attacked = SPREAD / np.sqrt((1 - errors) * IMAGES) * random.standard_normal(count)
+    robustness = height * law(errors) * np.exp(own) * (1 + attacked)
+    correct = random.binomial(COUNTED, 1 - errors)
+    return [
+        Point(str(i), float(right), COUNTED, float(y))
+        for i, (right, y) in enumerate(zip(correct, robustness, strict=True))
+    ]
+
+
+def mixed(
+    regimes: int, count: int, scatter: float, random: np.random.Generator
+) -> tuple[list[Point], list[str]]:
+    """Models of several regimes, a fifth of them or more in each, and their labels."""
+    shares = random.dirichlet(np.full(regimes, 8.0))
+    sizes = np.maximum((shares * count).round().astype(int), count // 5)
+    sizes[0] = count - sizes[1:].sum()
+    points, labels = [], []
+    for number, size in enumerate(sizes):
+        law, height, low, high = REGIMES[number]
+        points += models(law, size, scatter, random, low=low, high=high, height=height)
+        labels += [str(number)] * size
+    return points, labels
+
+
+def law_table(boards: int) -> Iterator[str]:
+    boards //= len(SIZES) * len(SCATTER)
+    yield "| models | scatter | true law preferred | another | not enough data | right of decided |"
+    yield "|---:|---:|---:|---:|---:|---:|"
+    for count in SIZES:
+        for scatter in SCATTER:
+            random, found = np.random.default_rng(0), Counter[str]()
+            for number in range(boards):
+                law = LAWS[number % len(LAWS)]
+                chosen = compare(models(TRUTH[law], count, scatter, random)).preferred
+                found["none" if chosen is None else "right" if chosen == law else "wrong"] += 1
+            yield f"| {count} | {scatter:.0%} | {_shares(found, boards)} |"
+
+
+def regime_table(boards: int) -> Iterator[str]:
+    boards //= 3 * len(SIZES)
+    yield "| models | regimes | right number | wrong | not enough data | right of decided |"
+    yield "|---:|---:|---:|---:|---:|---:|"
+    for count in SIZES:
+        for true in (1, 2, 3):
+            random, found = np.random.default_rng(true), Counter[str]()
+            for _ in range(boards):
+                seen = regimes(*arrays(mixed(true, count, 0.1, random)[0]))
+                right = "right" if seen.count == true else "wrong"
+                found[right if seen.decided else "none"] += 1
+            yield f"| {count} | {true} | {_shares(found, boards)} |"
+
+
+def bent_table(boards: int) -> Iterator[str]:
+    """One regime of each law: a bend is no second regime."""
+    boards //= len(SIZES)
+    yield "| models | right number | wrong | not enough data | right of decided |"
+    yield "|---:|---:|---:|---:|---:|"
+    for count in SIZES:
+        random, found = np.random.default_rng(0), Counter[str]()
+        for number in range(boards):
+            seen = regimes(*arrays(models(TRUTH[LAWS[number % 5]], count, 0.1, random)))
+            found[("right" if seen.count == 1 else "wrong") if seen.decided else "none"] += 1
+        yield f"| {count} | {_shares(found, boards)} |"
+
+
+def _shares(found: Counter[str], boards: int) -> str:
+    decided = found["right"] + found["wrong"]
+    of = f"{found['right'] / decided:.1%}" if decided else "none"
+    each = " | ".join(f"{found[name] / boards:.1%}" for name in ("right", "wrong", "none"))
+    return f"{each} | {of}"
+
+
+def permutation_table(boards: int) -> Iterator[str]:
+    """How often p <= 5%: of regimes that differ in accuracy alone, and of such as differ."""
+    boards //= len(SIZES) - 1
+    yield "| models | no difference | a regime 25% more robust |"
+    yield "|---:|---:|---:|"
+    for count in SIZES[:3]:
+        random, hits = np.random.default_rng(0), [0, 0]
+        for _ in range(boards):
+            for which, height in enumerate((1.0, 1.25)):
+                half, law = count // 2, TRUTH["log-linear"]
+                points = models(law, count - half, 0.1, random) + models(
+                    law, half, 0.1, random, low=0.3, height=height
+                )
+                labels = ["standard"] * (count - half) + ["adversarial"] * half
+                p = declared(*arrays(points), labels).p
+                hits[which] += p is not None and p <= 0.05
+        yield f"| {count} | {hits[0] / boards:.1%} | {hits[1] / boards:.1%} |"
+
+
+def coverage_table(boards: int) -> Iterator[str]:
+    """Of the interval of a model's residual from its own regime's frontier."""
+    boards //= 3
+    yield "| models of the regime | coverage | least covered model | most |"
+    yield "|---:|---:|---:|---:|"
+    for count, members in ((8, 4), (18, 6), (40, 8)):
+        truth, random = population(0.3, models=count, members=members), np.random.default_rng(1)
+        hits = np.zeros(count)
+        for number in range(boards):
+            spreads = intervals(drawn(truth, 1000, random), replicates=400, seed=number).spreads
+            for model, distance in enumerate(truth.distance):
+                low, high = spreads[str(model)].distance or (np.nan, np.nan)
+                hits[model] += low <= distance <= high
+        share = hits / boards
+        yield f"| {count} | {share.mean():.1%} | {share.min():.1%} | {share.max():.1%} |"
+
+
+def published(folder: Path) -> Iterator[str]:
+    """Clean against robust accuracy of a leaderboard that others published."""
+    rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    pairs = [(row["name"], float(row["clean_acc"]), float(row["autoattack_acc"])) for row in rows]
+    points = [Point(name, x, 100, y / 100) for name, x, y in pairs if y > 0]
+    yield f"{len(pairs)} models, {len(points)} with a robust accuracy above 0"
+    rho = spearman([p.accuracy for p in points], [p.robustness for p in points])
+    if rho is not None:
+        low, high = spearman_interval(rho, len(points))
+        yield f"Spearman of clean and robust accuracy: {rho:+.2f} ({low:+.2f} to {high:+.2f})"
+    yield from _compared("all models", compare(points))
+    yield from _compared("Pareto-optimal models", compare_frontier(points))
+    seen = regimes(*arrays(points))
+    yield f"regimes: {seen.count}, {'decided' if seen.decided else 'not decided'}; criteria:"
+    yield ", ".join(f"{count}: {value:.1f}" for count, value in seen.criteria.items())
+
+
+def _compared(what: str, found: Comparison) -> Iterator[str]:
+    yield f"{what}, {found.models}: {decision(found)}"
+    for each in found.tried:
+        interval = each.interval and f"{each.interval[0]:+.0%} to {each.interval[1]:+.0%}"
+        yield f"{each.law}: {each.error:.4f}, {each.excess:+.0%} ({interval}), {each.standing}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--boards", type=int, default=500, help="of a table, over all its rows")
+    parser.add_argument("--coverage", action="store_true", help="of residuals")
+    parser.add_argument("--published", type=Path)
+    options = parser.parse_args()
+    if options.published:
+        print(*published(options.published), sep="\n")
+        return
+    tables = [coverage_table] if options.coverage else [
+        regime_table, bent_table, law_table, permutation_table,
+    ]  # fmt: skip
+    for table in tables:
+        for line in table(options.boards):
+            print(line, flush=True)
+        print()
+
+
+if __name__ == "__main__":
+    main()

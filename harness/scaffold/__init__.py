@@ -1,0 +1,1 @@
+"""`harness plugins new`: a plugin package to begin with."""

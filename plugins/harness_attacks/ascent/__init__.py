@@ -1,0 +1,1 @@
+"""A loss is climbed within a ball: PGD and APGD."""

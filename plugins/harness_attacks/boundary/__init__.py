@@ -1,0 +1,1 @@
+"""Steps to the linearised decision boundary: DeepFool and FAB."""

@@ -1,0 +1,1 @@
+"""Each image's norm follows its boundary: FMN, DDN and sigma-zero."""

@@ -1,0 +1,1 @@
+"""Distortion plus a weighted loss, and a search over the weight: C&W and EAD."""

@@ -1,0 +1,1 @@
+"""The study's claims, one file for each or for a few that belong together."""

@@ -1,0 +1,1 @@
+"""TF-Slim's checkpoints: found, read where TensorFlow is, checked, and written for the loader."""

@@ -1,0 +1,16 @@
+"""torchattack's attacks by name, such as ``torchattack:DeCoWA``."""
+
+from __future__ import annotations
+
+from harness.api import Register, hookimpl
+from harness_foreign.library import Library
+
+HARNESS_API = 1
+
+LIBRARY = Library("torchattack", "torchattack", "torchattack", __name__)
+HARNESS_ABSENT = LIBRARY.absent()
+
+
+@hookimpl
+def register_attacks(register: Register) -> None:
+    LIBRARY.offer(register)
