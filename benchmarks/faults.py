@@ -64,7 +64,7 @@ PATIENCE = 300
 ENDING = 20
 """Seconds that a process may take to end after its run, on a machine with other work."""
 COMPUTED = re.compile(r"run \d+: (\d+) images computed in \d+ cells, (\d+) found")
-FOUND = re.compile(r"nothing to do, (\d+) images found")
+FOUND = re.compile(r"(?:nothing|no image) to (?:do|compute), (\d+) images found")
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,8 +165,11 @@ def _outcome(summary: Summary, db: Path) -> list[str]:
             f"{number}: {summary.computed} images computed in {summary.cells} cells, "
             f"{summary.found} found in {db}"
         )
-    elif not summary.transfers:
-        what = "nothing computed" if summary.lost else "nothing to do"
+    else:
+        if summary.transfers:
+            what = "no image to compute"
+        else:
+            what = "nothing computed" if summary.lost else "nothing to do"
         lines.append(f"{number}: {what}, {summary.found} images found in {db}")
     if summary.lost:
         first = summary.lost[0]

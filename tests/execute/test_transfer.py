@@ -111,6 +111,16 @@ def test_equal_sizes_need_no_border_and_no_further_clean_predictions(run):
     assert set(targets) == {("large", 7), ("small", 11), ("twin", 11)}
 
 
+def test_a_run_of_transfers_alone_says_what_it_found(run):
+    """As after a kill between the last attack and its transfers."""
+    assert run("small", "large", transfer="null").code == 0
+    ((count,),) = query("SELECT (SELECT count(*) FROM outcomes) + count(*) FROM clean_predictions")
+    done = run("small", "large")
+    assert done.code == 0, done.err
+    assert " predictions of transfers computed" in done.err
+    assert f"no image to compute, {count} images found" in done.err
+
+
 def test_a_second_run_does_nothing_and_a_later_model_only_what_is_new(run, monkeypatch):
     assert run("small", "large").code == 0
     before = transfers()
