@@ -23,11 +23,14 @@ class AttackExample:
             finds distortions at most a tenth above the smallest one, or, within a budget, succeeds
             wherever 0.9 of the budget is enough. None: that is not checked.
         looks: how often it may call `harness.api.look` in a round, or in a call of ``perturb``.
+        on_gpu: parameters to replace on the GPU that is only played, where every operation takes a
+            millisecond: fewer steps, for example.
     """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     tolerance: float | None = None
     looks: int = 0
+    on_gpu: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -247,8 +247,10 @@ def a_linear_optimum_is_found(subject: AttackSubject) -> None:
 @rules.rule(*FINE, declared_goals_are_accepted, see="docs/plugins.md: On a GPU")
 def it_works_on_a_gpu(subject: AttackSubject) -> None:
     """On a GPU it mixes no devices, leaves its images there, and reads no values but by `look`."""
+    example = subject.example
+    attack = subject.made({**example.parameters, **example.on_gpu})
     with recorded() as returned:
-        check_on_gpu(subject.attack, looks_per_round=subject.example.looks)
+        check_on_gpu(attack, looks_per_round=example.looks)
     for value in returned:
         if pixels(value).device.type != "cuda":
             raise Broken(f"it returned images on {pixels(value).device}")
