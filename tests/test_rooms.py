@@ -48,7 +48,8 @@ def test_plugins_load_no_torch_before_they_are_used():
     program = (
         "import sys\nfrom harness.plugins import installed\n"
         "assert not installed().broken, installed().broken\n"
-        "sys.exit(str({'torch', 'onnxruntime', 'timm', 'sklearn'} & set(sys.modules) or ''))\n"
+        "heavy = {'torch', 'onnxruntime', 'timm', 'scipy', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(str(heavy or ''))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stderr.strip() == "", done.stderr

@@ -160,7 +160,6 @@ def _projected(bases: Floats, robustness: Floats) -> Floats:
 
 def _sums(law: LawName, errors: Floats, robustness: Floats, shapes: Floats) -> Floats:
     """The sum of squared residuals at each shape."""
-
     bases = _bases(law, errors, shapes)
     sums: Floats = ((robustness - _projected(bases, robustness)) ** 2).sum(axis=1)
     return sums
@@ -168,10 +167,10 @@ def _sums(law: LawName, errors: Floats, robustness: Floats, shapes: Floats) -> F
 
 def _refined(law: LawName, errors: Floats, robustness: Floats, shapes: Floats, best: int) -> float:
     """The best shape between the neighbours of the best one tried."""
-    from scipy.optimize import minimize_scalar
-
     if len(shapes) == 1:
         return float(shapes[0])
+    from scipy.optimize import minimize_scalar  # half a second: not where no shape is searched
+
     low, high = float(shapes[max(best - 1, 0)]), float(shapes[min(best + 1, len(shapes) - 1)])
 
     def lost(shape: float) -> float:

@@ -17,7 +17,7 @@ from harness.api import Goal
 from harness.registry import load
 
 NOUNS = ("models", "attacks", "metrics", "datasets", "suites", "plugins")
-HEAVY = ("torch", "onnxruntime", "timm", "scipy.stats", "sklearn")
+HEAVY = ("torch", "onnxruntime", "timm", "scipy", "sklearn")
 OVERLAY = """
 models:
   "mine":

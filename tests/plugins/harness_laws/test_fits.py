@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,6 +42,17 @@ def test_lines_are_numpys() -> None:
     b, a = np.polyfit(LOGS, NOISY, 1)
     assert fit("log-linear", ERRORS, NOISY).coefficients == pytest.approx({"a": a, "b": b})
     assert fit("constant", ERRORS, NOISY).coefficients == pytest.approx({"a": NOISY.mean()})
+
+
+def test_a_line_loads_no_scipy() -> None:
+    """The findings of a suite with few models show a line, and need nothing else of it."""
+    program = (
+        "import sys, numpy as np; from harness_laws.fits import fit;"
+        "fit('log-linear', np.array([0.2, 0.3, 0.5]), np.array([1.0, 2.0, 4.0]));"
+        "sys.exit(str({'torch', 'scipy'} & set(sys.modules) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.strip() == "", done.stderr
 
 
 def test_a_power_is_scipys() -> None:
