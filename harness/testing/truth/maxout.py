@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from harness.api import Norm
 from harness.testing.truth.halfspace import Nearest, Vector
-from harness.testing.truth.network import Arrays, Network, linear_layer, nearest_of, single
+from harness.testing.truth.network import Weighted, linear_layer, nearest_of
 from harness.testing.truth.polytope import Matrix, Polytope
 
 
@@ -29,7 +28,7 @@ class _Module(nn.Module):
         return logits
 
 
-class MaxOfAffine(Network):
+class MaxOfAffine(Weighted):
     """Logits that are maxima of affine functions: convex ones, whose differences are not.
 
     Args:
@@ -40,24 +39,9 @@ class MaxOfAffine(Network):
 
     kind = "max-of-affine"
 
-    def __init__(
-        self, weights: ArrayLike, bias: ArrayLike, shape: Sequence[int] = (3, 4, 4)
-    ) -> None:
-        self._weights, self._bias = single(weights), single(bias)
-        self.shape = (shape[0], shape[1], shape[2])
-        self.classes = len(self._bias)
-
     @property
     def module(self) -> nn.Module:
         return _Module(self._weights, self._bias)
-
-    @property
-    def arrays(self) -> Arrays:
-        return {"weights": self._weights, "bias": self._bias}
-
-    @classmethod
-    def of(cls, arrays: Arrays, shape: tuple[int, int, int]) -> MaxOfAffine:
-        return cls(arrays["weights"], arrays["bias"], shape)
 
     def logits(self, pixels: Matrix) -> Matrix:
         found: Matrix = (np.einsum("cpd,nd->ncp", self._weights, pixels) + self._bias).max(2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -175,7 +175,32 @@ def linear_layer(weights: Matrix, bias: Vector) -> nn.Linear:
     return layer
 
 
-class Linear(Network):
+class Weighted(Network):
+    """A network that is made of weights and a bias, each with one row per class.
+
+    Args:
+        weights: (classes, ..., pixels).
+        bias: (classes, ...).
+        shape: (channels, height, width).
+    """
+
+    def __init__(
+        self, weights: ArrayLike, bias: ArrayLike, shape: Sequence[int] = (3, 4, 4)
+    ) -> None:
+        self._weights, self._bias = single(weights), single(bias)
+        self.shape = (shape[0], shape[1], shape[2])
+        self.classes = len(self._bias)
+
+    @property
+    def arrays(self) -> Arrays:
+        return {"weights": self._weights, "bias": self._bias}
+
+    @classmethod
+    def of(cls, arrays: Arrays, shape: tuple[int, int, int]) -> Self:
+        return cls(arrays["weights"], arrays["bias"], shape)
+
+
+class Linear(Weighted):
     """Logits that are affine in the pixels: distances in closed form, or one program if targeted.
 
     Args:
@@ -186,24 +211,9 @@ class Linear(Network):
 
     kind = "linear"
 
-    def __init__(
-        self, weights: ArrayLike, bias: ArrayLike, shape: Sequence[int] = (3, 4, 4)
-    ) -> None:
-        self._weights, self._bias = single(weights), single(bias)
-        self.shape = (shape[0], shape[1], shape[2])
-        self.classes = len(self._bias)
-
     @property
     def module(self) -> nn.Module:
         return Affine(self._weights, self._bias)
-
-    @property
-    def arrays(self) -> Arrays:
-        return {"weights": self._weights, "bias": self._bias}
-
-    @classmethod
-    def of(cls, arrays: Arrays, shape: tuple[int, int, int]) -> Linear:
-        return cls(arrays["weights"], arrays["bias"], shape)
 
     def logits(self, pixels: Matrix) -> Matrix:
         found: Matrix = pixels @ self._weights.T + self._bias
