@@ -13,7 +13,8 @@ from harness.report.accuracies import (
     indicator_notes,
     model_text,
 )
-from harness.report.presentation import Field, Presentation, ResultTable, present
+from harness.report.presentation import Field, Presentation, present
+from harness.report.trials import trial_table, trial_title
 from harness.report.values import finite, number, percent, shown
 
 CONTROLS = {
@@ -33,19 +34,14 @@ def presentation(found: Ranking) -> Presentation:
     return present(
         _fields(found),
         found.rows,
-        title=f"{trial.suite}: ranks under {trial.attack.label}, goal {trial.goal}",
+        title=trial_title(trial, "ranks"),
         notes=footnotes(found),
-        table=ResultTable(
+        table=trial_table(
             "ranks",
-            trial.suite,
-            {
-                "attack": trial.attack.label,
-                "goal": trial.goal,
-                "seed": trial.seed,
-                "images": "common" if found.common else "all",
-                "control": found.control,
-            },
-            more={"dataset": trial.dataset, "pairs": [_pair(each) for each in found.pairs]},
+            trial,
+            found.common,
+            selection={"control": found.control},
+            more={"pairs": [_pair(each) for each in found.pairs]},
         ),
     )
 

@@ -9,7 +9,8 @@ from typing import Any
 from harness.analysis.seeds import SeedGroup, SeedGroups
 from harness.analysis.variance import Components
 from harness.report.accuracies import common_notes
-from harness.report.presentation import Cell, Field, Presentation, ResultTable, present
+from harness.report.presentation import Cell, Field, Presentation, present
+from harness.report.trials import trial_table, trial_title
 from harness.report.values import ends, number, percent, shown
 
 Part = Callable[[SeedGroup], Components | None]
@@ -17,23 +18,12 @@ Part = Callable[[SeedGroup], Components | None]
 
 def presentation(found: SeedGroups) -> Presentation:
     """One row per model with its seeds, the most robust first; rates in [0, 1]."""
-    trial = found.trial
     return present(
         _fields(found),
         found.rows,
-        title=f"{trial.suite}: training seeds under {trial.attack.label}, goal {trial.goal}",
+        title=trial_title(found.trial, "training seeds"),
         notes=footnotes(found),
-        table=ResultTable(
-            "seeds",
-            trial.suite,
-            {
-                "attack": trial.attack.label,
-                "goal": trial.goal,
-                "seed": trial.seed,
-                "images": "common" if found.common else "all",
-            },
-            more={"dataset": trial.dataset},
-        ),
+        table=trial_table("seeds", found.trial, found.common),
     )
 
 
