@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +15,6 @@ from harness.cli.warned import note_changed_code
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harness.analysis.columns import Choice, ImagesOf, SortBy
     from harness.analysis.multiple import Control
     from harness.analysis.place import AccuracyOf
@@ -125,26 +124,19 @@ if TYPE_CHECKING:
 @click.pass_context
 def leaderboard(
     context: click.Context,
+    /,
     db: Path,
     suite: str | None,
-    attack: str | None,
     goal: str | None,
-    at: str | None,
-    sort: SortBy | None,
-    accuracy: AccuracyOf,
-    images: ImagesOf,
-    frontier: str,
-    intervals: bool,
-    replicates: int,
-    regimes: bool,
-    joint: bool,
     attacks: bool,
+    joint: bool,
     ranks: Control | None,
     seeds: bool,
     points: PointsOf,
     passes: int | None,
     published: tuple[Path, ...],
     format: Format,
+    **chosen: Any,
 ) -> None:
     """The frontier residual is how far a model's mean distortion lies above the trend of the
     Pareto-optimal models at its accuracy. With --attacks, one row per attack and goal: how often it
@@ -152,37 +144,15 @@ def leaderboard(
     found. With --format json or csv the footnotes go to stderr.
     """
     if attacks:
-        _refuse(context, OF_MODELS, "--attacks compares all attacks of the suite, not its models")
+        _refuse(context, "attacks")
         show(_attacks(db, suite, goal, points, passes).of(db, points=points), format)
         return
-    _refuse(context, OF_ATTACKS, "the models' leaderboards have no budget of passes")
-    if joint:
-        _refuse(context, OF_ONE, "--joint ranks the models under all attacks")
-    if ranks:
-        _refuse(context, OF_FRONTIERS, "--ranks tests the models' robustness, without a frontier")
-        _refuse(context, ("seeds",), "--ranks and --seeds are two tables")
-    if seeds:
-        _refuse(
-            context, OF_FRONTIERS, "--seeds shows means over training seeds, without a frontier"
-        )
-    from harness.analysis.budgets import parsed
-    from harness.analysis.columns import Choice
-    from harness.analysis.reference import references
+    given = {"models": True, "joint": joint, "ranks": ranks, "seeds": seeds}
+    _refuse(context, *(name for name, is_given in given.items() if is_given))
     from harness.analysis.results import Results
-    from harness.plugins import installed
     from harness.store.database import snapshot
 
-    choice = Choice(
-        attack=attack,
-        goal=goal,
-        accuracy=accuracy,
-        images=images,
-        sort=sort,
-        references=references(frontier, installed()),
-        replicates=replicates if intervals else None,
-        at=None if at is None else parsed(at),
-        regimes=regimes,
-    )
+    choice = _choice(goal=goal, **chosen)
     with snapshot(db) as stored:
         note_changed_code(stored)
         results = Results(stored.conn, points).suite(suite)
@@ -190,8 +160,10 @@ def leaderboard(
             found = _ranks(results, choice, ranks)
         elif seeds:
             found = _seeds(results, choice)
+        elif joint:
+            found = _joint(results, choice)
         else:
-            found = _joint(results, choice) if joint else _single(results, choice, format)
+            found = _single(results, choice, format)
         if published:
             found = _beside(found, results, published)
     show(found.of(db, points=points), format)
@@ -210,12 +182,57 @@ OF_MODELS = (*OF_ONE, *OF_FRONTIERS, "images", "ranks", "seeds")
 """Options of the leaderboards of models."""
 
 
-def _refuse(context: click.Context, names: Sequence[str], because: str) -> None:
-    """Refuse options that this leaderboard does not use, unless the environment sets them."""
-    for name in names:
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            (said,) = (each.opts[0] for each in context.command.params if each.name == name)
-            raise ConfigError(because, where=said, hint="leave out one of the two")
+UNUSED: Mapping[str, Sequence[tuple[Sequence[str], str]]] = {
+    "attacks": [(OF_MODELS, "--attacks compares all attacks of the suite, not its models")],
+    "models": [(OF_ATTACKS, "the models' leaderboards have no budget of passes")],
+    "joint": [(OF_ONE, "--joint ranks the models under all attacks")],
+    "ranks": [
+        (OF_FRONTIERS, "--ranks tests the models' robustness, without a frontier"),
+        (("seeds",), "--ranks and --seeds are two tables"),
+    ],
+    "seeds": [(OF_FRONTIERS, "--seeds shows means over training seeds, without a frontier")],
+}
+"""By leaderboard, the options that it has no use for, and why."""
+
+
+def _refuse(context: click.Context, *tables: str) -> None:
+    """Refuse options that these leaderboards do not use, unless the environment sets them."""
+    options = {option.name: option.opts[0] for option in context.command.params}
+    for names, because in (each for table in tables for each in UNUSED[table]):
+        for name in names:
+            if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+                raise ConfigError(because, where=options[name], hint="leave out one of the two")
+
+
+def _choice(
+    *,
+    attack: str | None,
+    goal: str | None,
+    at: str | None,
+    sort: SortBy | None,
+    accuracy: AccuracyOf,
+    images: ImagesOf,
+    frontier: str,
+    intervals: bool,
+    replicates: int,
+    regimes: bool,
+) -> Choice:
+    from harness.analysis.budgets import parsed
+    from harness.analysis.columns import Choice
+    from harness.analysis.reference import references
+    from harness.plugins import installed
+
+    return Choice(
+        attack=attack,
+        goal=goal,
+        accuracy=accuracy,
+        images=images,
+        sort=sort,
+        references=references(frontier, installed()),
+        replicates=replicates if intervals else None,
+        at=None if at is None else parsed(at),
+        regimes=regimes,
+    )
 
 
 def _attacks(
