@@ -14,20 +14,18 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from sqlite3 import Connection
-from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from measure import load_line
-from synthetic import CLASSES, clean_rows, outcome_rows, seconds
+from random_rows import Attack, Rows, planned, seconds, write
 
-from harness.api import Goal, ImageKey, Norm
-from harness.planning import Component, NumericPolicy, Plan, PlannedAttack, PlannedImage, plan_cells
-from harness.store.database import transaction
-from harness.store.write.writer import Writer
+from harness.api import Goal, Norm
+from harness.planning import Component
 
-ATTACKS = (("ifgsm", "ifgsm", Norm.LINF, None), ("fgsm", "fgsm epsilon=0.1", Norm.LINF, 0.1))
+ATTACKS: tuple[Attack, ...] = (
+    ("ifgsm", "ifgsm", Norm.LINF, None),
+    ("fgsm", "fgsm epsilon=0.1", Norm.LINF, 0.1),
+)
 TARGETS = {326: 2.0, 1266: 5.0}
 """Seconds that a leaderboard of so many models may take."""
 
@@ -40,8 +38,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 """Options of ``harness leaderboard``."""
 
 
-def plan(models: int, images: int) -> Plan:
-    """A suite of so many models and images."""
+def fill(path: Path, models: int, images: int) -> None:
+    """Make the database at ``path``, of so many models and images."""
     components = [
         Component(
             f"model-{number:04}",
@@ -50,80 +48,19 @@ def plan(models: int, images: int) -> Plan:
         )
         for number in range(models)
     ]
-    attacks = [
-        PlannedAttack(
-            Component(name, {"name": name, "label": label}, {}),
-            *(label, norm, budget, (Goal.RANDOM,), None),
-            keep=False,
-            eight_bit=False,
-        )
-        for name, label, norm, budget in ATTACKS
-    ]
-    cells = plan_cells(
-        models=components,
-        attacks=attacks,
-        measurements=[],
-        dataset=Component("synthetic", {"name": "synthetic"}, {}),
-        images=[PlannedImage(f"image-{i:05}", i % CLASSES) for i in range(images)],
-        clean_images=None,
-        seed=0,
-        policy=NumericPolicy(),
-    )
-    definition: dict[str, Any] = {
-        "name": "synthetic",
-        "dataset": "synthetic",
-        "models": [model.name for model in components],
-        "attacks": [
-            {"name": name, "label": label, "norm": norm.value, "budget": budget,
-             "goals": ["random"], "parameters": {}}
-            for name, label, norm, budget in ATTACKS
-        ],
-        "seed": 0,
-    }  # fmt: skip
-    return Plan("synthetic", definition, 0, cells)
+    write(path, planned(components, ATTACKS, (Goal.RANDOM,), images), "many_models", _fill)
 
 
-def fill(path: Path, models: int, images: int) -> None:
-    """Make the database at ``path``."""
-    study = plan(models, images)
-    with Writer.open(path, command=["many_models"]) as writer:
-        run = writer.begin_run(
-            study,
-            environment={"python": "3"},
-            command=["many_models"],
-            images=[
-                ImageKey(image.id, f"{number:064x}", image.label)
-                for number, image in enumerate(study.cells[0].images)
-            ],
-        )
-        with transaction(writer.db) as connection:
-            _fill(connection, run, models, np.random.default_rng(0))
-        writer.finish_run(run, status="done", exit_code=0)
-
-
-def _fill(db: Connection, run: int, models: int, random: np.random.Generator) -> None:
-    cells = db.execute("SELECT id, model_id, goal, norm, budget FROM cells ORDER BY id").fetchall()
-    labels = dict(db.execute("SELECT id, label FROM images").fetchall())
-    ids = np.array([i for (i,) in db.execute("SELECT image_id FROM run_images ORDER BY position")])
-    db.executemany(
-        "INSERT INTO attempts (id, cell_id, run_id, started, status, device, batch_size)"
-        " VALUES (?, ?, ?, '2026-01-01', 'done', 'cpu', 8)",
-        [(cell[0], cell[0], run) for cell in cells],
-    )
-    shared = random.standard_normal(len(ids))
-    accuracies = dict(
-        zip(dict.fromkeys(cell[1] for cell in cells), random.uniform(0.4, 0.9, models), strict=True)
-    )
-    right: dict[int, np.ndarray] = {}
-    for cell, model, goal, norm, budget in cells:
-        limit = NormalDist().inv_cdf(accuracies[model])
-        if norm is None:
-            right[model] = 0.8 * shared + 0.6 * random.standard_normal(len(ids)) < limit
-            clean_rows(db, cell, ids, labels, right[model], random)
+def _fill(rows: Rows) -> None:
+    drawn = rows.random.uniform(0.4, 0.9, len(rows.models))
+    accuracies = dict(zip(rows.models, drawn, strict=True))
+    for cell in rows.cells:
+        accuracy = accuracies[cell.model]
+        if cell.kind is None:
+            rows.add_clean(cell, accuracy)
         else:
-            typical = 0.02 * (2 - accuracies[model]) * float(np.exp(0.3 * random.normal()))
-            sizes = typical * np.exp(0.4 * shared + 0.4 * random.standard_normal(len(ids)))
-            outcome_rows(db, cell, goal, ids, right[model], sizes, budget, random)
+            typical = 0.02 * (2 - accuracy) * float(np.exp(0.3 * rows.random.normal()))
+            rows.add_outcomes(cell, typical)
 
 
 def main() -> None:
