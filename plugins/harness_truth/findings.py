@@ -13,6 +13,7 @@ from harness.api import (
     Conclusion,
     Evidence,
     Finding,
+    OutcomeRow,
     Part,
     ScoreOutcomes,
     TrialOutcomes,
@@ -28,7 +29,9 @@ MASKED = "Masked"
 ROUNDING = 1e-4
 """Relative: what float32 and the boundary's own rounding may be below the known distance."""
 NEAR = 1.01
+"""Times the known distance: up to here an attack has found it."""
 SHARE = 0.9
+"""Of the images that an attack has to find it of, or to break within its budget."""
 FEWEST = 10
 """Images under which a rate decides nothing."""
 
@@ -72,29 +75,42 @@ def distances(evidence: Evidence, norm: str) -> dict[Problem, float]:
 def of_attack(trial: TrialOutcomes, known: Mapping[Problem, float]) -> Ratios:
     """The distance of each attacked image over the known one."""
     norm = trial.attack.norm
-    found = {
-        model: tuple(
-            (row.distortion(norm) or math.inf) / known[model, image, trial.goal]
-            for image, row in outcomes.judged.items()
-            if (model, image, trial.goal) in known
-        )
+    values = {
+        model: {image: _distance(row, norm) for image, row in outcomes.judged.items()}
         for model, outcomes in trial.outcomes.items()
     }
-    return Ratios(trial.title, norm, {model: ratios for model, ratios in found.items() if ratios})
+    return _over(known, values, trial.goal, what=trial.title, norm=norm)
+
+
+def _distance(row: OutcomeRow, norm: str) -> float:
+    found = row.distortion(norm)
+    return math.inf if found is None else found
 
 
 def of_bound(score: ScoreOutcomes, known: Mapping[Problem, float]) -> Ratios:
     """A measurement's lower bound of each image over the known distance."""
+    norm = score.score.partition(".")[0]
+    return _over(known, score.values, score.goal, what=score.title, norm=norm)
+
+
+def _over(
+    known: Mapping[Problem, float],
+    values: Mapping[str, Mapping[int, float]],
+    goal: str,
+    *,
+    what: str,
+    norm: str,
+) -> Ratios:
+    """Values by model and image over the known distances; of models that have any."""
     found = {
         model: tuple(
-            value / known[model, image, score.goal]
-            for image, value in values.items()
-            if (model, image, score.goal) in known
+            value / known[model, image, goal]
+            for image, value in by_image.items()
+            if (model, image, goal) in known
         )
-        for model, values in score.values.items()
+        for model, by_image in values.items()
     }
-    norm = score.score.partition(".")[0]
-    return Ratios(score.title, norm, {model: ratios for model, ratios in found.items() if ratios})
+    return Ratios(what, norm, {model: ratios for model, ratios in found.items() if ratios})
 
 
 def attacks(evidence: Evidence, *, minimal: bool = False) -> Iterator[Ratios]:

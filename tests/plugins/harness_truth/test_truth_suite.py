@@ -169,6 +169,7 @@ def test_one_distance_below_the_known_one_is_too_many():
     found = AttacksAbove().check(evidence([1.0] * 19 + [0.99]))
     assert found.verdict == "does not hold"
     assert "1 of 20 below" in found.figure
+    assert AttacksAbove().check(evidence([1.0] * 19 + [0.0])).verdict == "does not hold"
 
 
 def test_the_rate_of_bounds_above_the_distance():
