@@ -73,7 +73,8 @@ def _counted(found: mixture.Regimes) -> str:
     ]
     regimes = "1 regime" if found.count == 1 else f"{found.count} regimes"
     how = "supported" if found.decided else "likeliest, but not decided"
-    return f"{regimes} {how} by {found.models} models (criterion of {', '.join(others)})"
+    apart = f" (criterion of {', '.join(others)})" if others else ""
+    return f"{regimes} {how} by {found.models} models{apart}"
 
 
 def _said(labels: declared.Declared) -> Iterator[str]:

@@ -104,6 +104,16 @@ def test_one_regime_is_one() -> None:
     assert (found.verdict, found.details) == ("does not hold", ())
 
 
+def test_one_far_model_is_no_regime() -> None:
+    """Two regimes cannot be fitted: one of them would have this model alone."""
+    errors = ERRORS[:16]
+    sizes = 0.09 + 0.03 * np.log(errors) + 1e-4 * np.random.default_rng(0).standard_normal(16)
+    sizes[0] += 0.5
+    (found,) = Regimes().check(evidence(errors, sizes))
+    assert found.verdict == "not enough data"
+    assert found.figure.endswith("1 regime likeliest, but not decided by 16 models")
+
+
 @pytest.mark.parametrize("check", [Law().check, Regimes().check])
 @pytest.mark.parametrize("models", [0, 1, 2, 7, 8, 16])
 def test_any_suite_is_borne(check: object, models: int) -> None:
