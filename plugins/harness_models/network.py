@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from harness.api import Classifier, ModelError, ModelSpec
+from harness.api import Classifier, ModelError, ModelSpec, did_you_mean
 from harness_models.files import look
 
 if TYPE_CHECKING:
@@ -51,6 +51,14 @@ def refuse_options(spec: ModelSpec) -> None:
             where=f"model {spec.name}",
             hint="the loader takes none",
         )
+
+
+def check_architecture(spec: ModelSpec, known: Collection[str]) -> None:
+    """Raises ModelError where the architecture of ``spec`` is none of the ``known``."""
+    name = spec.architecture
+    if name not in known:
+        hint = did_you_mean(name, known, f"choose from {', '.join(known)}")
+        raise ModelError(f"unknown architecture {name!r}", where=f"model {spec.name}", hint=hint)
 
 
 def finished(module: nn.Module, spec: ModelSpec, device: str) -> Classifier:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.api import Classifier, ModelError, ModelLoader, ModelSpec, WeightsFile, did_you_mean
+from harness.api import Classifier, ModelError, ModelLoader, ModelSpec, WeightsFile
 from harness_models import tensors
-from harness_models.network import finished, outputs_of, refuse_options, seeded
+from harness_models.network import check_architecture, finished, outputs_of, refuse_options, seeded
 from harness_samples import packages
 
 if TYPE_CHECKING:
@@ -102,12 +102,6 @@ def _build(spec: ModelSpec) -> nn.Module:
 
 
 def _check(spec: ModelSpec) -> None:
-    """
-    Raises:
-        ModelError: there is no such architecture, or it has options.
-    """
+    """Raises ModelError where there is no such architecture, or options."""
     refuse_options(spec)
-    name, known = spec.architecture, packages.WEIGHTS
-    if name not in known:
-        hint = did_you_mean(name, known, f"choose from {', '.join(known)}")
-        raise ModelError(f"unknown architecture {name!r}", where=f"model {spec.name}", hint=hint)
+    check_architecture(spec, packages.WEIGHTS)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.api import (
-    Classifier,
-    ModelError,
-    ModelLoader,
-    ModelSpec,
-    WeightsFile,
-    did_you_mean,
-)
+from harness.api import Classifier, ModelLoader, ModelSpec, WeightsFile
 from harness_models import tensors
-from harness_models.network import finished, outputs_of, refuse_options, seeded, weights_of
+from harness_models.network import (
+    check_architecture,
+    finished,
+    outputs_of,
+    refuse_options,
+    seeded,
+    weights_of,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,12 +43,6 @@ def _build(spec: ModelSpec) -> nn.Module:
     from harness_slim.networks import NETWORKS
 
     refuse_options(spec)
-    network = NETWORKS.get(spec.architecture)
-    if network is None:
-        raise ModelError(
-            f"unknown architecture {spec.architecture!r}",
-            where=f"model {spec.name}",
-            hint=did_you_mean(spec.architecture, NETWORKS, f"choose from {', '.join(NETWORKS)}"),
-        )
+    check_architecture(spec, NETWORKS)
     with seeded():
-        return network.build(outputs_of(spec))
+        return NETWORKS[spec.architecture].build(outputs_of(spec))

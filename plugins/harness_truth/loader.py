@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.api import Classifier, ModelError, ModelLoader, ModelSpec, WeightsFile
+from harness_models.network import finished, refuse_options
 
 NETWORKS = Path(__file__).parent / "networks"
 
@@ -22,21 +23,14 @@ class TruthLoader(ModelLoader):
     def load(self, spec: ModelSpec, device: str) -> Classifier:
         from harness.testing import truth
 
-        where = f"model {spec.name}"
-        if spec.options:
-            raise ModelError(
-                f"unknown option {next(iter(spec.options))!r}",
-                where=where,
-                hint="the loader takes none",
-            )
+        refuse_options(spec)
         path = spec.weights or NETWORKS / f"{spec.architecture}.safetensors"
         network = truth.read(path)
         if (network.classes, network.shape) != (spec.classes, spec.preprocessing.shape):
             raise ModelError(
                 f"has {network.classes} classes and images of {network.shape}, not {spec.classes}"
                 f" and {spec.preprocessing.shape}",
-                where=where,
+                where=f"model {spec.name}",
                 hint="correct classes and preprocessing",
             )
-        module = network.module.eval().requires_grad_(False).to(device)
-        return Classifier(module, spec.preprocessing, spec.classes)
+        return finished(network.module, spec, device)
