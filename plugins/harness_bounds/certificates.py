@@ -34,7 +34,7 @@ def _exact(subject: Subject) -> Tensor:
 def limits(graph: fx.GraphModule, subject: Subject, norm: Norm) -> tuple[float, int, float]:
     """The smallest margin over Lipschitz constant, with its rival and constant.
 
-    A constant network has an infinite one.
+    At most `widest`, which is that of a network whose logits do not differ.
     """
     steps, image = _steps_of(graph), _exact(subject)
     known = _constants.setdefault(graph, {})

@@ -27,7 +27,7 @@ class Certified(Bound):
     al. 2018, arXiv 1811.00866), on ranges by intervals (as CROWN-IBP, Zhang et al. 2020, arXiv
     1906.06316) or by relaxation too. No attack can be below it.
 
-    Numbers, for each norm: ``<norm>.score``; 0 where not even the smallest radius is certified.
+    Numbers, for each norm: ``<norm>.score``, in pixel space; 0 where no radius is certified.
     """
 
     ranges: Literal["intervals", "relaxed"] = Field(

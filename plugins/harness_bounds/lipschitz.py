@@ -20,8 +20,8 @@ class Lipschitz(Bound):
     4.3), exact behind the last nonlinearity. It holds everywhere: no smaller perturbation changes
     the prediction; on deep networks it is far below any attack's.
 
-    Numbers, for each norm: ``<norm>.score``, the limiting ``<norm>.class`` and its
-    ``<norm>.constant``.
+    Numbers, for each norm: ``<norm>.score``, in pixel space, the limiting ``<norm>.class`` and its
+    ``<norm>.constant``, in logits per distance.
     """
 
     def bound(self, graph: fx.GraphModule, subject: Subject, norm: Norm) -> Mapping[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -115,7 +115,9 @@ def _matrix(step: Affine, place: int, ones: Sequence[Tensor], like: Tensor) -> T
     return torch.vmap(pull)(identity)[place].flatten(1)
 
 
-def _alone(step: Affine, place: int, ones: Sequence[Tensor]):  # type: ignore[no-untyped-def]
+def _alone(step: Affine, place: int, ones: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+    """A step's magnitude as a function of one of its inputs."""
+
     def size(value: Tensor) -> Tensor:
         inputs = [torch.zeros_like(one) for one in ones]
         inputs[place] = value

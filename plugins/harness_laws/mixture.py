@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.api.statistics import SEED
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -34,7 +36,6 @@ DECISIVE = 6.0
 """Of a difference of two criteria: strong evidence (Kass and Raftery 1995)."""
 STARTS, ROUNDS, KEPT, MORE = 16, 12, 3, 60
 """Rounds of all starts, and then of the best ones."""
-SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
