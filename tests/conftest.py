@@ -126,8 +126,12 @@ class Result:
 
 @pytest.fixture(autouse=True)
 def _no_columns(monkeypatch):
-    """pytest-xdist hands its workers the width of its own terminal, which tables would keep to."""
-    monkeypatch.delenv("COLUMNS", raising=False)
+    """Neither pytest-xdist nor readline hands on the terminal's width, which tables would keep to.
+
+    Readline sets it for child processes alone, past ``os.environ``: deleted is what was set there.
+    """
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("COLUMNS")
 
 
 @pytest.fixture
