@@ -1,6 +1,7 @@
 """Whether a model's two forward passes give the same statuses: ONNX Runtime's, and torch's.
 
-    python benchmarks/forwards.py [--imagenet-mini FOLDER] [--photographs N] [--images N]
+    python benchmarks/forwards.py [--imagenet-mini FOLDER] [--models GLOB] [--photographs N]
+        [--images N]
 
 The loader ``onnx`` predicts and judges with ONNX Runtime, and takes gradients through the graph
 in torch. Each MobileNet of ``examples/imagenet-mini.yaml`` is attacked twice: as it is loaded, and
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import torch
@@ -31,6 +33,12 @@ from harness.resolve.request import Request
 from harness_attacks.sign.fgsm import FGSM, IFGSM
 
 BATCH = 25
+MODELS = (
+    "mobilenet_v1_025_128",
+    "mobilenet_v1_050_160",
+    "mobilenet_v1_075_192",
+    "mobilenet_v2_100_224",
+)
 CASES: tuple[tuple[str, AttackParameters, bool], ...] = (
     ("FGSM at 0.005, untargeted", FGSM(epsilon=0.005), False),
     ("FGSM at 0.03, random", FGSM(epsilon=0.03), True),
@@ -108,13 +116,14 @@ def compare(name: str, folder: Path, photographs: int, count: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--imagenet-mini", type=Path, default=Path("../shared/imagenet-mini"))
+    parser.add_argument("--models", default="*", help="a glob; default: all four")
     parser.add_argument("--photographs", type=int, default=250, help="of the clean classes")
     parser.add_argument("--images", type=int, default=100, help="of each attack")
     asked = parser.parse_args(arguments)
-    for name in (
-        "mobilenet_v1_025_128", "mobilenet_v1_050_160", "mobilenet_v1_075_192",
-        "mobilenet_v2_100_224",
-    ):  # fmt: skip
+    chosen = [name for name in MODELS if fnmatchcase(name, asked.models)]
+    if not chosen:
+        parser.error(f"--models {asked.models}: none of {', '.join(MODELS)}")
+    for name in chosen:
         compare(name, asked.imagenet_mini, asked.photographs, asked.images)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 import torch
 
-from harness.api import Dataset
+from harness.api import Dataset, Goal
 from harness.registry import Registry, load
 from harness_datasets.folder import FolderDataset
 from harness_models.onnx import OnnxLoader
@@ -37,6 +38,24 @@ def dataset(registry: Registry) -> Dataset:
 def test_the_example_names_models_and_suite(registry: Registry) -> None:
     assert set(EXPECTED) <= set(registry.models)
     assert registry.suites["imagenet-mini"].dataset == "imagenet"
+
+
+def test_the_short_suite_has_something_of_every_kind(registry: Registry) -> None:
+    """Board, joint board, transfers and findings each have what they are made from."""
+    short = registry.suites["imagenet-mini-short"]
+    names = [name for name in registry.models if any(fnmatchcase(name, x) for x in short.models)]
+    assert len(names) == 7
+    assert len({registry.models[name].preprocessing.size for name in names}) == 6
+    kept = [entry for entry in short.attacks if entry.keep]
+    assert short.transfer
+    assert {entry.attack for entry in kept} == {"fgsm", "ifgsm", "cw", "ead"}
+    assert all(Goal.UNTARGETED in (entry.goals or ()) for entry in kept)
+    (clever,) = short.measurements
+    assert clever.parameters["norms"] == ["l2", "linf"]
+    beside = {
+        entry.attack for entry in short.attacks if set(clever.goals or ()) <= set(entry.goals or ())
+    }
+    assert {"cw", "ifgsm"} <= beside
 
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no {FOLDER}: set HARNESS_IMAGENET_MINI")
