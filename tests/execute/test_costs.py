@@ -79,8 +79,9 @@ def test_what_is_known_is_used():
     queue = costs.queue([alone], 7)
     assert queue.batch == 1, "its images share no passes"
     assert queue.cost == pytest.approx(UNDECLARED.backwards * 0.0004), "nobody says how many"
-    queue = costs.transfer_queue("m", 3)
+    queue = costs.transfer_queue("m", 3 * CHUNK, 3)
     assert (queue.cost, queue.stage, queue.expected) == (pytest.approx(CHUNK * 0.0001), 1, 3)
+    assert costs.transfer_queue("m", 12, 2).cost == pytest.approx(6 * 0.0001), "small sets"
     assert 1 < costs.loading["m"] < LOADING
 
 

@@ -126,6 +126,14 @@ def test_what_is_left_is_what_counts(digits18: Suite) -> None:
     assert found.work == pytest.approx(expected)
 
 
+def test_small_saved_sets_take_no_longer_than_their_images(digits18: Suite) -> None:
+    plan, left, costs = digits18
+    shown = Pending({key: [] for key in left.cells}, left.transfers)
+    found = makespan(plan, shown, costs, 2)
+    forwards = [count * costs.forwards[part.target.model.name] for part, count in left.transfers]
+    assert found.work == pytest.approx(sum(forwards))
+
+
 def test_items_side_by_side() -> None:
     assert _rounds([1.0] * 3, batch=1) == 3, "a full device does one after the other, in effect"
     assert _rounds([1.0] * 3, batch=4) == 4, "and is no faster with less"

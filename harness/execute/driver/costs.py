@@ -67,13 +67,14 @@ class Costs:
             expected=expected,
         )
 
-    def transfer_queue(self, model: str, expected: int) -> Queue:
+    def transfer_queue(self, model: str, images: int, expected: int) -> Queue:
         """The queue of what other models' saved examples are shown to ``model``.
 
         Args:
-            expected: how many items, `CHUNK` images each, will be opened.
+            images: how many it will see.
+            expected: how many items, of at most `CHUNK` images each, will be opened for them.
         """
-        cost = CHUNK * self.forwards[model]
+        cost = images / expected * self.forwards[model]
         return Queue(model=model, cost=cost, stage=1, expected=expected)
 
 

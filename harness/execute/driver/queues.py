@@ -42,12 +42,13 @@ def queues_of(plan: Plan, left: Pending, costs: Costs) -> Queues:
         groups = task_groups(plan.of(model))
         cells[model.name] = [_own(group, left, costs) for group in groups]
         _measure_spans(groups, cells[model.name])
-    expected = Counter[str]()
+    images, expected = Counter[str](), Counter[str]()
     for part, count in left.transfers:
+        images[part.target.key] += count
         expected[part.target.key] += -(-count // CHUNK)
     streams = plan.transfer is not None and not plan.transfer.keep_sets
     targets = {
-        cell.key: costs.transfer_queue(cell.model.name, expected[cell.key])
+        cell.key: costs.transfer_queue(cell.model.name, images[cell.key], expected[cell.key])
         for cell in plan.cells
         if expected[cell.key]
     }
