@@ -12,7 +12,6 @@ FOLDER holds a published leaderboard's JSON files, such as RobustBench's model_i
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,8 +21,8 @@ from interval_coverage import board as drawn
 from interval_coverage import population
 
 from harness.analysis.bootstrap import intervals
+from harness.analysis.published import correlated, joined, read_published
 from harness.api.frontier import Point
-from harness.api.statistics import spearman, spearman_interval
 from harness_laws.comparison import Comparison, arrays, compare, compare_frontier
 from harness_laws.declared import declared
 from harness_laws.findings.law import decision
@@ -174,14 +173,17 @@ def coverage_table(boards: int) -> Iterator[str]:
 
 def published(folder: Path) -> Iterator[str]:
     """Clean against robust accuracy of a leaderboard that others published."""
-    rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    pairs = [(row["name"], float(row["clean_acc"]), float(row["autoattack_acc"])) for row in rows]
-    points = [Point(name, x, 100, y / 100) for name, x, y in pairs if y > 0]
-    yield f"{len(pairs)} models, {len(points)} with a robust accuracy above 0"
-    rho = spearman([p.accuracy for p in points], [p.robustness for p in points])
-    if rho is not None:
-        low, high = spearman_interval(rho, len(points))
-        yield f"Spearman of clean and robust accuracy: {rho:+.2f} ({low:+.2f} to {high:+.2f})"
+    rows = read_published([folder])
+    points = [
+        Point(row.name, 100 * row.top1, 100, row.robust)
+        for row in rows
+        if row.top1 is not None and row.robust
+    ]
+    yield f"{len(rows)} models, {len(points)} with a robust accuracy above 0"
+    for each in correlated(joined(rows, {})):
+        low, high = each.interval
+        interval = f"{low:+.2f} to {high:+.2f}"
+        yield f"Spearman of clean and robust accuracy: {each.value:+.2f} ({interval})"
     yield from _compared("all models", compare(points))
     yield from _compared("Pareto-optimal models", compare_frontier(points))
     seen = regimes(*arrays(points))

@@ -9,17 +9,20 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.api.statistics import Range, spearman, spearman_interval
 from harness.errors import ConfigError
 
 OPTION = "--with"
 _NAMES, _ROBUST = ("model", "name"), ("robust", "robust_accuracy", "external", "autoattack_acc")
 _TOP1 = ("top1", "clean_acc")
+FEWEST = 5
+"""Models whose clean and robust accuracies are correlated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,16 @@ class PublishedModel:
     Attributes:
         top1, robust: accuracies in [0, 1]; None where it has none.
         file: that it is from.
+        board: the file or folder that was named.
+        eps: the budget of ``robust``, as the file writes it.
     """
 
     name: str
     top1: float | None
     robust: float | None
     file: str
+    board: str = ""
+    eps: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,42 @@ class Joined:
     found: Mapping[str, PublishedModel]
     others: tuple[PublishedModel, ...]
     without: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Correlated:
+    """Clean and robust accuracy of a published leaderboard's models, at one budget.
+
+    Attributes:
+        undefended: the models with robust accuracy 0, left out: attacks leave nothing to rank.
+        value: Spearman's rank correlation over the other ``models``, with its 95% interval.
+    """
+
+    board: str
+    eps: str | None
+    models: int
+    undefended: int
+    value: float
+    interval: Range
+
+
+def correlated(rows: Joined) -> list[Correlated]:
+    """Whether clean and robust accuracy rise together, of each leaderboard and budget.
+
+    Those of fewer than `FEWEST` models, or of equal accuracies, are left out.
+    """
+    boards: dict[tuple[str, str | None], dict[str, tuple[float, float]]] = {}
+    for row in (*rows.found.values(), *rows.others):
+        if row.top1 is not None and row.robust is not None:
+            boards.setdefault((row.board, row.eps), {})[row.name] = (row.top1, row.robust)
+    found = []
+    for (board, eps), models in boards.items():
+        pairs = [pair for pair in models.values() if pair[1] > 0]
+        rho = spearman(*zip(*pairs, strict=True)) if len(pairs) >= FEWEST else None
+        if rho is not None:
+            interval, left = spearman_interval(rho, len(pairs)), len(models) - len(pairs)
+            found.append(Correlated(board, eps, len(pairs), left, rho, interval))
+    return found
 
 
 def joined(rows: Sequence[PublishedModel], models: Mapping[str, str | None]) -> Joined:
@@ -80,7 +123,7 @@ def read_published(paths: Sequence[Path]) -> list[PublishedModel]:
     Raises:
         ConfigError: a file cannot be read, or is no such leaderboard.
     """
-    return [row for path in paths for file in _files(path) for row in _rows(file)]
+    return [row for path in paths for file in _files(path) for row in _rows(file, str(path))]
 
 
 def _files(path: Path) -> list[Path]:
@@ -94,7 +137,7 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _rows(file: Path) -> Iterator[PublishedModel]:
+def _rows(file: Path, board: str) -> Iterator[PublishedModel]:
     try:
         text = file.read_text("utf-8")
         if file.suffix == ".csv":
@@ -111,7 +154,7 @@ def _rows(file: Path) -> Iterator[PublishedModel]:
     if not isinstance(data, list) or not data:
         raise ConfigError("has no rows", where=str(file), hint="rows with name, top1 and robust")
     for number, row in enumerate(data, 1):
-        yield _row(row, file, f"{file}: row {number}")
+        yield replace(_row(row, file, f"{file}: row {number}"), board=board)
 
 
 def _row(row: Any, file: Path, where: str) -> PublishedModel:
@@ -123,6 +166,7 @@ def _row(row: Any, file: Path, where: str) -> PublishedModel:
         top1=_share(row, _TOP1, where),
         robust=_share(row, _ROBUST, where),
         file=file.name,
+        eps=str(row["eps"]) if row.get("eps") else None,
     )
 
 

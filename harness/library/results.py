@@ -173,6 +173,33 @@ class StoredSuite:
             board = leaderboard.joint(suite, choice, installed())
             return self._beside(joint.presentation(board), suite)
 
+    def regimes(
+        self,
+        attack: str | None = None,
+        goal: str | None = None,
+        *,
+        sort: columns.SortBy | None = None,
+        accuracy: AccuracyOf = "measured",
+        images: columns.ImagesOf = "all",
+        at: str | float | None = None,
+    ) -> Table:
+        """The leaderboard, with each model's residual from the frontier of its training regime.
+
+        As ``harness leaderboard --regimes`` with the options of these names.
+        """
+        choice = columns.Choice(
+            attack=attack,
+            goal=goal,
+            accuracy=accuracy,
+            images=images,
+            sort=sort,
+            at=_budgets(at),
+            regimes=True,
+        )
+        with self._read() as suite:
+            board = leaderboard.leaderboard(suite, choice, installed())
+            return self._beside(single.presentation(board), suite)
+
     def ranks(
         self,
         attack: str | None = None,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from harness.analysis.published import Joined, PublishedModel
+from harness.analysis.published import Correlated, Joined, PublishedModel, correlated
 from harness.report.presentation import Cell, Column, Presentation
 from harness.report.values import percent
 
@@ -52,7 +52,12 @@ def with_published(found: Presentation, rows: Joined) -> Presentation:
         *((*(_blank(key, row) for key in keys), *_cells(row)) for row in below),
     ]
     assert found.table is not None
-    more = {**found.table.more, "published_without": list(rows.without)}
+    correlations = correlated(rows)
+    more = {
+        **found.table.more,
+        "published_without": list(rows.without),
+        "published_correlations": [asdict(each) for each in correlations],
+    }
     return replace(
         found,
         columns=(*found.columns, *COLUMNS),
@@ -60,7 +65,7 @@ def with_published(found: Presentation, rows: Joined) -> Presentation:
         records=tuple(records),
         header=(*found.header, *(each.key for each in COLUMNS), "published_in"),
         document=document,
-        notes=(*found.notes, *_notes(rows)),
+        notes=(*found.notes, *_notes(rows), *map(_correlation, correlations)),
         table=replace(found.table, more=more),
     )
 
@@ -96,6 +101,16 @@ def _notes(rows: Joined) -> list[str]:
     if rows.without:
         notes.append(f"without a published row: {_some(rows.without)}")
     return notes
+
+
+def _correlation(each: Correlated) -> str:
+    low, high = each.interval
+    budget = "" if each.eps is None else f", eps {each.eps}"
+    left = f"; {each.undefended} of robust accuracy 0 left out" if each.undefended else ""
+    return (
+        f"published, {each.board}{budget}: clean and robust accuracy of {each.models} models:"
+        f" Spearman {each.value:+.2f} (95% CI {low:+.2f} to {high:+.2f}){left}"
+    )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.leaderboard import joint, leaderboard
-from harness.analysis.published import PublishedModel, joined, read_published
+from harness.analysis.published import PublishedModel, correlated, joined, read_published
 from harness.analysis.results import Results
 from harness.errors import ConfigError
 from harness.report import joint as joint_report
@@ -82,6 +82,32 @@ def test_names_go_before_architectures() -> None:
     assert found.without == ("d", "e")
 
 
+def published(pairs: Any, board: str = "Linf", eps: str | None = "4/255") -> list[PublishedModel]:
+    return [
+        PublishedModel(f"{board} {eps} {place}", top1, robust, "f", board, eps)
+        for place, (top1, robust) in enumerate(pairs)
+    ]
+
+
+def test_clean_and_robust_accuracy_of_each_board_and_budget() -> None:
+    rising = [(0.5, 0.2), (0.6, 0.3), (0.7, 0.5), (0.8, 0.4), (0.9, 0.6)]
+    rows = [
+        *published([*rising, (0.95, 0.0), (0.4, None), (None, 0.4)]),
+        *published([(a, 1 - b) for a, b in rising], "L2", "0.5"),
+        *published(rising[:3], "few"),
+        *published([(0.5, 0.2)] * 5, "equal", None),
+    ]
+    # Two models here of the same published row are one of the correlation.
+    models = {"one": rows[0].name, "two": rows[0].name}
+    first, second = correlated(joined(rows, models))
+    assert (first.board, first.eps, first.models, first.undefended) == ("Linf", "4/255", 5, 1)
+    # One pair of neighbours exchanged: 1 - 6 * 2 / (5 * 24).
+    assert first.value == pytest.approx(0.9)
+    assert first.interval[0] < 0.9 < first.interval[1]
+    assert (second.board, second.models, second.undefended) == ("L2", 5, 0)
+    assert second.value == pytest.approx(-0.9)
+
+
 @pytest.fixture
 def suite(bench: Any, define: Any) -> Any:
     bench.run(define(["alpha", "beta", "gamma"]), 4)
@@ -124,5 +150,13 @@ def test_the_command(harness: Any, files: Any, bench: Any, define: Any) -> None:
     rows = {row["model"]: row for row in json.loads(shown.out)["rows"]}
     assert set(rows) == {"alpha", "omega", "Robust_A", "Robust_B"}
     assert rows["alpha"]["published_robust_accuracy"] == 0.125
+    assert json.loads(shown.out)["published_correlations"] == []
+    rising = {f"m{i}": {"top1": 50 + i, "robust": 20 + i * i, "eps": "8/255"} for i in range(5)}
+    (files / "rising.json").write_text(json.dumps(rising))
+    shown = harness("leaderboard", "--db", bench.path, "--with", files / "rising.json")
+    assert (
+        f"published, {files / 'rising.json'}, eps 8/255: clean and robust accuracy of 5 models:"
+        " Spearman +1.00 (95% CI"
+    ) in " ".join(shown.out.split())
     wrong = harness("leaderboard", "--attacks", "--db", bench.path, "--with", files / "plain.yaml")
     assert (wrong.code, "--with" in wrong.err) == (2, True)

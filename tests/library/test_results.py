@@ -90,6 +90,15 @@ def test_tables_in_a_notebook_and_in_a_terminal(run):
     assert "ifgsm" in repr(library.results(run[0]).suite())
 
 
+def test_regimes_are_the_command_lines(run, harness):
+    options = ["--attack", "ifgsm", "--goal", "least-likely", "--images", "common"]
+    done = harness("leaderboard", "--db", run[0], "--regimes", *options, "--format", "json")
+    printed = json.loads(done.out)["rows"]
+    found = library.results(run[0]).suite().regimes("ifgsm", "least-likely", images="common")
+    assert json.loads(json.dumps(list(found))) == printed
+    assert all("regime_distance" in row for row in printed)
+
+
 def test_joint(run):
     assert {row["model"] for row in library.results(run[0]).suite().joint()} == set(MODELS)
 
