@@ -3,7 +3,8 @@
 Boards have 18, 40, 80 or 326 models in one, two or three regimes, each with its own law, accuracy
 range and height; models scatter about their law, and accuracies and distortions are measured on
 images. What is counted: how often the true law is preferred of a single regime's models, how often
-the true number of regimes is found, and how often the data are said not to suffice.
+the true number of regimes is found, and how often the data are said not to suffice. Beside them
+stand readers who are told more: the scatter, and the families of the laws (`laws_told.py`).
 
 python benchmarks/laws.py [--boards 500] [--coverage] [--published FOLDER]
 FOLDER holds a published leaderboard's JSON files, such as RobustBench's model_info/imagenet/Linf.
@@ -19,9 +20,10 @@ from pathlib import Path
 import numpy as np
 from interval_coverage import board as drawn
 from interval_coverage import population
+from laws_told import told
 
 from harness.analysis.bootstrap import intervals
-from harness.analysis.published import correlated, joined, read_published
+from harness.analysis.published import correlated, read_published
 from harness.api.frontier import Point
 from harness_laws.comparison import Comparison, arrays, compare, compare_frontier
 from harness_laws.declared import declared
@@ -34,6 +36,8 @@ SCATTER = (0.05, 0.1, 0.2)
 """Standard deviation of a model's log robustness about its regime's law."""
 IMAGES, SPREAD = 1000, 0.6
 """Attacked images, and the standard deviation of an image's log distortion."""
+TOLD = (18, 40, 80)
+"""Sizes of boards that readers are tried on who are told more."""
 COUNTED = 10_000
 """Images that an accuracy is measured on."""
 
@@ -89,30 +93,48 @@ def mixed(
 
 def law_table(boards: int) -> Iterator[str]:
     boards //= len(SIZES) * len(SCATTER)
-    yield "| models | scatter | true law preferred | another | not enough data | right of decided |"
-    yield "|---:|---:|---:|---:|---:|---:|"
+    yield (
+        "| models | scatter | true law preferred | another | not enough data | right of decided"
+        " | the smallest error is the true law's | told the families |"
+    )
+    yield "|---:|---:|---:|---:|---:|---:|---:|---:|"
     for count in SIZES:
         for scatter in SCATTER:
             random, found = np.random.default_rng(0), Counter[str]()
             for number in range(boards):
                 law = LAWS[number % len(LAWS)]
-                chosen = compare(models(TRUTH[law], count, scatter, random)).preferred
+                points = models(TRUTH[law], count, scatter, random)
+                seen = compare(points)
+                chosen = seen.preferred
                 found["none" if chosen is None else "right" if chosen == law else "wrong"] += 1
-            yield f"| {count} | {scatter:.0%} | {_shares(found, boards)} |"
+                found["least"] += seen.tried[0].law == law
+                if count in TOLD:
+                    found["told"] += told(*arrays(points), scatter) == law
+            least = f"{found['least'] / boards:.1%}"
+            best = f"{found['told'] / boards:.1%}" if count in TOLD else "not tried"
+            yield f"| {count} | {scatter:.0%} | {_shares(found, boards)} | {least} | {best} |"
 
 
 def regime_table(boards: int) -> Iterator[str]:
     boards //= 3 * len(SIZES)
-    yield "| models | regimes | right number | wrong | not enough data | right of decided |"
-    yield "|---:|---:|---:|---:|---:|---:|"
+    yield (
+        "| models | regimes | right number | wrong | not enough data | right of decided"
+        " | right, told the scatter |"
+    )
+    yield "|---:|---:|---:|---:|---:|---:|---:|"
     for count in SIZES:
         for true in (1, 2, 3):
             random, found = np.random.default_rng(true), Counter[str]()
             for _ in range(boards):
-                seen = regimes(*arrays(mixed(true, count, 0.1, random)[0]))
+                given = arrays(mixed(true, count, 0.1, random)[0])
+                seen = regimes(*given)
                 right = "right" if seen.count == true else "wrong"
                 found[right if seen.decided else "none"] += 1
-            yield f"| {count} | {true} | {_shares(found, boards)} |"
+                if count in TOLD:
+                    more = regimes(*given, scatter=0.1)
+                    found["told"] += more.decided and more.count == true
+            best = f"{found['told'] / boards:.1%}" if count in TOLD else "not tried"
+            yield f"| {count} | {true} | {_shares(found, boards)} | {best} |"
 
 
 def bent_table(boards: int) -> Iterator[str]:
@@ -180,7 +202,7 @@ def published(folder: Path) -> Iterator[str]:
         if row.top1 is not None and row.robust
     ]
     yield f"{len(rows)} models, {len(points)} with a robust accuracy above 0"
-    for each in correlated(joined(rows, {})):
+    for each in correlated(rows):
         low, high = each.interval
         interval = f"{low:+.2f} to {high:+.2f}"
         yield f"Spearman of clean and robust accuracy: {each.value:+.2f} ({interval})"
@@ -195,7 +217,9 @@ def _compared(what: str, found: Comparison) -> Iterator[str]:
     yield f"{what}, {found.models}: {decision(found)}"
     for each in found.tried:
         interval = each.interval and f"{each.interval[0]:+.0%} to {each.interval[1]:+.0%}"
-        yield f"{each.law}: {each.error:.4f}, {each.excess:+.0%} ({interval}), {each.standing}"
+        error = f"{each.error:.1%}" if found.proportional else f"{each.error:.4f}"
+        odds = f"odds {each.odds:.1f}"
+        yield f"{each.law}: {error}, {each.excess:+.0%} ({interval}), {odds}, {each.standing}"
 
 
 def main() -> None:

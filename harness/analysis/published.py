@@ -52,11 +52,13 @@ class Joined:
         found: by model, its published row.
         others: the rows of no model here, as the files have them.
         without: the models without a published row.
+        rows: all of them, those too whose name another leaderboard had before.
     """
 
     found: Mapping[str, PublishedModel]
     others: tuple[PublishedModel, ...]
     without: tuple[str, ...]
+    rows: tuple[PublishedModel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +78,17 @@ class Correlated:
     interval: Range
 
 
-def correlated(rows: Joined) -> list[Correlated]:
+def correlated(rows: Sequence[PublishedModel]) -> list[Correlated]:
     """Whether clean and robust accuracy rise together, of each leaderboard and budget.
 
-    Those of fewer than `FEWEST` models, or of equal accuracies, are left out.
+    Those of fewer than `FEWEST` models, or of equal accuracies, are left out; of a name the first
+    row of a leaderboard counts.
     """
     boards: dict[tuple[str, str | None], dict[str, tuple[float, float]]] = {}
-    for row in (*rows.found.values(), *rows.others):
+    for row in rows:
         if row.top1 is not None and row.robust is not None:
-            boards.setdefault((row.board, row.eps), {})[row.name] = (row.top1, row.robust)
+            own = boards.setdefault((row.board, row.eps), {})
+            own.setdefault(row.name, (row.top1, row.robust))
     found = []
     for (board, eps), models in boards.items():
         pairs = [pair for pair in models.values() if pair[1] > 0]
@@ -114,6 +118,7 @@ def joined(rows: Sequence[PublishedModel], models: Mapping[str, str | None]) -> 
         found=found,
         others=tuple(row for name, row in by_name.items() if name not in taken),
         without=tuple(model for model in models if model not in found),
+        rows=tuple(rows),
     )
 
 

@@ -52,7 +52,7 @@ def with_published(found: Presentation, rows: Joined) -> Presentation:
         *((*(_blank(key, row) for key in keys), *_cells(row)) for row in below),
     ]
     assert found.table is not None
-    correlations = correlated(rows)
+    correlations = correlated(rows.rows)
     more = {
         **found.table.more,
         "published_without": list(rows.without),

@@ -78,18 +78,20 @@ ALONE = (
 """Of a single regime only."""
 
 
-def regimes(errors: Floats, robustness: Floats) -> Regimes:
+def regimes(errors: Floats, robustness: Floats, scatter: float | None = None) -> Regimes:
     """The number of regimes that models support.
 
     Args:
         errors: top-1 errors in (0, 1], shape (models,); so ``robustness``, finite.
+        scatter: of models about their curve, as a share of it, where it is known; ``robustness`` is
+            positive then. None: it is estimated.
     """
     import numpy as np
 
     count = len(errors)
     if count < FEWEST or len(np.unique(errors)) < FEWEST_EACH or np.ptp(robustness) == 0:
         return Regimes(count, {}, 1, decided=False)
-    found = {each: _best(errors, robustness, each) for each in range(1, MOST + 1)}
+    found = {each: _best(errors, robustness, each, scatter) for each in range(1, MOST + 1)}
     criteria = {each: best[0] for each, best in found.items() if best is not None}
     order = sorted(criteria, key=lambda each: (criteria[each], each))
     apart = criteria[order[1]] - criteria[order[0]] if len(order) > 1 else 0.0
@@ -105,26 +107,32 @@ def _ordered(members: NDArray[np.intp], robustness: Floats) -> tuple[int, ...]:
     return tuple(there.index(each) for each in members.tolist())
 
 
-def _best(errors: Floats, robustness: Floats, count: int) -> tuple[float, Floats] | None:
+def _best(
+    errors: Floats, robustness: Floats, count: int, scatter: float | None
+) -> tuple[float, Floats] | None:
     """The smallest criterion over the kinds, and the shares (regimes, models) of its models."""
-    found = list(_fits(errors, robustness, count))
+    found = list(_fits(errors, robustness, count, scatter))
     return min(found, key=lambda each: each[0], default=None)
 
 
-def _fits(errors: Floats, robustness: Floats, count: int) -> Iterator[tuple[float, Floats]]:
+def _fits(
+    errors: Floats, robustness: Floats, count: int, scatter: float | None
+) -> Iterator[tuple[float, Floats]]:
     import numpy as np
 
     models, logs = len(errors), np.log(errors)
     logs = (logs - logs.mean()) / logs.std()
     unit = float(np.abs(robustness).mean())
     for kind in KINDS + (ALONE if count == 1 else ()):
-        free = count * (kind.degree + 1) + count
+        free = count * (kind.degree + 1) + count - (scatter is not None)
+        if scatter is not None and not (kind.proportional or kind.logarithm):
+            continue
         positive = bool((robustness > 0).all())
         if models < SPARE * free or not (positive or not (kind.logarithm or kind.proportional)):
             continue
         values = np.log(robustness / unit) if kind.logarithm else robustness / unit
         design = logs[:, None] ** np.arange(kind.degree + 1)
-        fitted = _mixture(design, values, count, kind.proportional)
+        fitted = _mixture(design, values, count, kind.proportional, scatter)
         if fitted is None:
             continue
         likelihood, shares = fitted
@@ -134,7 +142,7 @@ def _fits(errors: Floats, robustness: Floats, count: int) -> Iterator[tuple[floa
 
 
 def _mixture(
-    design: Floats, values: Floats, count: int, proportional: bool
+    design: Floats, values: Floats, count: int, proportional: bool, scatter: float | None = None
 ) -> tuple[float, Floats] | None:
     """The log likelihood of the best mixture, and each model's shares in its regimes."""
     import numpy as np
@@ -142,7 +150,7 @@ def _mixture(
     shares = _starts(design, values, count)
     for rounds in (ROUNDS, MORE):
         for _ in range(rounds):
-            likelihoods, shares = _round(design, values, shares, proportional)
+            likelihoods, shares = _round(design, values, shares, proportional, scatter)
         able = shares.sum(axis=2).min(axis=1) >= FEWEST_EACH
         likelihoods = np.where(able, likelihoods, -np.inf)
         best = np.argsort(-likelihoods)[:KEPT]
@@ -184,7 +192,7 @@ def _starts(design: Floats, values: Floats, count: int) -> Floats:
 
 
 def _round(
-    design: Floats, values: Floats, shares: Floats, proportional: bool
+    design: Floats, values: Floats, shares: Floats, proportional: bool, scatter: float | None
 ) -> tuple[Floats, Floats]:
     """One maximisation and expectation of every start: the log likelihoods and new shares."""
     import numpy as np
@@ -202,6 +210,8 @@ def _round(
             scale = np.maximum(np.abs(curves), 0.05)
     squares = ((values - curves) / scale) ** 2
     spread = np.maximum((shares * squares).sum(axis=(1, 2)) / models, 1e-12)[:, None, None]
+    if scatter is not None:
+        spread = np.full_like(spread, scatter**2)
     parts = np.maximum(shares.sum(axis=2, keepdims=True) / models, 1e-12)
     logs = np.log(parts) - 0.5 * (squares / spread + np.log(2 * np.pi * spread)) - np.log(scale)
     most = logs.max(axis=1, keepdims=True)

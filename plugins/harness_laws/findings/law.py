@@ -8,8 +8,9 @@ from harness.api import Conclusion, Evidence, Finding, Part, conclude
 from harness.api.finding import FindingVerdict
 from harness.api.frontier import Point
 from harness_laws.comparison import (
+    AS_GOOD,
+    DECISIVE,
     FEWEST,
-    MARGIN,
     Comparison,
     arrays,
     compare,
@@ -31,11 +32,13 @@ class Law(Finding):
     )
     source = "Su et al. 2018, section 4.2, has the law; the trial is this check's"
     rule = (
-        "the squared errors of the laws at models left out one by one, the frontier chosen anew"
-        " without each; intervals by a bootstrap over models; preferred is the simplest law whose"
-        f" error is the smallest or exceeds it by {MARGIN:.0%} at most, if every other law as"
-        f" simple is worse; at least {FEWEST} models; the Pareto-optimal models decide, and where"
-        " robustness is a robust accuracy all models"
+        "the squared errors of the laws at models left out one by one, in proportion to the"
+        " robustness where models scatter so, the frontier chosen anew without each; intervals by"
+        " a bootstrap over models; twice the logarithm of the odds between two laws is (models - 4)"
+        " ln(ratio of their mean squares); preferred is the simplest law against which it is"
+        f" {AS_GOOD:g} at most, if against every other law as simple it is {DECISIVE:g} or more;"
+        f" at least {FEWEST} models; the Pareto-optimal models decide, and where robustness is a"
+        " robust accuracy all models"
     )
 
     def check(self, evidence: Evidence) -> Sequence[Conclusion]:
@@ -79,8 +82,10 @@ def part(what: str, comparison: Comparison, more: str = "") -> Part:
     if not comparison.tried:
         return Part(what, "not enough data", f"{comparison.models} models, {FEWEST} are needed")
     best, *others = comparison.tried
+    size = ".1%" if comparison.proportional else ".3g"
     shown = [
-        f"{each.law} {each.error:.3g}" + (f" ({each.excess:+.0%})" if each is not best else "")
+        f"{each.law} {each.error:{size}}"
+        + (f" ({each.excess:+.0%}, odds {each.odds:.1f})" if each is not best else "")
         for each in comparison.tried
     ]
     figure = f"{decision(comparison)}; errors at {comparison.models} models left out: "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
@@ -48,13 +50,24 @@ def test_too_few_models_are_not_compared() -> None:
     assert (found.tried, found.decision, found.needed) == ((), "not enough data", FEWEST)
 
 
-def test_errors_are_scikit_learns() -> None:
+@pytest.mark.parametrize("proportional", [True, False])
+def test_errors_are_scikit_learns(proportional: bool) -> None:
     board = points("log-linear", 30, 0.1)
+    if not proportional:  # scatter of the same size everywhere, and as large as the least values
+        random = np.random.default_rng(0)
+        board = [replace(p, robustness=p.robustness + random.normal(0, 0.02)) for p in board]
     logs = np.log([point.error for point in board])[:, None]
     values = np.array([point.robustness for point in board])
-    predicted = cross_val_predict(LinearRegression(), logs, values, cv=LeaveOneOut())
-    (mine,) = (each for each in compare(board).tried if each.law == "log-linear")
-    assert mine.error == pytest.approx(np.sqrt(((values - predicted) ** 2).mean()))
+    sizes = np.ones(30)
+    if proportional:
+        sizes = np.exp(np.polyval(np.polyfit(logs[:, 0], np.log(values), 2), logs[:, 0]))
+    predicted = cross_val_predict(
+        LinearRegression(), logs, values, cv=LeaveOneOut(), params={"sample_weight": sizes**-2}
+    )
+    found = compare(board)
+    assert found.proportional == proportional
+    (mine,) = (each for each in found.tried if each.law == "log-linear")
+    assert mine.error == pytest.approx(np.sqrt((((values - predicted) / sizes) ** 2).mean()))
 
 
 def test_the_frontier_is_chosen_anew_without_each_member() -> None:
@@ -93,9 +106,22 @@ def test_what_bends_more_has_to_predict_better() -> None:
     ))  # fmt: skip
 
 
-def test_the_number_of_models_that_would_tell() -> None:
-    """Of a mean gap m with spread s: (2.8 s / m)^2, which are found four times in five."""
-    base, gaps = np.full(40, 3.0), 0.1 + np.tile([-1.0, 1.0], 20)
-    found = judged({"log-linear": base, "power": np.sqrt(base**2 + gaps)})
-    assert found.decision == "not distinguishable"
-    assert found.needed == pytest.approx((2.8 * gaps.std(ddof=1) / 0.1) ** 2, abs=1)
+def test_the_odds_and_the_number_of_models_that_would_tell() -> None:
+    """(models - 4) ln(ratio of mean squares): 6 are 20 to 1, and grow with the models."""
+    base = np.ones(40)
+    for ratio in (1.04, 1.12, 1.2):
+        found = judged({"log-linear": base, "power": base * np.sqrt(ratio)})
+        odds = 36 * np.log(ratio)
+        assert found.tried[1].odds == pytest.approx(odds)
+        assert found.tried[1].standing == ("as good", "open", "worse")[int(odds > 3) + (odds > 6)]
+        if odds < 6:
+            assert (found.decision, found.needed) == (
+                "not distinguishable", 4 + np.ceil(6 / np.log(ratio))
+            )  # fmt: skip
+        else:
+            assert (found.preferred, found.needed) == ("log-linear", None)
+
+
+def test_what_predicts_exactly_is_preferred_to_what_does_not() -> None:
+    found = judged({"constant": np.full(9, 0.1), "log-linear": np.zeros(9)})
+    assert (found.preferred, found.tried[1].odds) == ("log-linear", np.inf)

@@ -78,16 +78,39 @@ def test_monotone_curves_are_scikit_learns(sign: int) -> None:
     assert found == pytest.approx(oracle.predict(np.log(at)))
 
 
+@pytest.mark.parametrize("scale", [np.ones(len(ERRORS)), ERRORS**1.5])
 @pytest.mark.parametrize("law", LAWS)
-def test_leaving_out_is_refitting(law: LawName, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_out_is_refitting(
+    law: LawName, scale: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shapes = fits._shapes(law, ERRORS)
     monkeypatch.setattr(fits, "_shapes", lambda *_: shapes)  # the same ones without the model
-    monkeypatch.setattr(fits, "_refined", lambda law, e, y, shapes, best: float(shapes[best]))
-    found = left_out(law, ERRORS, NOISY)
+    monkeypatch.setattr(fits, "_refined", lambda law, data, shapes, best: float(shapes[best]))
+    found = left_out(law, ERRORS, NOISY, scale)
+    if (scale == 1).all():
+        assert found == pytest.approx(left_out(law, ERRORS, NOISY))
     for i in range(len(ERRORS)):
         rest = np.arange(len(ERRORS)) != i
-        slow = NOISY[i] - fit(law, ERRORS[rest], NOISY[rest]).at(ERRORS[i : i + 1])[0]
+        law_of_the_rest = fit(law, ERRORS[rest], NOISY[rest], scale[rest])
+        slow = (NOISY[i] - law_of_the_rest.at(ERRORS[i : i + 1])[0]) / scale[i]
         assert found[i] == pytest.approx(slow, rel=1e-6, abs=1e-12)
+
+
+def test_lines_in_proportion_are_numpys() -> None:
+    b, a = np.polyfit(LOGS, NOISY, 1, w=1 / ERRORS)
+    found = fit("log-linear", ERRORS, NOISY, ERRORS).coefficients
+    assert found == pytest.approx({"a": a, "b": b})
+
+
+def test_scatter_in_proportion_is_told_from_even_scatter() -> None:
+    random = np.random.default_rng(1)
+    errors = random.uniform(0.17, 0.6, 200)
+    law, noise = 0.062 + 0.029 * np.log(errors), random.standard_normal(200)
+    found = fits.scatter(errors, law * np.exp(0.1 * noise))
+    assert found == pytest.approx(law, rel=0.1)
+    assert fits.scatter(errors, law + 0.001 * noise) is None
+    assert fits.scatter(errors, law - 0.02) is None, "not all are positive"
+    assert fits.scatter(errors[:3], law[:3]) is None
 
 
 def test_without_a_model_there_may_be_no_fit() -> None:

@@ -53,6 +53,15 @@ def test_few_models_are_not_counted() -> None:
     assert not regimes(np.full(30, 0.2), np.arange(30.0)).decided
 
 
+def test_who_knows_the_scatter_takes_no_chance_split_for_regimes() -> None:
+    for seed in range(4):
+        errors, values, _ = board(1, 18, seed)
+        found = regimes(errors, values, scatter=0.1)
+        assert (found.count, found.decided) == (1, True)
+    two = regimes(*board(2, 18, 0)[:2], scatter=0.1)
+    assert (two.count, two.decided) == (2, True)
+
+
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 5), st.floats(1e-3, 1e3))
 def test_neither_order_nor_unit_matter(seed: int, unit: float) -> None:
