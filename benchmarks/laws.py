@@ -6,7 +6,7 @@ images. What is counted: how often the true law is preferred of a single regime'
 the true number of regimes is found, and how often the data are said not to suffice. Beside them
 stand readers who are told more: the scatter, and the families of the laws (`laws_told.py`).
 
-python benchmarks/laws.py [--boards 500] [--coverage] [--published FOLDER]
+python benchmarks/laws.py [--boards 500] [--tables laws regimes ...] [--published FOLDER]
 FOLDER holds a published leaderboard's JSON files, such as RobustBench's model_info/imagenet/Linf.
 """
 
@@ -222,20 +222,26 @@ def _compared(what: str, found: Comparison) -> Iterator[str]:
         yield f"{each.law}: {error}, {each.excess:+.0%} ({interval}), {odds}, {each.standing}"
 
 
+TABLES: dict[str, Callable[[int], Iterator[str]]] = {
+    "laws": law_table,
+    "regimes": regime_table,
+    "bent": bent_table,
+    "permutation": permutation_table,
+    "coverage": coverage_table,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--boards", type=int, default=500, help="of a table, over all its rows")
-    parser.add_argument("--coverage", action="store_true", help="of residuals")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--published", type=Path)
     options = parser.parse_args()
     if options.published:
         print(*published(options.published), sep="\n")
         return
-    tables = [coverage_table] if options.coverage else [
-        regime_table, bent_table, law_table, permutation_table,
-    ]  # fmt: skip
-    for table in tables:
-        for line in table(options.boards):
+    for name in options.tables:
+        for line in TABLES[name](options.boards):
             print(line, flush=True)
         print()
 
