@@ -2,7 +2,7 @@
 
 Each model is left out in turn; of a frontier the Pareto-optimal models are chosen anew among the
 others, because a member that is left out may let models in that it beat. What a law is off by is
-taken in proportion where models scatter so, else the least robust would say next to nothing.
+taken in proportion unless models scatter evenly, else the least robust would say next to nothing.
 
 The best law has the smallest mean squared error. How much worse another is is told by twice the
 logarithm of its odds, (models - 4) ln(its mean square / the best one's): the likelihood ratio of

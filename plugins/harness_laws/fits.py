@@ -34,6 +34,8 @@ BREAKS = 60
 """At most so many places for the break are tried before the best is refined."""
 PARABOLA = 3
 """Coefficients of the curve that scatter is in proportion to."""
+EVEN = 6.0
+"""Twice the logarithm of the odds from which on scatter is even: 20 to 1."""
 WHOLE = 1 - 1e-9
 """A model with this leverage or more determines its own fit: without it there is none."""
 
@@ -53,9 +55,10 @@ class Fitted:
 
 
 def scatter(errors: Floats, robustness: Floats) -> Floats | None:
-    """What each model's scatter is in proportion to; None where it is even, the likelier of two.
+    """What each model's scatter is in proportion to; None where it is even.
 
-    It is a parabola over ln(error), of ln(robustness), which has to be positive.
+    It is a parabola over ln(error), of ln(robustness), which has to be positive. Scatter is taken
+    for even where that is likelier by `EVEN`: few models do not tell the two apart.
 
     Args:
         errors, robustness: as in `fit`.
@@ -71,7 +74,7 @@ def scatter(errors: Floats, robustness: Floats) -> Floats | None:
     tiny = np.finfo(float).tiny
     evenly = np.log(max(float((even**2).mean()), tiny)) / 2
     shared = np.log(max(float(((values - smooth) ** 2).mean()), tiny)) / 2
-    if evenly < shared + values.mean():
+    if 2 * len(errors) * (shared + values.mean() - evenly) > EVEN:
         return None
     proportional: Floats = np.exp(smooth)
     return proportional

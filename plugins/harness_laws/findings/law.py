@@ -33,9 +33,9 @@ class Law(Finding):
     source = "Su et al. 2018, section 4.2, has the law; the trial is this check's"
     rule = (
         "the squared errors of the laws at models left out one by one, in proportion to the"
-        " robustness where models scatter so, the frontier chosen anew without each; intervals by"
-        " a bootstrap over models; twice the logarithm of the odds between two laws is (models - 4)"
-        " ln(ratio of their mean squares); preferred is the simplest law against which it is"
+        " robustness unless models scatter evenly, the frontier chosen anew without each; intervals"
+        " by a bootstrap over models; twice the logarithm of the odds between two laws is (models -"
+        " 4) ln(ratio of their mean squares); preferred is the simplest law against which it is"
         f" {AS_GOOD:g} at most, if against every other law as simple it is {DECISIVE:g} or more;"
         f" at least {FEWEST} models; the Pareto-optimal models decide, and where robustness is a"
         " robust accuracy all models"
