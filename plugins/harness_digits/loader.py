@@ -38,7 +38,8 @@ class DigitsLoader(ModelLoader):
     def load(self, spec: ModelSpec, device: str) -> Classifier:
         module = _build(spec)
         path = spec.weights or weights_path(spec.architecture, spec.seed)
-        tensors.fill(module, tensors.read(path), path, spec.architecture)
+        stored = tensors.read(path, expected=("float32", "float16"))
+        tensors.fill(module, stored, path, spec.architecture)
         return _finished(module, spec, device)
 
 

@@ -15,7 +15,7 @@ from harness_models import archives
 from harness_models.files import ACCEPTED, STATE_DICT, Form, Look, cause_of, look, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -27,10 +27,11 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _INTEGERS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def read(path: Path, *, expected: Collection[str] = ("float32",)) -> dict[str, Tensor]:
     """The tensors in ``path`` by name, on the CPU, dense, of floats or of plain integers.
 
-    A network takes them as float32; where they are other floats, a warning says so.
+    A network takes them as float32; where they are other floats than ``expected``, a warning says
+    so.
 
     Raises:
         MissingError: it cannot be read. ModelError: it holds something else than tensors.
@@ -45,7 +46,7 @@ def read(path: Path) -> dict[str, Tensor]:
         fault = _fault(tensor, found.size)
         if fault:
             raise ModelError(f"tensor {name!r} {fault}", where=str(path), hint=STATE_DICT)
-    _tell_conversion(tensors, path)
+    _tell_conversion(tensors, path, expected)
     return tensors
 
 
@@ -166,11 +167,11 @@ def _fault(tensor: Tensor, size: int) -> str:
     return ""
 
 
-def _tell_conversion(tensors: Mapping[str, Tensor], path: Path) -> None:
+def _tell_conversion(tensors: Mapping[str, Tensor], path: Path, expected: Collection[str]) -> None:
     kinds = [_dtype(tensor) for tensor in tensors.values() if tensor.is_floating_point()]
-    others = sorted(set(kinds) - {"float32"})
+    others = sorted(set(kinds) - set(expected))
     if others:
-        count = sum(kind != "float32" for kind in kinds)
+        count = sum(kind in others for kind in kinds)
         rounded = ", rounded" if "float64" in others else ""
         warnings.warn(
             f"{path}: {count} of {len(tensors)} tensors are {' and '.join(others)}; the network "

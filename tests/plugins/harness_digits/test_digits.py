@@ -257,7 +257,8 @@ def test_the_program_adds_its_models_to_the_table(
     name = "digits-mobilenet_v1_025"
     main(["--out", str(tmp_path), "--seed", "7", "--only", name, "--epochs", "1"])
     stored, expected = load_file(tmp_path / f"{name}.safetensors"), fit(name, epochs=1, seed=7)
-    assert all(torch.equal(stored[key], value) for key, value in weights(expected).items())
+    assert {value.dtype for value in stored.values()} == {torch.float16}
+    assert all(torch.equal(stored[key], value.half()) for key, value in weights(expected).items())
     table = read_table(tmp_path)
     assert list(table) == ["digits-alexnet", "digits-mobilenet_v1_025"]
     row = table["digits-mobilenet_v1_025"]
@@ -280,7 +281,7 @@ SEEDS = {model.name: model for model in load().match_models(["digits-*.*"])}
 
 def test_every_model_has_the_same_seeds() -> None:
     found = {model.seed for model in SEEDS.values()}
-    assert found
+    assert found == {"s1", "s2"}
     assert list(SEEDS) == [f"{name}.{seed}" for name in NAMES for seed in sorted(found)]
 
 
@@ -301,12 +302,17 @@ def test_the_files_of_a_seed_are_the_registrys_and_classify(seed: str) -> None:
     assert abs(count_correct(model.eval()) - table[smallest].correct) <= 1
 
 
+def test_the_seeds_fit_in_15_megabytes() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*.safetensors")) <= 15e6
+
+
+@pytest.mark.filterwarnings("error")
 def test_the_loader_reads_the_weights_of_the_seed() -> None:
     entry = SEEDS["digits-mobilenet_v1_025.s1"]
     built = DigitsLoader().load(entry.spec(None), "cpu").module
     assert built is not None
     state = load_file(WEIGHTS / "s1" / "digits-mobilenet_v1_025.safetensors")
-    assert all(torch.equal(built.state_dict()[key], value) for key, value in state.items())
+    assert all(torch.equal(built.state_dict()[key], value.float()) for key, value in state.items())
 
 
 def test_the_program_refuses_an_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
