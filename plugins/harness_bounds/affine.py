@@ -47,6 +47,7 @@ _PLAIN = {
     _aten.adaptive_avg_pool2d.default,
     _aten._adaptive_avg_pool2d.default,
     _aten.avg_pool2d.default,
+    _aten.avg_pool3d.default,
     _aten.cat.default,
     _aten.clone.default,
     _aten.expand.default,

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, fx
 
 from harness.api import ModelError, Subject
+from harness_bounds.graph import steps_of
 from harness_bounds.norms import Constants, constants
 from harness_bounds.region import Norm, Region, widest
 from harness_bounds.relaxation import lowest, ranges
-from harness_bounds.steps import Affine, Maximum, Ramp, Steps, steps_of
+from harness_bounds.steps import Affine, Maximum, Ramp, Steps
 
 SLACK = 1e-9
 """Of the logits' size: what rounding in float64 may hide."""
@@ -28,7 +29,7 @@ def _steps_of(graph: fx.GraphModule) -> Steps:
 
 
 def _exact(subject: Subject) -> Tensor:
-    return subject.image.detach().cpu().double()[None]
+    return subject.image.detach().cpu().double()[None].contiguous()
 
 
 def limits(graph: fx.GraphModule, subject: Subject, norm: Norm) -> tuple[float, int, float]:
@@ -70,9 +71,10 @@ def logits(steps: Steps, image: Tensor) -> Tensor:
             values[step.name] = step.of(*inputs)
         elif isinstance(step, Ramp):
             values[step.name] = inputs[0].clamp(step.low, step.high)
-        else:
-            assert isinstance(step, Maximum)
+        elif isinstance(step, Maximum):
             values[step.name] = step.of(inputs[0])
+        else:
+            values[step.name] = inputs[0] * step.sums.of(inputs[0] ** 2) ** step.power
     found = values[steps.steps[-1].name][0]
     if not found.isfinite().all():
         raise ModelError("the logits are not finite")

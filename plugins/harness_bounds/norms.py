@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from harness_bounds.region import Norm, dual
-from harness_bounds.steps import Affine, Maximum, Step, Steps
+from harness_bounds.response import operator_norm
+from harness_bounds.steps import Affine, Maximum, Response, Step, Steps
 
 DENSE = 2**20
 """Coefficients of a map whose spectral norm is computed, not bounded."""
@@ -76,6 +77,8 @@ def _constant(step: Step, ones: Sequence[Tensor], before: Sequence[float], norm:
     if isinstance(step, Maximum):
         often = {"l1": step.overlap, "l2": math.sqrt(step.overlap), "linf": 1.0}[norm]
         return often * before[0]
+    if isinstance(step, Response):
+        return operator_norm(step, ones[0], norm) * before[0]
     if not isinstance(step, Affine):
         return before[0]
     parts = [_operator_norm(step, place, ones, norm) * of for place, of in enumerate(before)]

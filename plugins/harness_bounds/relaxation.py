@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from harness_bounds import response
 from harness_bounds.region import Range, Region
-from harness_bounds.steps import Affine, Maximum, Ramp, Step, Steps
+from harness_bounds.steps import Affine, Maximum, Ramp, Response, Step, Steps
 
 CHUNK = 256
 """Rows that are carried through a network at a time."""
@@ -22,11 +23,12 @@ def ranges(steps: Steps, region: Region, *, refine: bool) -> dict[str, Range]:
     """The range of every value on the region.
 
     Args:
-        refine: relax ReLU's inputs too, instead of taking intervals; much slower, and tighter.
+        refine: relax what ReLUs and norms take too, instead of taking intervals; much slower, and
+            tighter.
     """
     found = {steps.image: region.range}
     for place, step in enumerate(steps.steps):
-        if refine and isinstance(step, Ramp):
+        if refine and isinstance(step, Ramp | Response):
             (name,) = step.inputs
             before = Steps(steps.image, steps.steps[:place])
             found[name] = _refined(before, name, step, found, region)
@@ -61,25 +63,34 @@ def _forward(step: Step, inputs: Sequence[Range]) -> Range:
         radius = step.magnitude(*[(upper - lower) / 2 for lower, upper in inputs])
         return Range(middle - radius, middle + radius)
     lower, upper = inputs[0]
+    if isinstance(step, Response):
+        return response.range_of(step, inputs[0])
     if isinstance(step, Ramp):
         return Range(lower.clamp(step.low, step.high), upper.clamp(step.low, step.high))
     return Range(step.of(lower), step.of(upper))
 
 
 def _refined(
-    before: Steps, name: str, step: Ramp, found: Mapping[str, Range], region: Region
+    before: Steps, name: str, step: Ramp | Response, found: Mapping[str, Range], region: Region
 ) -> Range:
-    """The range of a ReLU's input, relaxed where it is not known to be on one side."""
+    """The range of a step's input, relaxed where the step is not known to be affine."""
     lower, upper = (each.clone() for each in found[name])
     low, high = lower.view(-1), upper.view(-1)
-    bent = ((low < step.low) & (high > step.low)) | ((low < step.high) & (high > step.high))
-    for places in bent.nonzero().view(-1).split(CHUNK):
+    for places in _bent(step, low, high).nonzero().view(-1).split(CHUNK):
         rows = lower.new_zeros(len(places), lower.numel())
         rows[torch.arange(len(places)), places] = 1
         rows = rows.view(-1, *lower.shape)
         low[places] = low[places].maximum(lowest(before, name, rows, found, region))
         high[places] = high[places].minimum(-lowest(before, name, -rows, found, region))
     return Range(lower, upper)
+
+
+def _bent(step: Ramp | Response, lower: Tensor, upper: Tensor) -> Tensor:
+    """Where a step is not affine between the bounds."""
+    if isinstance(step, Response):
+        return lower < upper
+    at_low = (lower < step.low) & (upper > step.low)
+    return at_low | ((lower < step.high) & (upper > step.high))
 
 
 def _through_affine(
@@ -137,4 +148,16 @@ def _through_maximum(
     return torch.vmap(pull)(up), (down * step.of(upper)).flatten(1).sum(1)
 
 
-_BACK = {Affine: _through_affine, Ramp: _through_ramp, Maximum: _through_maximum}
+def _through_response(
+    step: Response, rows: Tensor, inputs: Sequence[Range]
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    found, constant = response.through(step, rows, inputs[0])
+    return (found,), constant
+
+
+_BACK = {
+    Affine: _through_affine,
+    Ramp: _through_ramp,
+    Maximum: _through_maximum,
+    Response: _through_response,
+}

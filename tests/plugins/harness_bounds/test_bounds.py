@@ -15,10 +15,10 @@ from harness.engine.workers import Workers
 from harness.testing import truth
 from harness.testing.fakes import jobs_for, measure_all
 from harness_bounds.certified import Certified
+from harness_bounds.graph import steps_of
 from harness_bounds.lipschitz import Lipschitz
 from harness_bounds.region import NORMS, Range, Region
 from harness_bounds.relaxation import lines, lowest, ranges
-from harness_bounds.steps import steps_of
 
 SHAPE = (3, 6, 6)
 CLASSES = 4
