@@ -21,6 +21,7 @@ from harness.plugins import installed
 from harness.registry import load
 from harness.resolve.prepare import prepare
 from harness.resolve.request import Request
+from harness.testing import truth
 from harness.testing.fakes import pixel_model
 from harness_digits.data import digits, split
 
@@ -122,6 +123,13 @@ def photographs(model: str, folder: Path, count: int, batch: int, name: str = ""
 def digits_model(model: str, count: int, batch: int) -> Subject:
     """One of the 18 models on digits and the first ``count`` of their images it has right."""
     return _resolved(Request(suite="digits18", models=[model]), [], model, count, batch)
+
+
+def known_distances(network: truth.Network, name: str, count: int) -> Subject:
+    """A network of `harness.testing.truth` and those of its ``count`` images it has right."""
+    model = pixel_model(network.module, classes=network.classes, size=network.shape[1:])
+    pixels, labels = (torch.from_numpy(each[:count]) for each in truth.images())
+    return _subject(name, model, pixels, labels, count, count).untargeted()
 
 
 def _resolved(request: Request, overlays: list[Path], name: str, count: int, batch: int) -> Subject:

@@ -84,7 +84,7 @@ def longer(images: int = 12) -> Iterator[str]:
             for each, network in networks.items():
                 found = harness.attack(network.classifier(), pixels, labels, name, **parameters)
                 pairs = zip(getattr(found, norm), known[each], strict=True)
-                shown.append(_ratio([a / b for a, b in pairs if b > 0 and not math.isnan(a)]))
+                shown.append(shown_ratio([a / b for a, b in pairs if b > 0 and not math.isnan(a)]))
             stated = " ".join(f"{key}={value:g}" for key, value in parameters.items())
             yield f"| {name} {stated} | {norm} | {' | '.join(shown)} |"
 
@@ -98,11 +98,11 @@ def optimality(found: Sequence[Ratios], shown: dict[str, list[str]]) -> Iterator
     yield f"| attack, goal | norm | {' | '.join(shown)} |"
     yield f"|---|---|{'---|' * len(shown)}"
     for ratios in found:
-        each = [_ratio(ratios.of(models).all) for models in shown.values()]
+        each = [shown_ratio(ratios.of(models).all) for models in shown.values()]
         yield f"| {ratios.what} | {ratios.norm} | {' | '.join(each)} |"
 
 
-def _ratio(every: Sequence[float]) -> str:
+def shown_ratio(every: Sequence[float]) -> str:
     if not every:
         return "–"
     near = sum(ratio <= NEAR for ratio in every) / len(every)
