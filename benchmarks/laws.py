@@ -36,6 +36,8 @@ SCATTER = (0.05, 0.1, 0.2)
 """Standard deviation of a model's log robustness about its regime's law."""
 IMAGES, SPREAD = 1000, 0.6
 """Attacked images, and the standard deviation of an image's log distortion."""
+FRESH = 2
+"""Seed of the laws' leaderboards: the bounds of their odds were chosen on those of seed 0."""
 TOLD = (18, 40, 80)
 """Sizes of boards that readers are tried on who are told more."""
 COUNTED = 10_000
@@ -100,7 +102,7 @@ def law_table(boards: int) -> Iterator[str]:
     yield "|---:|---:|---:|---:|---:|---:|---:|---:|"
     for count in SIZES:
         for scatter in SCATTER:
-            random, found = np.random.default_rng(0), Counter[str]()
+            random, found = np.random.default_rng(FRESH), Counter[str]()
             for number in range(boards):
                 law = LAWS[number % len(LAWS)]
                 points = models(TRUTH[law], count, scatter, random)
