@@ -64,6 +64,13 @@ LONG = (
     "plugins/test_misbehaviour.py",
     "execute/test_resume.py",
     "engine/test_fake_gpu.py",
+    "thirdparty/test_*.py",
+    "report/test_page.py",
+    "test_docs_python.py",
+    "store/test_merge_parts.py",
+    "plugins/harness_ray/test_conformance.py",
+    "plugins/harness_ray/test_hosts.py",
+    "execute/test_trials.py",
 )
 """Files of a minute or more."""
 
