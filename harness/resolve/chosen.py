@@ -15,7 +15,7 @@ from harness.resolve import adhoc
 from harness.resolve.adhoc import OPTION, AdHoc
 from harness.resolve.components import attack_components, measurement_components
 from harness.resolve.request import Request
-from harness.resolve.tasks import Tasks, labelled, with_start
+from harness.resolve.tasks import Parameters, Planned, Tasks, labelled, with_start
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ def requested(
             has such a goal.
     """
     chosen = _chosen(request, catalog, tasks)
-    every = _with_attacks(request, suite, tasks, chosen)
+    every = _with_attacks(suite, tasks, chosen)
     every = _with_measurements(suite, every, chosen)
     wanted = replace(
         every,
@@ -86,7 +86,7 @@ def _chosen(request: Request, catalog: Catalog, tasks: Tasks) -> _Chosen:
     return chosen
 
 
-def _with_attacks(request: Request, suite: SuiteEntry, tasks: Tasks, chosen: _Chosen) -> Tasks:
+def _with_attacks(suite: SuiteEntry, tasks: Tasks, chosen: _Chosen) -> Tasks:
     """``tasks`` with the attacks that the suite does not name. One that it has is its own."""
     own: dict[str, PlannedAttack] = {_identity(each): each for each in tasks.attacks}
     found: dict[str, tuple[str, tuple[PlannedAttack, AttackParameters]]] = {}
@@ -95,13 +95,10 @@ def _with_attacks(request: Request, suite: SuiteEntry, tasks: Tasks, chosen: _Ch
             for planned, attack in attack_components(
                 named.entry, suite, named.registration, named.where
             ):
-                twin = own.get(_identity(planned))
-                if twin is not None:
+                if twin := own.get(_identity(planned)):
                     chosen.goals[twin.label] = named.entry.goals
-                elif _identity(planned) in found:
-                    raise _twice(named)
                 else:
-                    found[_identity(planned)] = named.where, (planned, attack)
+                    _put(found, named, planned, attack)
     others = [(each, tasks.parameters[each.label]) for each in tasks.attacks]
     attacks, parameters = labelled(OPTION, list(found.values()), others)
     chosen.goals.update((each.label, each.goals) for each in attacks)
@@ -125,13 +122,10 @@ def _with_measurements(suite: SuiteEntry, tasks: Tasks, chosen: _Chosen) -> Task
                 start = measurement.starts_from
                 if start is not None:
                     planned = with_start(planned, start, tasks.attacks, named.where)
-                twin = own.get(_identity(planned))
-                if twin is not None:
+                if twin := own.get(_identity(planned)):
                     chosen.goals[twin.label] = planned.goals
-                elif _identity(planned) in found:
-                    raise _twice(named)
                 else:
-                    found[_identity(planned)] = named.where, (planned, measurement)
+                    _put(found, named, planned, measurement)
     others = [(each, tasks.instances[each.label]) for each in tasks.measurements]
     measurements, instances = labelled(OPTION, list(found.values()), others)
     chosen.goals.update((each.label, each.goals) for each in measurements)
@@ -148,8 +142,16 @@ def _identity(task: Task) -> str:
     return canonical_json(identity)
 
 
-def _twice(named: AdHoc) -> ConfigError:
-    return ConfigError("it is listed twice", where=named.where, hint="leave one out")
+def _put(
+    found: dict[str, tuple[str, tuple[Planned, Parameters]]],
+    named: AdHoc,
+    planned: Planned,
+    parameters: Parameters,
+) -> None:
+    identity = _identity(planned)
+    if identity in found:
+        raise ConfigError("it is listed twice", where=named.where, hint="leave one out")
+    found[identity] = named.where, (planned, parameters)
 
 
 def _goals(task: Task, request: Request, chosen: _Chosen) -> tuple[Goal, ...]:
